@@ -1,0 +1,93 @@
+"""Membership-inference attacks: was this example in the training set? One file each.
+
+Letters: M models, N examples, B examples of one block, V views, C classes.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from attacks.by_name import Keys
+
+Sums = Mapping[str, np.ndarray]
+
+
+class MembershipAttack(Keys):
+    """The contract: one attack is one file with one subclass, whose fields are its YAML keys.
+
+    `score` is the definition of the attack. `score_all` judges every model as target at once;
+    override it with a closed form, which the tests hold equal to `score`.
+    """
+
+    name: str
+
+    def score(
+        self, target: np.ndarray, shadows: np.ndarray, shadow_member: np.ndarray
+    ) -> np.ndarray:
+        """Return how likely each example is a member of the target's training set.
+
+        It never sees the target's own member row.
+
+        Args:
+            target: (N, V) float log-odds of the target model.
+            shadows: (S, N, V) float log-odds of the other models.
+            shadow_member: (S, N) int8, 1 in, 0 out, -1 not judged.
+
+        Returns:
+            (N,) float64, higher means more likely a member.
+        """
+        raise NotImplementedError
+
+    def sums(self, answers: np.ndarray, member: np.ndarray, partner: np.ndarray) -> Sums:
+        """Return what `score_all` needs to know of all examples, from one block of them.
+
+        The sums of several blocks are added, key by key. Shapes as for `score_all`.
+        """
+        return {}
+
+    def score_all(
+        self, answers: np.ndarray, member: np.ndarray, partner: np.ndarray, totals: Sums
+    ) -> np.ndarray:
+        """Return the scores of every model as target.
+
+        The shadows of target m are all models but m and its partner: in a design of complementary
+        pairs the partner's row is the mirror of the target's, so keeping it would give m away.
+
+        Args:
+            answers: (M, B, V) float log-odds.
+            member: (M, B) int8, 1 in, 0 out, -1 not judged.
+            partner: (M,) int, the model complementary to each.
+            totals: `sums` added over all blocks.
+
+        Returns:
+            (M, B) float64.
+        """
+        models = np.arange(len(answers))
+        shadows = [(models != m) & (models != partner[m]) for m in models]
+        return np.stack(
+            [self.score(answers[m], answers[s], member[s]) for m, s in zip(models, shadows, strict=True)]
+        )
+
+
+def log_odds(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return log(p_y / (1 - p_y)) of the true class y, in nats.
+
+    Computed from logits, so it stays finite as p_y approaches 1.
+    Source: Carlini et al. (2022), https://arxiv.org/abs/2112.03570, logit scaling.
+
+    Args:
+        logits: (N, C) float, before softmax.
+        labels: (N,) int in [0, C).
+
+    Returns:
+        (N,) float64; higher means surer of the true class.
+
+    Raises:
+        ValueError: there are fewer than two classes.
+    """
+    if logits.shape[1] < 2:
+        raise ValueError(f"log-odds need two classes or more, got logits of shape {logits.shape}")
+    rows, others = np.arange(len(labels)), logits.astype(np.float64)
+    true = others[rows, labels]
+    others[rows, labels] = -np.inf  # the sum over "not y" must leave y out
+    return true - np.logaddexp.reduce(others, axis=1)

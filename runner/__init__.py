@@ -1,0 +1,1 @@
+"""Plan, train, ask, audit, report: one experiment of many defended models on Ray."""

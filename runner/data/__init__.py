@@ -1,0 +1,66 @@
+"""Data sets: one file reads one family of them, as uint8 images on the CPU."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import NonNegativeInt
+
+from attacks.by_name import Keys
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images and labels. The pool is judged for membership; the test split is never trained on.
+
+    pool_images (N, channels, H, W) uint8 and pool_labels (N,) int64; test_images and test_labels
+    likewise, empty where the pool holds everything. mean and std are per channel, of [0, 1] pixels.
+    """
+
+    pool_images: np.ndarray
+    pool_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    num_classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def digest(self) -> str:
+        """Return a hash of everything a model could learn from, so that a Run knows its data."""
+        seen = hashlib.sha256(repr((self.num_classes, self.mean, self.std)).encode())
+        for part in (self.pool_images, self.pool_labels, self.test_images, self.test_labels):
+            seen.update(f"{part.shape}{part.dtype}".encode())
+            seen.update(np.ascontiguousarray(part).data)
+        return seen.hexdigest()
+
+
+class Augment(Keys):
+    """Random changes of training images, drawn anew for each image and epoch."""
+
+    crop_padding: NonNegativeInt = 0  # pixels of zeros on each side before a random crop
+    flip: bool = False  # left-right, with probability 1/2
+
+
+class Data(Keys):
+    """The contract: one subclass a file; its fields are its YAML keys.
+
+    `pool: train` judges the training split and keeps the test split for accuracy;
+    `pool: train+test` judges both, as the DeMem protocol does (60,000 images of CIFAR).
+    """
+
+    name: str
+    root: Path = Path("data")  # where the files lie, or are downloaded to
+    download: bool = True
+    pool: Literal["train", "train+test"] = "train"
+    num_examples: int | None = None  # keep this many of the pool, class-balanced draw; None: all
+    augment: Augment = Augment()
+
+    def load(self) -> Dataset:
+        """Return the data.
+
+        Raises:
+            ValueError: the files are not there, or are not what they should be; says what to do.
+        """
+        raise NotImplementedError

@@ -1,0 +1,47 @@
+"""Networks for images of 32x32 pixels and smaller. One file is one architecture."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from attacks.by_name import Keys
+
+
+class ImageShape(NamedTuple):
+    """What a model must know of its data."""
+
+    channels: int
+    height: int
+    width: int
+    num_classes: int
+    mean: tuple[float, ...]  # per channel, of images in [0, 1]
+    std: tuple[float, ...]
+
+
+class Model(Keys):
+    """The contract: one subclass a file; its fields are its YAML keys."""
+
+    name: str
+
+    def build(self, shape: ImageShape) -> nn.Module:
+        """Return an initialised network from (N, channels, H, W) images in [0, 1] to (N, C) logits.
+
+        Its first layer is `Normalize`, so that attacks work in pixel units.
+        """
+        raise NotImplementedError
+
+
+class Normalize(nn.Module):
+    """Subtract the data set's mean and divide by its standard deviation, per channel."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, shape: ImageShape) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(shape.mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(shape.std).view(1, -1, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (images - self.mean) / self.std
