@@ -5,13 +5,13 @@ itself (`build`). Everything else, from data to checkpoints, is the runner's.
 """
 
 from collections.abc import Callable, Iterable
-from typing import ClassVar, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from attacks.by_name import Keys
+from attacks.by_name import ByName, Keys
 
 Term = Literal["total", "natural", "adversarial"]
 
@@ -53,8 +53,12 @@ class Facts(NamedTuple):
 class Defense(Keys):
     """The contract. `tests/defenses/test_contract.py` holds every file of this folder to it."""
 
-    terms: ClassVar[frozenset[Term]] = frozenset({"total"})  # the Losses that `losses` fills
     name: str
+
+    @property
+    def terms(self) -> frozenset[Term]:
+        """Which of the `Losses` this defense fills."""
+        return frozenset({"total"})
 
     @property
     def couples_examples(self) -> bool:
@@ -88,6 +92,36 @@ class Defense(Keys):
     def guarantee(self, facts: Facts) -> Guarantee | None:
         """Return the privacy guarantee of a model trained so, or None."""
         return None
+
+
+class Wrapper(Defense):
+    """A defense over any other one; what it does not override is its base's."""
+
+    base: Annotated[Defense, ByName("defenses")]
+
+    @property
+    def terms(self) -> frozenset[Term]:
+        return self.base.terms
+
+    @property
+    def couples_examples(self) -> bool:
+        return self.base.couples_examples
+
+    @property
+    def randomized(self) -> bool:
+        return self.base.randomized
+
+    def build(self, make_model: Callable[[], nn.Module]) -> nn.Module:
+        return self.base.build(make_model)
+
+    def protect(self, kit: Kit) -> Kit:
+        return self.base.protect(kit)
+
+    def losses(self, model: nn.Module, images: Tensor, labels: Tensor) -> Losses:
+        return self.base.losses(model, images, labels)
+
+    def guarantee(self, facts: Facts) -> Guarantee | None:
+        return self.base.guarantee(facts)
 
 
 def over_batch(values: Tensor, model: nn.Module) -> tuple[Tensor, int]:

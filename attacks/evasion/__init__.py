@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import torch
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 from torch import Tensor, nn
 
 from attacks.by_name import Keys
@@ -22,7 +22,7 @@ def _fraction(value: object) -> object:
     return value
 
 
-Fraction = Annotated[float, BeforeValidator(_fraction)]
+Radius = Annotated[float, BeforeValidator(_fraction), Field(ge=0, le=1)]  # in [0, 1] pixel units
 
 
 class EvasionAttack(Keys):

@@ -1,0 +1,28 @@
+"""The fast gradient sign method."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attacks.evasion import EvasionAttack, Radius, input_gradient, mode, plain
+
+
+class FGSM(EvasionAttack):
+    """One signed gradient step. Source: Goodfellow et al., https://arxiv.org/abs/1412.6572.
+
+    YAML: {name: fgsm, eps: 8/255}
+    """
+
+    name: Literal["fgsm"] = "fgsm"
+    eps: Radius = 8 / 255
+
+    def perturb(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        """Return images one step up the cross-entropy; see the contract for shapes."""
+        network = plain(model)
+        with torch.enable_grad(), mode(network, training=False):
+            start = images.detach().clone().requires_grad_(True)
+            loss = F.cross_entropy(network(start), labels, reduction="sum")
+            ascent = input_gradient(loss, start).sign()
+        return (images + self.eps * ascent).clamp_(0, 1)

@@ -1,0 +1,1 @@
+"""The shipped experiments. `runner run NAME` finds them from any folder."""

@@ -1,0 +1,31 @@
+"""Adversarial training on PGD examples."""
+
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attacks.evasion.pgd import PGD
+from defenses import Defense, Losses, Term
+
+
+class PGDAT(Defense):
+    """Train on adversarial images only. Source: Madry et al., https://arxiv.org/abs/1706.06083.
+
+    The attack is crafted in eval mode unless `attack.craft_in: train`; public codes differ.
+
+    YAML: {name: pgd_at, attack: {eps: 8/255, step_size: 2/255, num_steps: 10}}
+    """
+
+    name: Literal["pgd_at"] = "pgd_at"
+    attack: PGD = PGD()
+
+    @property
+    def terms(self) -> frozenset[Term]:
+        return frozenset({"total", "adversarial"})
+
+    def losses(self, model: nn.Module, images: Tensor, labels: Tensor) -> Losses:
+        """Return the cross-entropy at the adversarial images; see the contract for shapes."""
+        adversarial = self.attack.perturb(model, images, labels)
+        loss = F.cross_entropy(model(adversarial), labels, reduction="none")
+        return Losses(loss, adversarial=loss)

@@ -1,0 +1,43 @@
+"""Ask a trained model about every example of the pool, the same way for every model."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from attacks.membership import log_odds
+from runner import store, tables
+from runner.augment import to_float, view
+from runner.experiment import Answers
+from runner.plan import Run, digest
+from runner.workplace import Workplace
+
+BATCH = 1000  # images in one forward pass; moves no answer but its speed
+
+
+def question_id(answers: Answers) -> str:
+    """Return the folder name of a question: another question never overwrites its answers."""
+    return f"views{len(answers.views)}-{digest(answers.model_dump(mode='json'))}"
+
+
+def ask(run: Run, place: Workplace, answers: Answers) -> None:
+    """Write a finished Run's answers, in eval mode and float32, and mark them done."""
+    folder = place.store.answers(run.id, question_id(answers))
+    if not place.leads or store.facts(folder) is not None:
+        return
+    place.tell("answers", 0.95)
+    model, labels = place.trained(run), place.pool_labels.cpu().numpy()
+    odds = [
+        log_odds(logits_of(model, view(place.pool_images, name)), labels) for name in answers.views
+    ]
+    logits = logits_of(model, place.pool_images)
+    content = tables.answers_to_bytes(labels, np.stack(odds, axis=1), logits, answers.views)
+    store.write(folder / "answers.parquet", content)
+    right = (logits.argmax(1) == labels)[run.members]
+    store.finish(folder, ["answers.parquet"], {"train_accuracy": float(right.mean())})
+
+
+@torch.no_grad()
+def logits_of(model: nn.Module, images: Tensor) -> np.ndarray:
+    """Return the logits of uint8 images (N, channels, H, W), (N, C) float32."""
+    logits = [model(to_float(batch)).float().cpu() for batch in images.split(BATCH)]
+    return torch.cat(logits).numpy()

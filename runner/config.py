@@ -1,0 +1,194 @@
+"""YAML, with overrides from the command line, to a validated object. It knows no field by name."""
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import yaml
+from pydantic import BaseModel
+from pydantic import ValidationError as Invalid
+
+Schema = TypeVar("Schema", bound=BaseModel)
+Key = str | int
+
+
+class Fault(NamedTuple):
+    """One thing wrong: where in the file, and why."""
+
+    path: str  # arms.trades.defense.beta
+    reason: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return (f"line {self.line}: " if self.line else "") + f"{self.path}: {self.reason}"
+
+
+class ConfigError(ValueError):
+    """All faults of one configuration at once."""
+
+    def __init__(self, source: str, faults: Sequence[Fault]) -> None:
+        super().__init__(source, faults)
+        self.source, self.faults = source, faults
+
+    def __str__(self) -> str:
+        count = f"{len(self.faults)} fault" + "s" * (len(self.faults) > 1)
+        return "\n".join([f"{self.source}: {count}", *(f"  {fault}" for fault in self.faults)])
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader with YAML 1.2's booleans and floats: `on` is a word, `1e-3` is a number."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":float"))]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile("^(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.inf$|^\.nan$"),
+    list("-+.0123456789"),
+)
+# An integer also fits the float pattern, and the first resolver that fits wins.
+for _resolvers in _Loader.yaml_implicit_resolvers.values():
+    _resolvers.sort(key=lambda resolver: resolver[0].endswith(":float"))
+
+
+def parse(text: str) -> Any:
+    """Return the Python value of a YAML text, read as configurations are read."""
+    return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+
+
+def locate(name: str) -> Path:
+    """Return the file that `name` means: a path, or the name of a shipped configuration.
+
+    Raises:
+        ConfigError: there is no such file; names the nearest shipped one.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    shipped = Path(str(resources.files("configs")))
+    names = sorted(str(p.relative_to(shipped).with_suffix("")) for p in shipped.rglob("*.yaml"))
+    wanted = re.sub(r"^configs/|\.yaml$", "", name)
+    if wanted in names:
+        return shipped / f"{wanted}.yaml"
+    near = difflib.get_close_matches(wanted, names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else f" (shipped: {', '.join(names)})"
+    raise ConfigError(name, [Fault("file", f"no such file or shipped configuration{hint}")])
+
+
+def load(path: Path, overrides: Sequence[str], schema: type[Schema]) -> Schema:
+    """Return the validated object of a YAML file.
+
+    Args:
+        path: the YAML file.
+        overrides: `dotted.key=value` each, the value in YAML; `null` removes the key.
+        schema: a pydantic class.
+
+    Raises:
+        ConfigError: every fault at once, each with its YAML path and, where known, its line.
+    """
+    try:
+        text = path.read_text()
+        node = yaml.compose(text, Loader=_Loader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), [Fault("file", str(error))]) from None
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(str(path), [Fault("file", f"not YAML: {reason}")]) from None
+    faults = [*_repeated(node, ())]
+    data = parse(text) if not faults else {}
+    if not isinstance(data, dict):
+        faults.append(Fault("file", f"expected a mapping of keys, got {type(data).__name__}"))
+    for override in overrides if not faults else ():
+        faults.extend(_override(data, override))
+    if faults:
+        raise ConfigError(str(path), faults)
+    return validate(data, schema, str(path), dict(_lines(node, ())))
+
+
+def validate(
+    data: dict[str, Any],
+    schema: type[Schema],
+    source: str,
+    lines: dict[tuple[Key, ...], int] | None = None,
+) -> Schema:
+    """Return `schema` filled from data; `lines` tells at which line of `source` each path stands."""
+    try:
+        return schema.model_validate(data)
+    except Invalid as invalid:
+        faults = []
+        for error in invalid.errors(include_url=False):
+            at = tuple(error["loc"])
+            reason = error["msg"].removeprefix("Value error, ")
+            dotted = ".".join(str(key) for key in at) or "experiment"
+            known = [at[:n] for n in range(len(at), 0, -1) if at[:n] in (lines or {})]
+            line = lines[known[0]] if lines and known else None
+            faults.append(Fault(dotted, reason[:1].lower() + reason[1:], line))
+        raise ConfigError(source, _once(faults)) from None
+
+
+def _once(faults: Sequence[Fault]) -> list[Fault]:
+    """Drop the echo of a fault in a part that was copied below: training.lr, arms.x.training.lr."""
+
+    def echoes(fault: Fault, other: Fault) -> bool:
+        return fault.path.endswith(f".{other.path}") and fault.reason == other.reason
+
+    return [fault for fault in faults if not any(echoes(fault, other) for other in faults)]
+
+
+def _override(data: dict[str, Any], override: str) -> Iterator[Fault]:
+    """Set one dotted key in place."""
+    dotted, equals, text = override.partition("=")
+    *parents, last = dotted.split(".")
+    try:
+        value = parse(text)
+    except yaml.YAMLError:
+        yield Fault(dotted, f"--set {override!r}: the value is not YAML")
+        return
+    if not equals or not all([*parents, last]):
+        yield Fault(dotted, f"--set needs dotted.key=value, got {override!r}")
+        return
+    for depth, key in enumerate(parents):
+        data = data.setdefault(key, {})
+        if not isinstance(data, dict):
+            at = ".".join(parents[: depth + 1])
+            yield Fault(dotted, f"--set goes through {at}, which is {data!r}, not a mapping")
+            return
+    if value is None:
+        data.pop(last, None)
+    else:
+        data[last] = value
+
+
+def _lines(node: yaml.Node | None, at: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], int]]:
+    """Each path of a YAML tree with its line, counted from 1."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield (*at, key.value), key.start_mark.line + 1
+            yield from _lines(value, (*at, key.value))
+    elif isinstance(node, yaml.SequenceNode):
+        for position, value in enumerate(node.value):
+            yield (*at, position), value.start_mark.line + 1
+            yield from _lines(value, (*at, position))
+
+
+def _repeated(node: yaml.Node | None, at: tuple[Key, ...]) -> Iterator[Fault]:
+    """A fault for each key that stands twice in one mapping: YAML would keep the last in silence."""
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if key.value in seen:
+                dotted = ".".join(str(k) for k in (*at, key.value))
+                yield Fault(dotted, "this key stands here twice", key.start_mark.line + 1)
+            seen.add(key.value)
+            yield from _repeated(value, (*at, key.value))
+    elif isinstance(node, yaml.SequenceNode):
+        for position, value in enumerate(node.value):
+            yield from _repeated(value, (*at, position))

@@ -1,0 +1,201 @@
+"""The schema of an experiment's YAML, and every refusal that concerns more than one field."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
+
+from attacks.by_name import ByName, Keys, unknown
+from attacks.evasion import EvasionAttack
+from attacks.membership import MembershipAttack
+from attacks.membership.lira import Lira
+from defenses import Defense
+from runner.augment import VIEWS
+from runner.data import Data
+from runner.models import Model
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]  # names a folder
+Rate = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Schedule(Keys):
+    """How the learning rate moves from `lr`, as a function of the epochs done, fractions included."""
+
+    name: Literal["constant", "cosine", "step"] = "cosine"
+    warmup_epochs: NonNegativeFloat = 0.0  # linear, from 0
+    milestones: tuple[PositiveFloat, ...] = ()  # step only: epochs at which lr is multiplied
+    factor: PositiveFloat = 0.1  # step only
+
+    @model_validator(mode="after")
+    def _steps_have_milestones(self) -> Self:
+        if (self.name == "step") != bool(self.milestones):
+            raise ValueError("`milestones` go with `name: step`, and `step` needs them")
+        return self
+
+
+class Training(Keys):
+    """The recipe, shared by all arms; an arm may override keys of it."""
+
+    epochs: PositiveInt
+    batch_size: PositiveInt = 128  # over all workers of one Run
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    lr: PositiveFloat = 0.1
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    nesterov: bool = False
+    weight_decay: NonNegativeFloat = 5e-4
+    schedule: Schedule = Schedule()
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto looks at the hardware
+
+
+class Design(Keys):
+    """How the member matrix is drawn: `pairs` are complementary halves of the pool, as in LiRA."""
+
+    name: Literal["pairs"] = "pairs"
+    num_models: PositiveInt = 16
+
+    @field_validator("num_models")
+    @classmethod
+    def _whole_pairs(cls, num_models: int) -> int:
+        if num_models % 2:
+            raise ValueError(f"`pairs` trains models two by two: {num_models} is odd")
+        return num_models
+
+
+class Arm(Keys):
+    """One defended recipe. `model` and `training` override single keys of the experiment's."""
+
+    defense: Annotated[Defense, ByName("defenses")]
+    model: Annotated[Model, ByName("runner.models")]
+    training: Training
+
+
+class Answers(Keys):
+    """What every model is asked about every example of the pool."""
+
+    views: tuple[str, ...] = Field(("identity",), min_length=1)
+
+    @field_validator("views")
+    @classmethod
+    def _known_once(cls, views: tuple[str, ...]) -> tuple[str, ...]:
+        strange = [view for view in views if view not in VIEWS]
+        if strange:
+            raise ValueError("; ".join(unknown("view", view, VIEWS) for view in strange))
+        if len(set(views)) < len(views):
+            raise ValueError("a view stands here twice; it would count twice in every score")
+        return views
+
+
+class Robustness(Keys):
+    """Evasion attacks on every model, and on which images: the test split, or its non-members."""
+
+    on: Literal["test", "non_members"] = "test"
+    num_examples: PositiveInt | None = None  # the first so many of them; None: all
+    attacks: dict[Name, Annotated[EvasionAttack, ByName("attacks.evasion")]] = {}
+
+
+class Membership(Keys):
+    """Membership attacks on every model as target, and the false positive rates to report at."""
+
+    attacks: dict[Name, Annotated[MembershipAttack, ByName("attacks.membership")]] = Field(
+        {"lira_online": Lira()}, min_length=1
+    )
+    false_positive_rates: tuple[Rate, ...] = Field((0.1, 0.01, 0.001, 0.00001), min_length=1)
+
+
+class Fleet(Keys):
+    """What one worker gets, and how many workers train one model together. Moves no figure."""
+
+    num_cpus: PositiveInt = 1
+    num_gpus: NonNegativeFloat = 0.0  # 1/k of a GPU, or whole ones
+    workers_per_run: PositiveInt = 1
+    max_workers: PositiveInt | None = None  # per node; None: as many as have room
+    checkpoint_every_s: NonNegativeFloat = 10.0
+
+    @field_validator("num_gpus")
+    @classmethod
+    def _whole_shares(cls, num_gpus: float) -> float:
+        if 0 < num_gpus < 1 and abs(1 / num_gpus - round(1 / num_gpus)) > 0.01:
+            raise ValueError(f"a share of a GPU is 1/k (0.5, 0.25, ...), got {num_gpus}")
+        if num_gpus > 1 and num_gpus != int(num_gpus):
+            raise ValueError(f"more than one GPU means whole GPUs, got {num_gpus}")
+        return num_gpus
+
+
+class Experiment(Keys):
+    """One YAML."""
+
+    name: Name
+    description: str = ""  # printed at the top of the report
+    seed: NonNegativeInt = 0
+    data: Annotated[Data, ByName("runner.data")]
+    model: Annotated[Model, ByName("runner.models")]
+    training: Training
+    design: Design = Design()
+    arms: dict[Name, Arm] = Field(min_length=1)
+    answers: Answers = Answers()
+    robustness: Robustness = Robustness()
+    membership: Membership = Membership()
+    fleet: Fleet = Fleet()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_arms(cls, data: Any) -> Any:
+        """Give each arm the experiment's model and training, its own keys on top."""
+        if not isinstance(data, dict) or not isinstance(data.get("arms"), dict):
+            return data
+        shared = {key: data[key] for key in ("model", "training") if key in data}
+        arms = {
+            name: {**arm, **{key: _merged(shared[key], arm.get(key)) for key in shared}}
+            if isinstance(arm, dict)
+            else arm
+            for name, arm in data["arms"].items()
+        }
+        return {**data, "arms": arms}
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        faults = [*self._faults()]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _faults(self) -> Iterator[str]:
+        if self.robustness.on == "test" and self.data.pool == "train+test":
+            yield (
+                "robustness.on: with data.pool: train+test no test split is left; "
+                "use `on: non_members`, as the DeMem protocol does"
+            )
+        if self.design.num_models < 6:
+            yield (
+                f"design.num_models: {self.design.num_models} models leave fewer than two others in "
+                "each class once a target and its partner are left out; use 6 or more"
+            )
+        if self.fleet.workers_per_run > 1 and not self.fleet.num_gpus:
+            for name, arm in self.arms.items():
+                if getattr(arm.model, "norm", None) == "batch":
+                    yield (
+                        f"arms.{name}.model.norm: on CPUs each worker of a Run would keep "
+                        "BatchNorm statistics of its own; use `norm: group`, or "
+                        "fleet.workers_per_run: 1"
+                    )
+        if self.fleet.max_workers and self.fleet.max_workers < self.fleet.workers_per_run:
+            yield "fleet.max_workers: fewer than fleet.workers_per_run, so no Run could start"
+
+
+def _merged(shared: Any, own: Any) -> Any:
+    """The shared keys with an arm's own on top; another `name` starts from that one's defaults."""
+    if own is None:
+        return shared
+    if not isinstance(shared, dict) or not isinstance(own, dict):
+        return own
+    if own.get("name", shared.get("name")) != shared.get("name"):
+        return own
+    return {key: _merged(shared.get(key), own.get(key)) for key in {**shared, **own}}

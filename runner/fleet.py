@@ -1,0 +1,201 @@
+"""Lanes over the cluster: one TorchTrainer per node that has room, and a queue that feeds them."""
+
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import ray
+from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from runner.data import Dataset
+from runner.experiment import Fleet
+from runner.plan import Run
+from runner.queue import RunQueue, Snapshot
+from runner.store import Store
+from runner.train import Step, lane
+
+POLL_S = 0.5
+MAX_STARTS = 3  # of lanes in a row that end without a Run finished
+
+# Every one of these is unset by default in Ray, or set to a value that suits longer jobs.
+ENVIRONMENT = {
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # of the lane's controller; 2 s by default
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # prints came out twice
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+}
+
+
+class NoRoom(ValueError):
+    """No node can hold what one Run asks for."""
+
+
+class Node(NamedTuple):
+    """A node with room for a lane."""
+
+    id: str
+    workers: int
+
+
+def connect() -> None:
+    """Join the cluster that RAY_ADDRESS names (a submitted job has it), or start one on this machine.
+
+    Raises:
+        ConnectionError: RAY_ADDRESS names a cluster that does not answer.
+    """
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if ray.is_initialized():
+        return
+    address = os.environ.get("RAY_ADDRESS", "local")
+    local = {"include_dashboard": False} if address == "local" else {}
+    ray.init(address=address, log_to_driver=False, logging_level="WARNING", **local)  # pyright: ignore[reportArgumentType]
+
+
+def train_all(
+    runs: Sequence[Run],
+    steps: Sequence[Step],
+    dataset: Dataset,
+    fleet: Fleet,
+    at: Store,
+    show: Callable[[Snapshot], None],
+) -> Snapshot:
+    """Do every step of every Run on the cluster, and return the queue's last state.
+
+    Ray is connected. A lane's dead workers are started again by Ray Train; a lane that ends with
+    Runs left is started again here, on whatever nodes then have room, and gives up after
+    MAX_STARTS starts in a row that finished nothing.
+
+    Args:
+        runs: in the order to do them.
+        steps: importable functions that write what they make, and do nothing when it is there.
+        show: called twice a second with the queue's state.
+
+    Raises:
+        NoRoom: no node can ever hold one Run's workers.
+    """
+    materials = {"runs": ray.put(list(runs)), "dataset": ray.put(dataset)}
+    queue = _queue([run.id for run in runs], materials, at, steps)
+    starts = done = 0
+    while True:
+        threads = _start_lanes(queue, len(runs), fleet, at)
+        while any(thread.is_alive() for thread in threads):
+            show(ray.get(queue.snapshot.remote()))
+            time.sleep(POLL_S)
+        now: Snapshot = ray.get(queue.snapshot.remote())
+        show(now)
+        starts = 0 if now.done > done else starts + 1
+        done = now.done
+        if now.stopped or not now.waiting or starts >= MAX_STARTS:
+            ray.kill(queue)
+            return now
+
+
+def nodes_with_room(nodes: Sequence[dict[str, Any]], fleet: Fleet) -> list[Node]:
+    """Return the nodes that can hold at least one Run's workers, and how many workers each.
+
+    Raises:
+        NoRoom: there is none.
+    """
+    found = []
+    for node in nodes:
+        if not node["Alive"]:
+            continue
+        has = node["Resources"]
+        workers = int(has.get("CPU", 0) / fleet.num_cpus)
+        if fleet.num_gpus:
+            workers = min(workers, _share(has.get("GPU", 0), fleet.num_gpus))
+        if fleet.max_workers:
+            workers = min(workers, fleet.max_workers)
+        workers -= workers % fleet.workers_per_run
+        if workers:
+            found.append(Node(node["NodeID"], workers))
+    if not found:
+        sizes = ", ".join(
+            f"{n['Resources'].get('CPU', 0):g} CPUs and {n['Resources'].get('GPU', 0):g} GPUs"
+            for n in nodes
+            if n["Alive"]
+        )
+        raise NoRoom(
+            f"a Run needs {fleet.workers_per_run} workers on one node, each with {fleet.num_cpus} "
+            f"CPUs and {fleet.num_gpus:g} GPUs, and no node has that (nodes: {sizes}); "
+            "lower fleet.num_cpus, fleet.num_gpus or fleet.workers_per_run"
+        )
+    return found
+
+
+def _share(gpus: float, num_gpus: float) -> int:
+    """How many workers the GPUs hold; a share never straddles two GPUs."""
+    return int(gpus) * round(1 / num_gpus) if num_gpus < 1 else int(gpus / num_gpus)
+
+
+def _queue(run_ids: list[str], materials: dict[str, Any], at: Store, steps: Sequence[Step]) -> Any:
+    """The queue as an actor beside the driver, so that it lives as long as the driver's node."""
+    here = ray.get_runtime_context().get_node_id()
+    options = {"num_cpus": 0, "label_selector": {ray._raylet.RAY_NODE_ID_KEY: here}}  # pyright: ignore[reportAttributeAccessIssue]
+    given = {**materials, "store": at, "steps": list(steps)}
+    return ray.remote(RunQueue).options(**options).remote(run_ids, given)
+
+
+def _start_lanes(queue: Any, num_runs: int, fleet: Fleet, at: Store) -> list[threading.Thread]:
+    """One lane per node with room, each watched by a thread of the driver."""
+    threads = []
+    wanted = num_runs * fleet.workers_per_run
+    for node in nodes_with_room(ray.nodes(), fleet):
+        workers = min(node.workers, wanted)
+        if not workers:
+            break
+        wanted -= workers
+        name = f"lane-{uuid.uuid4().hex[:8]}"
+        thread = threading.Thread(
+            target=partial(_run_lane, name, queue, node._replace(workers=workers), fleet, at),
+            name=name,
+            daemon=True,
+        )
+        thread.start()
+        threads.append(thread)
+    return threads
+
+
+def _run_lane(name: str, queue: Any, node: Node, fleet: Fleet, at: Store) -> None:
+    """One lane from start to end; whatever ends it, its Runs go back to the queue."""
+    resources = {"CPU": fleet.num_cpus, "GPU": fleet.num_gpus}
+    whole_gpus = fleet.num_gpus >= 1
+    trainer = TorchTrainer(
+        lane,
+        train_loop_config={
+            "lane": name,
+            "queue": queue,
+            "num_cpus": fleet.num_cpus,
+            "num_gpus": fleet.num_gpus,
+            "workers_per_run": fleet.workers_per_run,
+            "checkpoint_every_s": fleet.checkpoint_every_s,
+        },
+        # Two ranks on one GPU cannot talk through NCCL.
+        torch_config=TorchConfig(backend="nccl" if whole_gpus else "gloo"),
+        scaling_config=ScalingConfig(
+            num_workers=node.workers,
+            use_gpu=fleet.num_gpus > 0,
+            resources_per_worker={key: value for key, value in resources.items() if value},
+            label_selector={ray._raylet.RAY_NODE_ID_KEY: node.id},  # pyright: ignore[reportAttributeAccessIssue]
+        ),
+        run_config=RunConfig(
+            name=name,
+            storage_path=str(at.root / "lanes"),
+            failure_config=FailureConfig(max_failures=3, controller_failure_limit=5),
+            logging_config=LoggingConfig(log_level="ERROR"),
+        ),
+    )
+    try:
+        trainer.fit()
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        ray.get(queue.note.remote(f"{name} ended: {type(error).__name__}: {lines[-1]}"))
+    ray.get(queue.release.remote(name))

@@ -1,0 +1,189 @@
+"""From what the stages wrote to one dict: results.json, which the report is written from."""
+
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runner import metrics, store, tables
+from runner.answers import question_id
+from runner.data import Dataset
+from runner.experiment import Experiment
+from runner.metrics import Interval, mean_interval
+from runner.plan import Plan
+from runner.robustness import attack_id
+from runner.store import Store
+
+NULL_TOLERANCE = 0.02  # of the null control's AUC around 0.5
+
+
+def gather(
+    experiment: Experiment,
+    dataset: Dataset,
+    plan: Plan,
+    at: Store,
+    scores: Path,
+    runs: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return what results.json holds; its schema is docs/results_schema.md.
+
+    Args:
+        scores: the folder that the audit wrote.
+        runs: `trained`, `reused` and `failed` of this command, passed through.
+
+    Raises:
+        Corrupt: something that was finished cannot be read any more.
+    """
+    arms = {name: _arm(name, experiment, plan, at, scores) for name in plan.arms}
+    # Arms share splits, so the same pair of models in every arm is one unit of the interval.
+    null = np.mean([_aucs(scores, name, experiment, plan, "null") for name in plan.arms], axis=0)
+    interval = mean_interval(null, plan.partner)
+    null_control = _interval(interval._replace(num_models=len(null) * len(plan.arms)))
+    num_test = len(dataset.test_labels)
+    judged = num_test if experiment.robustness.on == "test" else plan.num_negatives
+    return {
+        "experiment": experiment.name,
+        "description": experiment.description,
+        "data": {
+            "name": experiment.data.name,
+            "num_pool": len(dataset.pool_labels),
+            "num_test": num_test,
+            "num_members": int((plan.member == 1).sum(1).max()),
+            "num_negatives": plan.num_negatives,
+        },
+        "evaluation": {
+            "on": experiment.robustness.on,
+            "num_examples": min(judged, experiment.robustness.num_examples or judged),
+        },
+        "attacks": {
+            "robustness": {k: one_line(a) for k, a in experiment.robustness.attacks.items()},
+            "membership": {k: one_line(a) for k, a in experiment.membership.attacks.items()},
+        },
+        "arms": arms,
+        "runs": dict(runs),
+        "null_control": {"auc": null_control},
+        "warnings": _warnings(null_control, runs),
+        "preset": "",
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that figures may depend on."""
+    packages = ("torch", "torchvision", "ray", "numpy", "scipy", "pyarrow")
+    return {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}}
+
+
+def one_line(keys: Any) -> str:
+    """Return a defense or an attack in one line: its name, and the keys that differ from the defaults."""
+    facts = keys.model_dump(mode="json", exclude_defaults=True)
+    facts.pop("name", None)
+    inner = ", ".join(f"{key} {_inline(value)}" for key, value in facts.items())
+    return f"{keys.name} ({inner})" if inner else keys.name
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{key} {_inline(v)}" for key, v in value.items()) + ")"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _arm(name: str, experiment: Experiment, plan: Plan, at: Store, scores: Path) -> dict[str, Any]:
+    """One arm's figures, each over all its models."""
+    runs = plan.arms[name]
+    evaluated = {
+        attack: [store.facts(at.robustness(run.id, attack_id(experiment.robustness, attack))) for run in runs]
+        for attack in (None, *experiment.robustness.attacks)
+    }
+    asked = [store.facts(at.answers(run.id, question_id(experiment.answers))) for run in runs]
+    trained = [store.facts(at.run(run.id)) for run in runs]
+
+    def over_models(facts: list[Any], key: str, bounds: tuple[float, float] = (0, 1)) -> dict[str, Any]:
+        values = np.array([fact[key] for fact in facts])
+        return _interval(mean_interval(values, plan.partner, bounds))
+
+    return {
+        "defense": one_line(experiment.arms[name].defense),
+        "natural_accuracy": over_models(evaluated[None], "accuracy"),
+        "train_accuracy": over_models(asked, "train_accuracy"),
+        "robust_accuracy": {
+            attack: over_models(evaluated[attack], "accuracy")
+            for attack in experiment.robustness.attacks
+        },
+        "membership": {
+            attack: _membership(name, attack, experiment, plan, scores)
+            for attack in experiment.membership.attacks
+        },
+        "null_control": {
+            "auc": _interval(
+                mean_interval(_aucs(scores, name, experiment, plan, "null"), plan.partner)
+            )
+        },
+        "train_time_s": over_models(trained, "train_time_s", (0, float("inf"))),
+    }
+
+
+def _membership(
+    arm: str, attack: str, experiment: Experiment, plan: Plan, scores: Path
+) -> dict[str, Any]:
+    """AUC, TPR at each FPR, and the mean ROC of one attack, over all models as targets."""
+    grid = metrics.roc_grid()
+    rates = experiment.membership.false_positive_rates
+    aucs, tprs, curves = [], {rate: [] for rate in rates}, []
+    for m, row in enumerate(plan.member):
+        values, judged = tables.read_scores(scores, arm, attack, "member", m), row >= 0
+        member = row[judged] == 1
+        fpr, tpr = metrics.roc(values[judged], member)
+        aucs.append(metrics.auc(values[judged], member))
+        curves.append(metrics.roc_on_grid(fpr, tpr, grid))
+        for rate in rates:
+            tprs[rate].append(metrics.tpr_at_fpr(fpr, tpr, rate))
+    smallest = metrics.smallest_fpr(plan.num_negatives)
+    bands = [mean_interval(column, plan.partner) for column in np.array(curves).T]
+    return {
+        "auc": _interval(mean_interval(np.array(aucs), plan.partner)),
+        "tpr_at_fpr": {
+            f"{rate:g}": {
+                **_interval(mean_interval(np.array(tprs[rate]), plan.partner)),
+                "num_negatives": plan.num_negatives,
+                "at_zero_false_positives": rate < smallest,
+            }
+            for rate in rates
+        },
+        "roc": {
+            "fpr": grid.tolist(),
+            "tpr": [band.mean for band in bands],
+            "low": [band.low for band in bands],
+            "high": [band.high for band in bands],
+        },
+    }
+
+
+def _aucs(scores: Path, arm: str, experiment: Experiment, plan: Plan, matrix: str) -> np.ndarray:
+    """Each model's AUC under a member matrix, by the experiment's first attack, (M,)."""
+    attack = next(iter(experiment.membership.attacks))
+    member = {"member": plan.member, "null": plan.null_member}[matrix]
+    return np.array(
+        [
+            metrics.auc(tables.read_scores(scores, arm, attack, matrix, m)[row >= 0], row[row >= 0] == 1)
+            for m, row in enumerate(member)
+        ]
+    )
+
+
+def _interval(interval: Interval) -> dict[str, Any]:
+    return interval._asdict()
+
+
+def _warnings(null_control: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
+    """What a reader must know before the figures."""
+    warnings = [f"{run_id} failed: {reason}" for run_id, reason in runs["failed"].items()]
+    if abs(null_control["mean"] - 0.5) > NULL_TOLERANCE:
+        warnings.append(
+            f"the null control's AUC is {null_control['mean']:.3f}, not 0.50 +- {NULL_TOLERANCE}: "
+            "the design or the attack leaks membership by itself"
+        )
+    return warnings

@@ -1,0 +1,91 @@
+"""Attack a trained model, and write what it then answers, example by example."""
+
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from attacks.evasion import EvasionAttack
+from runner import store
+from runner.augment import to_float
+from runner.experiment import Robustness
+from runner.plan import Run, digest, seed_of
+from runner.workplace import Workplace
+
+BATCH = 500  # images attacked at once; part of the attack's id, since it moves its random draws
+
+
+def attack_id(robustness: Robustness, attack: str | None) -> str:
+    """Return the folder name of an attack's outcome; attack None is the natural images."""
+    chosen = robustness.attacks[attack] if attack else None
+    facts = {
+        "on": robustness.on,
+        "num_examples": robustness.num_examples,
+        "attack": chosen.model_dump(mode="json") if chosen else None,
+        "batch": BATCH,
+    }
+    return f"{chosen.name if chosen else 'natural'}-{robustness.on}-{digest(facts)}"
+
+
+def attack_all(run: Run, place: Workplace, robustness: Robustness) -> None:
+    """Write a finished Run's answers to natural images and under each attack of the experiment."""
+    for attack in (None, *robustness.attacks):
+        _attack(run, place, robustness, attack)
+
+
+def _attack(run: Run, place: Workplace, robustness: Robustness, name: str | None) -> None:
+    folder = place.store.robustness(run.id, attack_id(robustness, name))
+    if not place.leads or store.facts(folder) is not None:
+        return
+    place.tell(name or "natural images", 0.95)
+    examples, images, labels = _examples(run, place, robustness)
+    model = place.trained(run)
+    torch.manual_seed(seed_of(run.seed, attack_id(robustness, name)))
+    attack = robustness.attacks[name] if name else None
+    predictions = _predictions(model, attack, images, labels)
+    right = predictions == labels.cpu().numpy()
+    table = pa.table(
+        {
+            "example": examples.astype(np.int32),
+            "label": labels.cpu().numpy().astype(np.int32),
+            "prediction": predictions.astype(np.int32),
+        }
+    )
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    store.write(folder / "robustness.parquet", buffer.getvalue())
+    facts = {"accuracy": float(right.mean()), "num_examples": len(right)}
+    store.finish(folder, ["robustness.parquet"], facts)
+
+
+def _examples(
+    run: Run, place: Workplace, robustness: Robustness
+) -> tuple[np.ndarray, torch.Tensor, torch.Tensor]:
+    """The numbers, images and labels to attack: of the test split, or of the Run's non-members."""
+    if robustness.on == "test":
+        images, labels = place.test_images, place.test_labels
+        examples = np.arange(len(labels))[: robustness.num_examples]
+    else:
+        images, labels = place.pool_images, place.pool_labels
+        examples = np.flatnonzero(run.member == 0)[: robustness.num_examples]
+    chosen = torch.from_numpy(examples).to(place.device)
+    return examples, images[chosen], labels[chosen]
+
+
+def _predictions(
+    model: torch.nn.Module,
+    attack: EvasionAttack | None,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+) -> np.ndarray:
+    """The classes answered, (N,) int64."""
+    predictions = []
+    for batch, truth in zip(images.split(BATCH), labels.split(BATCH), strict=True):
+        shown = to_float(batch)
+        if attack:
+            shown = attack.perturb(model, shown, truth)
+        with torch.no_grad():
+            predictions.append(model(shown).argmax(1).cpu())
+    return torch.cat(predictions).numpy()

@@ -1,0 +1,141 @@
+"""Every path and every write. What is not finished never looks finished.
+
+<root>/runs/<run id>/{run.json, model.safetensors, epochs.jsonl, events.out.tfevents.*, DONE}
+<root>/runs/<run id>/answers/<question id>/{answers.parquet, DONE}
+<root>/runs/<run id>/robustness/<attack id>/{robustness.parquet, DONE}
+<root>/experiments/<name>/{experiment.json, member.parquet, scores/, results.json, report/}
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+DONE = "DONE"
+
+
+class Corrupt(ValueError):
+    """A file that is not what it was written as. It is set aside and made again."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class StorageError(ValueError):
+    """The storage folder cannot be used; the message says why and what to do."""
+
+
+class Store(NamedTuple):
+    """The storage folder: an absolute path that every worker sees."""
+
+    root: Path
+
+    def run(self, run_id: str) -> Path:
+        return self.root / "runs" / run_id
+
+    def answers(self, run_id: str, question_id: str) -> Path:
+        return self.run(run_id) / "answers" / question_id
+
+    def robustness(self, run_id: str, attack_id: str) -> Path:
+        return self.run(run_id) / "robustness" / attack_id
+
+    def experiment(self, name: str) -> Path:
+        return self.root / "experiments" / name
+
+    def check_writable(self) -> None:
+        """Write and remove a small file.
+
+        Raises:
+            StorageError: the folder cannot be made or written.
+        """
+        try:
+            write(self.root / ".writable", b"")
+            (self.root / ".writable").unlink()
+        except OSError as error:
+            raise StorageError(
+                f"storage folder {self.root}: {error.strerror or error}; "
+                "name another with --storage FOLDER"
+            ) from None
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file aside and rename it into place, so that readers see all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, facts: object) -> None:
+    """Write JSON for people to read: sorted keys, indented."""
+    write(path, (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode())
+
+
+def finish(folder: Path, files: list[str], facts: dict[str, Any]) -> None:
+    """Mark a folder done: the sizes and hashes of its files, and a few facts to read back."""
+    sums = {name: _sum((folder / name).read_bytes()) for name in files}
+    write_json(folder / DONE, {"files": sums, "facts": facts})
+
+
+def facts(folder: Path) -> dict[str, Any] | None:
+    """Return the facts of a finished folder, or None if it is not finished.
+
+    Raises:
+        Corrupt: it is marked done, but a file is missing, or not of the size it had.
+    """
+    try:
+        done = json.loads((folder / DONE).read_bytes())
+        sizes = {name: size for name, (size, _) in done["files"].items()}
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        raise Corrupt(str(folder / DONE), "not the JSON that was written") from None
+    for name, size in sizes.items():
+        path = folder / name
+        found = path.stat().st_size if path.is_file() else None
+        if found != size:
+            raise Corrupt(str(path), f"{size} bytes were written, {found or 0} are there")
+    return done["facts"]
+
+
+def read(folder: Path, name: str) -> bytes:
+    """Return a file of a finished folder.
+
+    Raises:
+        Corrupt: it is not, byte for byte, what was written.
+    """
+    if facts(folder) is None:
+        raise Corrupt(str(folder / name), f"its folder has no {DONE}")
+    content = (folder / name).read_bytes()
+    if _sum(content) != json.loads((folder / DONE).read_bytes())["files"][name]:
+        raise Corrupt(str(folder / name), "its checksum is not the one it was written with")
+    return content
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a corrupt file's folder, so that it is made again; return its new name."""
+    folder = path if path.is_dir() else path.parent
+    for n in range(1, 1000):
+        aside = folder.with_name(f"{folder.name}.corrupt-{n}")
+        if not aside.exists():
+            shutil.move(folder, aside)
+            return aside
+    raise StorageError(f"{folder} was found corrupt 999 times; look at the disk, remove the copies")
+
+
+def _sum(content: bytes) -> list[int | str]:
+    return [len(content), hashlib.sha256(content).hexdigest()]

@@ -1,0 +1,77 @@
+"""Where a worker works: the data on its device, the store, and whom to tell of progress."""
+
+import io
+from collections.abc import Callable
+from typing import NamedTuple
+
+import safetensors.torch
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from runner import store
+from runner.data import Dataset, image_shape
+from runner.fit import Group, build_model
+from runner.models import ImageShape
+from runner.plan import Run
+from runner.store import Corrupt, Store
+
+
+class Workplace(NamedTuple):
+    """What every step of a Run is given beside the Run."""
+
+    store: Store
+    pool_images: Tensor  # (N, channels, H, W) uint8, on the device
+    pool_labels: Tensor  # (N,) int64
+    test_images: Tensor
+    test_labels: Tensor
+    shape: ImageShape
+    group: Group = None  # the workers that train a Run together
+    checkpoint_every_s: float = 10.0
+    tell: Callable[[str, float], object] = print  # a word on the Run in work, and its part done
+    note: Callable[[str], object] = print  # what a person should know of afterwards
+
+    @property
+    def device(self) -> torch.device:
+        return self.pool_images.device
+
+    @property
+    def leads(self) -> bool:
+        """Whether this worker writes what its group made."""
+        return self.group is None or dist.get_rank(self.group) == 0
+
+    def trained(self, run: Run) -> nn.Module:
+        """Return the finished Run's network in eval mode.
+
+        Raises:
+            Corrupt: its weights are not the ones that were written.
+        """
+        folder = self.store.run(run.id)
+        content = store.read(folder, "model.safetensors")
+        model = build_model(run, self.shape, self.device)
+        try:
+            model.load_state_dict(safetensors.torch.load(content))
+        except (RuntimeError, safetensors.SafetensorError) as error:
+            raise Corrupt(str(folder / "model.safetensors"), str(error)) from None
+        return model.eval()
+
+
+def make_workplace(dataset: Dataset, device: torch.device, at: Store, **rest: object) -> Workplace:
+    """Return a workplace with the data set copied to the device."""
+    tensors = [
+        torch.tensor(part, device=device)
+        for part in (
+            dataset.pool_images,
+            dataset.pool_labels,
+            dataset.test_images,
+            dataset.test_labels,
+        )
+    ]
+    return Workplace(at, *tensors, image_shape(dataset), **rest)  # pyright: ignore[reportArgumentType]
+
+
+def to_bytes(state: object) -> bytes:
+    """Return what `torch.load(..., weights_only=True)` reads."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
