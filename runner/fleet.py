@@ -56,7 +56,7 @@ def connect() -> None:
         return
     address = os.environ.get("RAY_ADDRESS", "local")
     local = {"include_dashboard": False} if address == "local" else {}
-    ray.init(address=address, log_to_driver=False, logging_level="WARNING", **local)  # pyright: ignore[reportArgumentType]
+    ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)  # pyright: ignore[reportArgumentType]
 
 
 def train_all(

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import NonNegativeInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from attacks.by_name import Keys
+from runner.models import ImageShape
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Data(Keys):
     root: Path = Path("data")  # where the files lie, or are downloaded to
     download: bool = True
     pool: Literal["train", "train+test"] = "train"
-    num_examples: int | None = None  # keep this many of the pool, class-balanced draw; None: all
+    num_examples: PositiveInt | None = None  # of the pool, drawn class-balanced; None: all
     augment: Augment = Augment()
 
     def load(self) -> Dataset:
@@ -64,3 +65,11 @@ class Data(Keys):
             ValueError: the files are not there, or are not what they should be; says what to do.
         """
         raise NotImplementedError
+
+
+def image_shape(dataset: Dataset) -> ImageShape:
+    """Return what a model must know of the data."""
+    channels, height, width = dataset.pool_images.shape[1:]
+    return ImageShape(
+        channels, height, width, dataset.num_classes, mean=dataset.mean, std=dataset.std
+    )

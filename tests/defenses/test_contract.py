@@ -5,12 +5,12 @@ import pkgutil
 
 import pytest
 import torch
-import yaml
 from torch import nn
 
 import defenses
 from attacks.by_name import find
 from defenses import Defense
+from runner.config import parse
 
 NAMES = [m.name for m in pkgutil.iter_modules(defenses.__path__)]
 
@@ -20,7 +20,7 @@ def example(name: str) -> Defense:
     found = find("defenses", name, Defense)
     _, _, text = (inspect.getdoc(found) or "").partition("YAML:")
     assert text, f"the docstring of {found.__name__} has no `YAML:` example"
-    return found.model_validate(yaml.safe_load(text.replace("on:", '"on":')))
+    return found.model_validate(parse(text))
 
 
 def network() -> nn.Module:

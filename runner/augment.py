@@ -1,0 +1,107 @@
+"""Random changes of training images, and the fixed views that membership queries ask about.
+
+Letters: n images of one batch, c channels, h w pixels.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from attacks.by_name import unknown
+from runner.data import Augment
+
+
+class View(NamedTuple):
+    """Flip left-right first, then move the content by whole pixels."""
+
+    flip: bool
+    down: int
+    right: int
+
+
+VIEWS = {
+    ("flip_" * flip + "shift" * bool(up_down or left_right) + up_down + left_right).rstrip("_")
+    or "identity": View(flip, down, right)
+    for flip in (False, True)
+    for up_down, down in (("", 0), ("_up", -1), ("_down", 1))
+    for left_right, right in (("", 0), ("_left", -1), ("_right", 1))
+}
+"""The 18 views of shifts by at most one pixel, with and without a flip: identity, shift_left, ...,
+shift_up_right, flip, flip_shift_left, ... Source of the set: the LiRA authors' inference code,
+https://github.com/tensorflow/privacy/tree/master/research/mi_lira_2021."""
+
+
+def augmented(images: Tensor, augment: Augment, generator: torch.Generator) -> Tensor:
+    """Return the batch as a model takes it, each image cropped and flipped by its own draw.
+
+    A crop is a window of the image's own size in the image padded with zeros, each of the
+    (2 crop_padding + 1)^2 places equally likely. The draws are made for the whole batch at once:
+    workers that share a batch must augment all of it and keep their part.
+
+    Args:
+        images: (n, c, h, w) uint8, on any device.
+        generator: the only source of randomness. If it is a CPU generator, the draws are the same
+            whatever device the images are on.
+
+    Returns:
+        (n, c, h, w) float32 in [0, 1], in channels_last memory.
+    """
+    n, _, h, w = images.shape
+    device, pad = images.device, augment.crop_padding
+    if not pad and not augment.flip:
+        return to_float(images)
+    rows = torch.arange(h, device=device).expand(n, h)
+    columns = torch.arange(w, device=device).expand(n, w)
+    if augment.flip:
+        flips = torch.randint(2, (n, 1), generator=generator, device=generator.device)
+        columns = torch.where(flips.to(device).bool(), columns.flip(1), columns)
+    if pad:
+        images = F.pad(images, (pad, pad, pad, pad))
+        offsets = torch.randint(
+            2 * pad + 1, (2, n, 1), generator=generator, device=generator.device
+        ).to(device)
+        rows, columns = rows + offsets[0], columns + offsets[1]
+    numbers = torch.arange(n, device=device)[:, None, None]
+    # Indices on both sides of the slice put c last: (n, h, w, c), which is channels_last already.
+    return to_float(images[numbers, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2))
+
+
+def view(images: Tensor, name: str) -> Tensor:
+    """Return a fixed view of the images, the same for every model and every call.
+
+    Pixels that a shift moves in from outside are the image's own, reflected at its edge.
+
+    Args:
+        images: (n, c, h, w), uint8 or float, at least 2x2 pixels.
+        name: one of VIEWS.
+
+    Returns:
+        (n, c, h, w) of the same dtype.
+
+    Raises:
+        ValueError: there is no view of that name.
+    """
+    if name not in VIEWS:
+        raise ValueError(unknown("view", name, VIEWS))
+    flip, down, right = VIEWS[name]
+    if flip:
+        images = images.flip(3)
+    if down:
+        images = images.index_select(2, _reflected(images.shape[2], down, images.device))
+    if right:
+        images = images.index_select(3, _reflected(images.shape[3], right, images.device))
+    return images
+
+
+def to_float(images: Tensor) -> Tensor:
+    """Return uint8 images as float32 in [0, 1], in channels_last memory."""
+    assert images.dtype == torch.uint8, images.dtype
+    return images.to(torch.float32, memory_format=torch.channels_last).div_(255)
+
+
+def _reflected(length: int, shift: int, device: torch.device) -> Tensor:
+    """Return which source pixel lands on each place after a shift to higher places."""
+    source = (torch.arange(length, device=device) - shift).abs()
+    return length - 1 - (length - 1 - source).abs()

@@ -1,0 +1,109 @@
+"""From the splits that a file holds to a Dataset: pool, subset, and pixel statistics."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from runner.data import Data, Dataset
+
+SEED = 0  # splits and subsets belong to a data set, so that every experiment sees the same ones
+
+
+class Split(NamedTuple):
+    """Images (N, channels, H, W) uint8 and labels (N,) int64."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def take(self, rows: np.ndarray) -> "Split":
+        """Return the examples of these row numbers."""
+        return Split(self.images[rows], self.labels[rows])
+
+
+def assemble(
+    data: Data,
+    train: Split,
+    test: Split,
+    num_classes: int,
+    statistics: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
+) -> Dataset:
+    """Return the Dataset that `pool` and `num_examples` ask for.
+
+    Args:
+        statistics: published mean and std per channel, of [0, 1] pixels; None: the pool's own.
+
+    Raises:
+        ValueError: the pool is empty, or has fewer examples than `num_examples`.
+    """
+    pool = train
+    if data.pool == "train+test":
+        pool = Split(*(np.concatenate(parts) for parts in zip(train, test, strict=True)))
+        test = test.take(np.arange(0))
+    if len(pool.labels) == 0:
+        raise ValueError(f"the pool of {data.name} is empty: a model needs examples to train on")
+    if data.num_examples is not None:
+        if data.num_examples > len(pool.labels):
+            raise ValueError(
+                f"data.num_examples is {data.num_examples}, but the pool of {data.name} has only "
+                f"{len(pool.labels)} examples: lower it or leave it out"
+            )
+        pool = pool.take(balanced(pool.labels, data.num_examples))
+    mean, std = statistics or pixel_statistics(pool.images)
+    return Dataset(*pool, *test, num_classes=num_classes, mean=mean, std=std)
+
+
+def balanced(labels: np.ndarray, count: int) -> np.ndarray:
+    """Return `count` seeded row numbers, ascending, with as many of each class as can be.
+
+    A class that runs out gives all it has. A smaller draw is a subset of a larger one.
+
+    Args:
+        labels: (N,) int.
+    """
+    return np.sort(np.lexsort((labels, _rank_in_class(labels)))[:count])
+
+
+def proportional(labels: np.ndarray, count: int) -> np.ndarray:
+    """Return `count` seeded row numbers, ascending, with each class's share kept to within one.
+
+    Args:
+        labels: (N,) int in [0, C).
+    """
+    place = (_rank_in_class(labels) + 0.5) / np.bincount(labels)[labels]
+    return np.sort(np.lexsort((labels, place))[:count])
+
+
+def halve(whole: Split, num_test: int) -> tuple[Split, Split]:
+    """Return (train, test) with `num_test` test examples, each class in proportion."""
+    rows = proportional(whole.labels, num_test)
+    return whole.take(np.setdiff1d(np.arange(len(whole.labels)), rows)), whole.take(rows)
+
+
+def pixel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation per channel, of pixels in [0, 1], to 4 decimals.
+
+    Counted over the 256 grey levels, so that no order of summation can change them. The std of a
+    constant channel is given as 1, since images are divided by it.
+
+    Args:
+        images: (N, channels, H, W) uint8, not empty.
+    """
+    counts = np.zeros((images.shape[1], 256), dtype=np.int64)
+    for block in np.array_split(images, len(images) // 4096 + 1):
+        counts += [np.bincount(channel.ravel(), minlength=256) for channel in block.swapaxes(0, 1)]
+    share = counts / counts.sum(axis=1, keepdims=True)
+    levels = np.arange(256) / 255
+    mean = share @ levels
+    std = np.sqrt((share * (levels - mean[:, None]) ** 2).sum(axis=1)).round(4)
+    return tuple(mean.round(4).tolist()), tuple(np.where(std > 0, std, 1.0).tolist())
+
+
+def _rank_in_class(labels: np.ndarray) -> np.ndarray:
+    """Return each example's place, from 0, in a seeded random order of its own class."""
+    # NumPy promises that RandomState's stream never changes; it does not for default_rng's.
+    keys = np.random.RandomState(SEED).permutation(len(labels))
+    order = np.lexsort((keys, labels))
+    grouped = labels[order]
+    rank = np.empty(len(labels), dtype=np.int64)
+    rank[order] = np.arange(len(labels)) - np.searchsorted(grouped, grouped)
+    return rank

@@ -1,0 +1,50 @@
+"""SVHN: 73,257 training and 26,032 test images of house-number digits, 32x32, colour."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from scipy.io import loadmat
+from torchvision import datasets
+
+from runner.data import Data, Dataset
+from runner.data._fetch import damaged, obtain
+from runner.data._split import Split, assemble
+
+
+class Svhn(Data):
+    """`root` holds train_32x32.mat and test_32x32.mat; the "extra" images are not used."""
+
+    name: Literal["svhn"] = "svhn"
+
+    def load(self) -> Dataset:
+        train, test = self._read("train"), self._read("test")
+        return assemble(self, train, test, 10, ((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)))
+
+    def _read(self, split: str) -> Split:
+        url, name, md5 = datasets.SVHN.split_list[split]
+        wanted = "train_32x32.mat and test_32x32.mat"
+        return read_mat(obtain(self, "SVHN", wanted, self.root / name, [url], md5))
+
+
+def read_mat(file: Path) -> Split:
+    """Return the images and labels of one file: `X` (32, 32, 3, N) uint8 and `y` (N, 1).
+
+    The files call the digit 0 class 10. Source: http://ufldl.stanford.edu/housenumbers/.
+
+    Raises:
+        ValueError: the file is damaged, or holds something else.
+    """
+    try:
+        content = loadmat(file)
+        pixels, classes = content["X"], content["y"].ravel()
+    except Exception as error:  # loadmat documents none, and raises a dozen kinds
+        raise damaged(file, f"{type(error).__name__}: {error}") from error
+    if pixels.dtype != np.uint8 or pixels.shape != (32, 32, 3, len(classes)):
+        raise damaged(
+            file,
+            f"expected X as (32, 32, 3, {len(classes)}) uint8, got {pixels.shape} {pixels.dtype}",
+        )
+    if not np.isin(classes, np.arange(1, 11)).all():
+        raise damaged(file, f"expected labels 1 to 10, got {np.unique(classes)}")
+    return Split(np.ascontiguousarray(pixels.transpose(3, 2, 0, 1)), classes.astype(np.int64) % 10)

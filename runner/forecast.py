@@ -1,0 +1,78 @@
+"""What a run would do, before it does it: models to do, time, disk, and what can be resolved."""
+
+from collections import defaultdict
+
+import torch
+
+from runner import metrics, store
+from runner.data import image_shape
+from runner.fit import build_model
+from runner.pipeline import Work
+from runner.plan import Run
+from runner.progress import duration
+from runner.store import Corrupt
+
+
+def forecast(work: Work) -> str:
+    """Return the text that `runner plan` prints."""
+    lines = [f"{work.experiment.name}: {len(work.plan.runs)} models over {len(work.plan.arms)} arms"]
+    times = _known_times(work)
+    total_s, unknown = 0.0, False
+    for name, runs in work.plan.arms.items():
+        todo = [r for r in runs if not _quietly_trained(work, r)]
+        time_s = times.get(_recipe(runs[0]))
+        unknown |= time_s is None and bool(todo)
+        total_s += (time_s or 0.0) * len(todo)
+        each = f"{time_s:.1f} s each" if time_s is not None else "time not known yet"
+        lines.append(f"  {name}: {len(runs) - len(todo)} done, {len(todo)} to train ({each})")
+    if unknown:
+        lines.append("training time: not known before one model of each arm is trained here")
+    else:
+        lines.append(f"training time: {duration(total_s)} of one worker, divided by the workers")
+    lines.append(f"disk: {_disk_bytes(work) / 1e6:.1f} MB below {work.store.root}")
+    smallest = metrics.smallest_fpr(work.plan.num_negatives)
+    lines.append(
+        f"smallest false positive rate that one target resolves: {smallest:.2g} "
+        f"({work.plan.num_negatives} non-members); below it, TPR at 0 false positives is reported"
+    )
+    return "\n".join(lines)
+
+
+def _known_times(work: Work) -> dict[str, float]:
+    """Mean training seconds of the finished Runs in the plan, by recipe."""
+    seconds = defaultdict(list)
+    for run in work.plan.runs:
+        if _quietly_trained(work, run):
+            facts = store.facts(work.store.run(run.id)) or {}
+            seconds[_recipe(run)].append(facts["train_time_s"])
+    return {recipe: sum(each) / len(each) for recipe, each in seconds.items()}
+
+
+def _quietly_trained(work: Work, run: Run) -> bool:
+    """Whether a Run is trained; a corrupt one is not (`run` sets it aside and says so)."""
+    try:
+        return work.is_trained(run)
+    except Corrupt:
+        return False
+
+
+def _recipe(run: Run) -> str:
+    """What the Runs of one arm share."""
+    recipe = run.recipe()
+    return repr([recipe[key] for key in ("data", "augment", "model", "defense", "training")])
+
+
+def _disk_bytes(work: Work) -> float:
+    """Weights, answers and robustness of all models, and the scores."""
+    num_models, num_pool = work.plan.member.shape
+    shape = image_shape(work.dataset)
+    row = 8 + 4 * len(work.experiment.answers.views) + 4 * shape.num_classes
+    judged = len(work.dataset.test_labels) or work.plan.num_negatives
+    attacks = 12 * judged * (1 + len(work.experiment.robustness.attacks))
+    total = 0.0
+    for runs in work.plan.arms.values():
+        state = build_model(runs[0], shape, torch.device("cpu")).state_dict()
+        weights = sum(t.numel() * t.element_size() for t in state.values())
+        scores = 2 * 4 * num_pool * len(work.experiment.membership.attacks)
+        total += num_models * (weights + row * num_pool + attacks + scores)
+    return total

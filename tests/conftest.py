@@ -1,0 +1,53 @@
+"""A small real experiment that the tests share: a few digits, a small network, two epochs."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from runner.experiment import Experiment
+from runner.pipeline import Work, prepare
+from runner.workplace import Workplace, make_workplace
+
+torch.set_num_threads(1)
+
+TINY = {
+    "name": "tiny",
+    "data": {"name": "digits", "num_examples": 200},
+    "model": {"name": "small_cnn", "width": 4},
+    "training": {"epochs": 2, "batch_size": 32, "precision": "fp32"},
+    "design": {"name": "pairs", "num_models": 6},
+    "arms": {
+        "erm": {"defense": {"name": "erm"}},
+        "pgd_at": {
+            "defense": {"name": "pgd_at", "attack": {"eps": 0.1, "step_size": 0.05, "num_steps": 2}}
+        },
+    },
+    "robustness": {
+        "num_examples": 60,
+        "attacks": {"pgd2": {"name": "pgd", "eps": 0.1, "step_size": 0.05, "num_steps": 2}},
+    },
+}
+
+
+@pytest.fixture
+def tiny() -> Experiment:
+    return Experiment.model_validate(TINY)
+
+
+@pytest.fixture
+def work(tiny: Experiment, tmp_path: Path) -> Work:
+    return prepare(tiny, tmp_path / "storage")
+
+
+@pytest.fixture
+def place(work: Work) -> Workplace:
+    """A workplace on this process's CPU that says nothing."""
+    return make_workplace(
+        work.dataset,
+        torch.device("cpu"),
+        work.store,
+        checkpoint_every_s=0.0,
+        tell=lambda word, part: None,
+        note=lambda text: None,
+    )
