@@ -96,18 +96,18 @@ def load(path: Path, overrides: Sequence[str], schema: type[Schema]) -> Schema:
     """
     try:
         text = path.read_text()
-        node = yaml.compose(text, Loader=_Loader)
+        node, data = yaml.compose(text, Loader=_Loader), parse(text)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(str(path), [Fault("file", str(error))]) from None
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise ConfigError(str(path), [Fault("file", f"not YAML: {reason}")]) from None
     faults = [*_repeated(node, ())]
-    data = parse(text) if not faults else {}
     if not isinstance(data, dict):
         faults.append(Fault("file", f"expected a mapping of keys, got {type(data).__name__}"))
-    for override in overrides if not faults else ():
-        faults.extend(_override(data, override))
+    else:
+        for override in overrides:
+            faults.extend(_override(data, override))
     if faults:
         raise ConfigError(str(path), faults)
     return validate(data, schema, str(path), dict(_lines(node, ())))

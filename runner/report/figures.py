@@ -1,0 +1,37 @@
+"""The figures of a report, as bytes of SVG and PDF.
+
+They are drawn without pyplot, which keeps its figures in a global list.
+"""
+
+import io
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from runner.report.privacy_robustness import privacy_robustness_figure
+from runner.report.roc_figure import roc_figure
+from runner.report.style import RC
+
+# What would name the day or the version; None leaves it out, so that the same figure repeats.
+METADATA = {
+    "svg": ("Date", "Creator", "Format", "Type"),
+    "pdf": ("CreationDate", "Creator", "Producer"),
+}
+
+
+def draw(results: dict[str, Any]) -> dict[str, Figure | None]:
+    """Return each figure by the name of its file; None where there is nothing to draw."""
+    with matplotlib.rc_context(RC):
+        return {
+            "roc": roc_figure(results),
+            "privacy_robustness": privacy_robustness_figure(results),
+        }
+
+
+def save(figure: Figure, form: str) -> bytes:
+    """Return the figure as "svg" or "pdf"; the same figure gives the same bytes."""
+    out = io.BytesIO()
+    with matplotlib.rc_context(RC):
+        figure.savefig(out, format=form, metadata=dict.fromkeys(METADATA[form]))
+    return out.getvalue()

@@ -1,0 +1,120 @@
+import copy
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation
+
+from runner.report import style
+from runner.report.figures import draw, save
+
+
+def drawn(results, name: str) -> Figure:
+    figure = draw(results)[name]
+    assert figure is not None
+    return figure
+
+
+def names_beside_points(figure: Figure) -> list[Annotation]:
+    return [t for axes in figure.axes for t in axes.texts if isinstance(t, Annotation)]
+
+
+def test_each_membership_attack_has_a_panel_with_a_curve_an_arm(results):
+    for arm in results["arms"].values():
+        arm["membership"]["rmia"] = arm["membership"]["lira_online"]
+    results["attacks"]["membership"]["rmia"] = "RMIA"
+    figure = drawn(results, "roc")
+    assert [axes.get_title() for axes in figure.axes] == ["lira_online", "rmia"]
+    for axes in figure.axes:
+        curves = [line for line in axes.lines if len(np.asarray(line.get_xdata())) == 4]
+        assert [list(np.asarray(c.get_ydata())) for c in curves] == [
+            [0.05, 0.1, 0.4, 1.0],
+            [0.1, 0.2, 0.8, 1.0],
+        ]
+        assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+
+
+def test_the_smallest_rate_that_can_be_seen_is_marked(results):
+    (axes,) = drawn(results, "roc").axes
+    assert [1 / 700, 1 / 700] in [list(np.asarray(line.get_xdata())) for line in axes.lines]
+    assert axes.get_xlim() == (1e-3, 1)
+
+
+def test_an_arm_without_a_curve_keeps_the_colours_of_the_others(results):
+    del results["arms"]["erm"]["membership"]["lira_online"]["roc"]
+    (axes,) = drawn(results, "roc").axes
+    (curve,) = [line for line in axes.lines if len(np.asarray(line.get_xdata())) == 4]
+    assert curve.get_color() == style.COLORS[1]
+
+
+def test_points_lie_at_robust_accuracy_and_the_smallest_rate_that_was_resolved(results):
+    (axes,) = drawn(results, "privacy_robustness").axes
+    assert axes.get_ylabel() == "lira_online: TPR at 1 % FPR (%)"
+    points = [c.lines[0] for c in axes.containers]  # type: ignore[attr-defined]
+    got = [(p.get_xdata()[0], p.get_ydata()[0]) for p in points]
+    assert got == [pytest.approx((5, 10)), pytest.approx((60, 20))]
+
+
+@pytest.mark.parametrize(
+    ("resolved", "label"),
+    [(("0.001", "0.01"), "TPR at 0.1 % FPR"), ((), "TPR at 0 false positives")],
+)
+def test_the_papers_rate_is_drawn_where_it_was_resolved(results, resolved, label):
+    for arm in results["arms"].values():
+        for at, rate in arm["membership"]["lira_online"]["tpr_at_fpr"].items():
+            rate["at_zero_false_positives"] = at not in resolved
+    (axes,) = drawn(results, "privacy_robustness").axes
+    assert axes.get_ylabel() == f"lira_online: {label} (%)"
+
+
+def test_names_cover_neither_each_other_nor_the_frame(results):
+    base = results["arms"]["erm"]
+    results["arms"] = {}
+    for i in range(5):
+        arm = copy.deepcopy(base)
+        for key in ("mean", "low", "high"):
+            arm["robust_accuracy"]["pgd20"][key] += 0.01 * i
+        results["arms"][f"arm_{i}"] = arm
+    figure = drawn(results, "privacy_robustness")
+    figure.draw_without_rendering()
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    texts = names_beside_points(figure)
+    assert [t.get_text() for t in texts] == list(results["arms"])
+    boxes = [t.get_window_extent(renderer) for t in texts]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    frame = figure.axes[0].get_window_extent(renderer).padded(0.01)
+    assert all(frame.containsx(b.x0) and frame.containsx(b.x1) for b in boxes)
+
+
+def test_a_legend_names_points_that_are_too_close_together(results):
+    results["arms"] = {f"a_rather_long_name_{i}": results["arms"]["erm"] for i in range(20)}
+    figure = drawn(results, "privacy_robustness")
+    assert names_beside_points(figure) == []
+    (legend,) = figure.legends
+    assert [t.get_text() for t in legend.get_texts()] == list(results["arms"])
+
+
+def test_privacy_is_drawn_against_natural_accuracy_without_a_robustness_attack(results):
+    results["attacks"]["robustness"] = {}
+    (axes,) = drawn(results, "privacy_robustness").axes
+    assert axes.get_xlabel() == "natural accuracy (%)"
+
+
+def test_without_a_membership_attack_there_is_nothing_to_draw(results):
+    results["attacks"]["membership"] = {}
+    assert draw(results) == {"roc": None, "privacy_robustness": None}
+
+
+def test_names_that_look_like_mathematics_or_hidden_labels_are_drawn(results):
+    results["arms"] = {r"_$\frac{$": results["arms"]["erm"]}
+    for figure in draw(results).values():
+        assert figure is not None
+        assert save(figure, "svg").startswith(b"<?xml")
+
+
+@pytest.mark.parametrize("form", ["svg", "pdf"])
+def test_the_same_results_give_the_same_bytes(results, form):
+    one, other = ([save(f, form) for f in draw(results).values() if f] for _ in range(2))
+    assert one == other
+    assert len(one) == 2

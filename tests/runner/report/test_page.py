@@ -1,0 +1,175 @@
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from runner.report import write_report
+from runner.report.figures import draw, save
+from runner.report.page import html, null_verdict
+
+VOID = {"meta", "link", "br", "img", "hr", "input", "wbr"}
+
+
+class Page(HTMLParser):
+    """Collects every tag and the text, and checks that tags are closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture
+def page(results):
+    """Reads the page of `results` as they then are, without its figures, which take a second."""
+    return lambda: Page(html(results, {}))
+
+
+def test_the_report_is_these_files(results, tmp_path):
+    index = write_report(results, tmp_path / "made" / "report")
+    assert index == tmp_path / "made" / "report" / "index.html"
+    assert sorted(path.name for path in index.parent.iterdir()) == [
+        "index.html",
+        "privacy_robustness.pdf",
+        "privacy_robustness.svg",
+        "roc.pdf",
+        "roc.svg",
+        "table.csv",
+        "table.md",
+        "table.tex",
+    ]
+
+
+def test_the_same_results_give_the_same_bytes(results, tmp_path):
+    one, other = (write_report(results, tmp_path / name).parent for name in ("one", "other"))
+    for path in one.iterdir():
+        assert path.read_bytes() == (other / path.name).read_bytes(), path.name
+
+
+def test_a_figure_that_no_longer_applies_is_removed(results, tmp_path):
+    write_report(results, tmp_path)
+    results["attacks"]["membership"] = {}
+    index = write_report(results, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "index.html",
+        "table.csv",
+        "table.md",
+        "table.tex",
+    }
+    assert "<svg" not in index.read_text("utf-8")
+
+
+def test_the_page_fetches_nothing_and_runs_nothing(results, tmp_path):
+    text = write_report(results, tmp_path).read_text("utf-8")
+    read = Page(text)
+    assert {tag for tag, _ in read.tags}.isdisjoint({"script", "link", "img", "iframe", "object"})
+    targets = [
+        value or ""
+        for _, attributes in read.tags
+        for name, value in attributes.items()
+        if name in ("src", "href", "xlink:href", "srcset", "action")
+    ]
+    assert targets
+    for target in targets:
+        assert target.startswith("#") or (tmp_path / target).is_file(), target
+    assert "@import" not in text
+    assert all(url.startswith("#") for url in re.findall(r"url\((.*?)\)", text))
+
+
+def test_every_reference_inside_a_figure_has_its_one_target(results):
+    svgs = {name: save(f, "svg").decode() for name, f in draw(results).items() if f}
+    text = html(results, svgs)
+    ids = [attributes["id"] for _, attributes in Page(text).tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    references = re.findall(r'(?:url\(|href=")#([^")]+)', text)
+    assert references
+    assert set(references) <= set(ids)
+
+
+def test_text_of_the_user_is_escaped(results):
+    evil = '<b>&"_%</b><script>alert(1)</script>-->'
+    for key in ("experiment", "description", "preset"):
+        results[key] = f"{key} {evil}"
+    results["warnings"] = [f"warning {evil}"]
+    results["runs"]["failed"] = {f"run {evil}": f"reason {evil}"}
+    results["arms"] = {f"arm {evil}": {**results["arms"]["erm"], "defense": f"defense {evil}"}}
+    results["attacks"]["robustness"]["pgd20"] = f"attack {evil}"
+    results["versions"] = {"torch": f"version {evil}"}
+    svgs = {name: save(f, "svg").decode() for name, f in draw(results).items() if f}
+    read = Page(html(results, svgs))
+    assert {tag for tag, _ in read.tags}.isdisjoint({"b", "script"})
+    for what in ("experiment", "description", "preset", "warning", "run", "reason", "arm"):
+        assert f"{what} {evil}" in read.text
+    for what in ("defense", "attack", "version"):
+        assert f"{what} {evil}" in read.text
+
+
+def test_the_table_comes_first_and_warnings_before_it(results, page):
+    results["warnings"] = ["few models"]
+    results["runs"]["failed"] = {"erm-m003": "out of memory"}
+    text = page().text
+    order = ["few models", "erm-m003", "TPR at 0 false positives", "How to read", "Arms", "Null"]
+    found = [text.index(what) for what in order]
+    assert found == sorted(found)
+
+
+def test_a_run_without_faults_has_no_warnings(page):
+    assert "Before you read" not in page().text
+
+
+def test_cells_of_the_page_are_those_of_the_dict(page):
+    text = page().text
+    for cell in ("60.0[58.0, 62.0]", "0.800[0.795, 0.805]", "5.00[4.00, 6.00]", "12.3 s"):
+        assert cell in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.49, 0.51, "pass"),
+        (0.48, 0.52, "pass"),
+        (0.47, 0.51, "undecided"),
+        (0.0, 1.0, "undecided"),
+        (None, None, "undecided"),
+        (0.53, 0.55, "fail"),
+        (0.40, 0.47, "fail"),
+    ],
+)
+def test_the_null_control_passes_when_its_interval_is_close_to_a_half(low, high, verdict):
+    assert null_verdict({"mean": 0.5, "low": low, "high": high, "num_models": 8}) == verdict
+
+
+def test_a_failed_null_control_is_marked(results, page):
+    results["null_control"]["auc"].update(mean=0.6, low=0.58, high=0.62)
+    del results["arms"]["erm"]["null_control"]
+    read = page()
+    assert [
+        a["class"] for t, a in read.tags if t == "td" and a.get("class") in ("pass", "fail")
+    ] == [
+        "fail",
+        "pass",
+    ]
+    assert "not measured" in read.text
+
+
+def test_accuracy_says_which_images_it_was_measured_on(results, page):
+    assert "397 test images" in " ".join(page().text.split())
+    results["evaluation"] = {"on": "non_members", "num_examples": 700}
+    assert "700 images that the model was not trained on" in " ".join(page().text.split())

@@ -1,0 +1,153 @@
+import csv
+import io
+import math
+
+import pytest
+from rich.console import Console
+
+from runner.report.columns import percent, printed
+from runner.report.tables import csv_rows, latex, markdown, terminal_table
+
+
+def terminal(results, width: int = 200) -> str:
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(terminal_table(results))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_markdown_has_a_row_an_arm_and_a_column_a_quantity(results):
+    lines = markdown(results).splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:6]]
+    assert cells[0] == [
+        "arm",
+        "models",
+        "natural accuracy (%)",
+        "pgd20: robust accuracy (%)",
+        "lira_online: AUC",
+        "lira_online: TPR at 0 false positives (%)",
+        "lira_online: TPR at 1 % FPR (%)",
+        "lira_online: TPR at 10 % FPR (%)",
+    ]
+    assert cells[2] == [
+        "erm",
+        "8",
+        "90.0 [88.0, 92.0]",
+        "5.0 [3.0, 7.0]",
+        "0.700 [0.695, 0.705]",
+        "5.00 [4.00, 6.00]",
+        "10.0 [9.0, 11.0]",
+        "40.0 [39.0, 41.0]",
+    ]
+    assert cells[3][:4] == ["pgd_at", "8", "90.0 [88.0, 92.0]", "60.0 [58.0, 62.0]"]
+
+
+@pytest.mark.parametrize("written", [markdown, latex])
+def test_rates_below_what_can_be_seen_are_one_column(results, written):
+    text = written(results)
+    assert text.count("TPR at 0 false positives") == 1
+    assert "0.001" not in text
+    for arm in results["arms"].values():
+        for rate in arm["membership"]["lira_online"]["tpr_at_fpr"].values():
+            rate["at_zero_false_positives"] = False
+    text = written(results).replace("\\", "")
+    assert "0 false positives" not in text
+    assert "TPR at 0.001 % FPR" in text
+    assert "TPR at 0.1 % FPR" in text
+
+
+def test_rates_print_in_percent_without_powers_of_ten():
+    rates = [1e-7, 1e-5, 0.001, 0.01, 0.1, 0.25, 1.0]
+    texts = ["0.00001 %", "0.001 %", "0.1 %", "1 %", "10 %", "25 %", "100 %"]
+    assert [percent(rate) for rate in rates] == texts
+
+
+def test_what_is_missing_or_not_finite_prints_as_a_dash(results):
+    arm = results["arms"]["erm"]
+    arm["natural_accuracy"]["mean"] = math.nan
+    del arm["robust_accuracy"]["pgd20"]
+    arm["membership"]["lira_online"]["auc"] = None
+    arm["membership"]["lira_online"]["tpr_at_fpr"]["0.01"]["high"] = math.inf
+    row = markdown(results).splitlines()[4]
+    assert row == "| erm | 8 | – | – | – | 5.00 [4.00, 6.00] | 10.0 [9.0, –] | 40.0 [39.0, 41.0] |"
+    arm["membership"] = {}
+    assert markdown(results).splitlines()[4].endswith("| – | – | – | – | – | – |")
+
+
+def test_a_figure_of_fewer_models_than_its_row_says_so(results):
+    results["arms"]["erm"]["robust_accuracy"]["pgd20"]["num_models"] = 1
+    row = markdown(results).splitlines()[4]
+    assert row.startswith("| erm | 8 | 90.0 [88.0, 92.0] | 5.0 [3.0, 7.0] (1 model) | 0.700")
+
+
+def test_an_experiment_without_attacks_still_has_a_table(results):
+    results["attacks"] = {"robustness": {}, "membership": {}}
+    assert markdown(results).splitlines()[4] == "| erm | 8 | 90.0 [88.0, 92.0] |"
+    assert r"\begin{tabular}{lrr}" in latex(results)
+
+
+def test_csv_holds_every_figure_in_full_precision(results):
+    third = results["arms"]["erm"]["robust_accuracy"]["pgd20"]
+    third.update(mean=1 / 3, low=0.1 + 0.2, high=None)
+    lines = list(csv.DictReader(io.StringIO(csv_rows(results))))
+    of_erm = {line["metric"]: line for line in lines if line["arm"] == "erm"}
+    assert list(of_erm) == [
+        "natural_accuracy",
+        "train_accuracy",
+        "robust_accuracy/pgd20",
+        "membership/lira_online/auc",
+        "membership/lira_online/tpr_at_zero_false_positives",
+        "membership/lira_online/tpr_at_fpr/0.01",
+        "membership/lira_online/tpr_at_fpr/0.1",
+        "null_control/auc",
+        "train_time_s",
+    ]
+    robust = of_erm["robust_accuracy/pgd20"]
+    assert float(robust["mean"]) == 1 / 3
+    assert float(robust["low"]) == 0.1 + 0.2
+    assert (robust["high"], robust["num_models"]) == ("", "8")
+    assert [line["metric"] for line in lines if line["arm"] == ""] == ["null_control/auc"]
+
+
+def test_latex_spans_attacks_and_ends_every_row(results):
+    lines = latex(results).splitlines()
+    assert lines[1] == r"\begin{tabular}{lrrrrrrr}"
+    assert lines[3] == (
+        r" &  & \multicolumn{1}{c}{} & \multicolumn{1}{c}{pgd20} "
+        r"& \multicolumn{4}{c}{lira\_online} \\"
+    )
+    assert lines[4] == r"\cmidrule(lr){4-4} \cmidrule(lr){5-8}"
+    assert lines[8].startswith(r"pgd\_at & 8 & 90.0 [88.0, 92.0] & 60.0 [58.0, 62.0] & 0.800 ")
+    assert all(line.count(" & ") == 7 for line in (lines[5], *lines[7:9]))
+    assert lines[9:] == [r"\bottomrule", r"\end{tabular}"]
+
+
+def test_names_are_escaped_in_each_form(results):
+    name = r"[a_b]|50%&<b>$x^2\{"
+    results["arms"] = {name: results["arms"]["erm"]}
+    assert r"| \[a_b\]\|50%&amp;&lt;b>$x^2\\{ | 8 |" in markdown(results)
+    assert (
+        r"{}[a\_b]|50\%\&\textless{}b\textgreater{}\$x\textasciicircum{}2\textbackslash{}\{ & 8 &"
+        in latex(results)
+    )
+    assert next(iter(csv.DictReader(io.StringIO(csv_rows(results)))))["arm"] == name
+    assert name in terminal(results)
+
+
+def test_the_terminal_table_shows_every_cell(results):
+    text = terminal(results)
+    for cell in ("0.800", "[0.795, 0.805]", "60.0", "[58.0, 62.0]", "20.0", "80.0"):
+        assert cell in text
+
+
+@pytest.mark.parametrize("num_arms", [2, 9])
+def test_the_terminal_table_runs_down_its_longer_side(results, num_arms):
+    results["arms"] = {f"arm{i}": results["arms"]["erm"] for i in range(num_arms)}
+    names_across = terminal(results).splitlines()[2].count("arm")
+    assert names_across == (2 if num_arms == 2 else 0)
+
+
+def test_the_digits_are_those_asked_for():
+    figure = {"mean": 0.12345, "low": 0.1, "high": 0.2, "num_models": 4}
+    assert str(printed(figure, 100, 2, num_models=4)) == "12.35 [10.00, 20.00]"
+    assert str(printed(figure, 1, 3, num_models=8)) == "0.123 [0.100, 0.200] (4 models)"

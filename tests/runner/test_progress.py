@@ -1,0 +1,39 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from runner.progress import Show, describe, duration, remaining_s
+from runner.queue import Snapshot, Work
+
+
+def state(**changes: object) -> Snapshot:
+    start = Snapshot(4, 1, {}, {"l/0": Work("erm-m001", "epoch 1/2", 0.5)}, [], 2, "", 30.0)
+    return start._replace(**changes)  # pyright: ignore[reportArgumentType]
+
+
+def test_the_rest_is_expected_to_go_as_the_part_that_is_done():
+    assert remaining_s(state()) == pytest.approx(30 * 2.5 / 1.5)
+    assert remaining_s(state(done=0, working={})) == 0
+
+
+def test_the_line_says_done_and_to_do_and_when_it_ends():
+    assert describe(state()) == "1/4 models | erm-m001 epoch 1/2 | ETA 50 s"
+    assert "1 failed" in describe(state(failed={"x": "why"}))
+
+
+def test_durations_read_as_people_say_them():
+    assert [duration(s) for s in (4.4, 75, 7260)] == ["4 s", "1 min 15 s", "2 h 1 min"]
+
+
+def test_without_a_terminal_only_changes_are_printed_and_notes_once():
+    out = io.StringIO()
+    show = Show(Console(file=out, width=200))
+    for _ in range(3):
+        show(state(notes=["a file was set aside"]))
+    show(state(done=4, working={}))
+    show.stop()
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "note: a file was set aside"
+    assert len([line for line in lines if line.startswith("1/4")]) == 1
+    assert lines[-1].startswith("4/4 models")

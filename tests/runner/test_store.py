@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+
+from runner import store
+from runner.store import Corrupt, StorageError, Store
+
+
+def finished(folder: Path) -> Path:
+    store.write(folder / "a.bin", b"12345")
+    store.finish(folder, ["a.bin"], {"accuracy": 0.5})
+    return folder
+
+
+def test_a_folder_is_finished_only_when_marked(tmp_path: Path):
+    store.write(tmp_path / "x" / "a.bin", b"12345")
+    assert store.facts(tmp_path / "x") is None
+    assert store.facts(finished(tmp_path / "x")) == {"accuracy": 0.5}
+    assert store.read(tmp_path / "x", "a.bin") == b"12345"
+
+
+def test_writing_leaves_nothing_aside_and_replaces_whole(tmp_path: Path):
+    store.write(tmp_path / "a", b"old and long")
+    store.write(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_rest(tmp_path: Path):
+    store.write(tmp_path / "a", b"old")
+    with pytest.raises(TypeError):
+        store.write(tmp_path / "a", "no bytes")  # pyright: ignore[reportArgumentType]
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("harm", ["truncated", "gone", "mark"])
+def test_a_finished_folder_that_was_harmed_is_corrupt_and_says_which_file(tmp_path: Path, harm: str):
+    folder = finished(tmp_path / "x")
+    if harm == "truncated":
+        (folder / "a.bin").write_bytes(b"123")
+    elif harm == "gone":
+        (folder / "a.bin").unlink()
+    else:
+        (folder / "DONE").write_bytes(b"{")
+    with pytest.raises(Corrupt, match="DONE" if harm == "mark" else r"a\.bin"):
+        store.facts(folder)
+
+
+def test_a_flipped_byte_is_found_when_the_file_is_read(tmp_path: Path):
+    folder = finished(tmp_path / "x")
+    (folder / "a.bin").write_bytes(b"12346")
+    assert store.facts(folder)
+    with pytest.raises(Corrupt, match="checksum"):
+        store.read(folder, "a.bin")
+
+
+def test_setting_aside_renames_the_folder_and_loses_nothing(tmp_path: Path):
+    for n in (1, 2):
+        folder = finished(tmp_path / "x")
+        aside = store.set_aside(folder / "a.bin")
+        assert aside == tmp_path / f"x.corrupt-{n}"
+        assert (aside / "a.bin").read_bytes() == b"12345"
+        assert not folder.exists()
+
+
+def test_a_storage_folder_that_cannot_be_written_is_refused_with_the_way_out(tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageError, match="--storage"):
+        Store(tmp_path / "file").check_writable()
+    Store(tmp_path / "new").check_writable()
+    assert list((tmp_path / "new").iterdir()) == []
