@@ -65,7 +65,7 @@ def find(package: str, name: str, contract: type[Contract]) -> type[Contract]:
 
 
 class ByName:
-    """Annotation for a field: `Annotated[Defense, ByName("defenses")]` reads `{name: trades, ...}`."""
+    """Annotation of a field: `Annotated[Defense, ByName("defenses")]` reads `{name: trades}`."""
 
     def __init__(self, package: str) -> None:
         self.package = package

@@ -1,7 +1,7 @@
 """Training defenses. One defense is one file with one frozen class whose fields are its YAML keys.
 
-A defense changes what a model is trained on (`losses`), how a step is made (`protect`), or the model
-itself (`build`). Everything else, from data to checkpoints, is the runner's.
+A defense changes what a model is trained on (`losses`), how a step is made (`protect`), or the
+model itself (`build`). Everything else, from data to checkpoints, is the runner's.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ Term = Literal["total", "natural", "adversarial"]
 
 
 class Losses(NamedTuple):
-    """Per-example losses of one forward pass, each (N,); the training loop takes the mean of `total`."""
+    """Per-example losses of one forward pass, each (N,); the loop takes the mean of `total`."""
 
     total: Tensor
     natural: Tensor | None = None  # cross-entropy at the images as given
@@ -25,11 +25,11 @@ class Losses(NamedTuple):
 
 
 class Kit(NamedTuple):
-    """What one epoch's steps are made with; a defense that changes the step replaces parts of it."""
+    """What a training step is made with; a defense that changes the step replaces parts of it."""
 
     model: nn.Module
     optimizer: Optimizer
-    batches: Callable[[int], Iterable[Tensor]]  # epoch -> batches of example numbers, each (n,) int64
+    batches: Callable[[int], Iterable[Tensor]]  # epoch -> example numbers, (n,) int64 each
 
 
 class Guarantee(NamedTuple):

@@ -23,9 +23,10 @@ class InnerPGD(PGD):
 class TRADES(Defense):
     """CE(x) + beta KL(p(x) || p(x')), x' maximising the KL.
 
-    Source: Zhang et al., https://arxiv.org/abs/1901.08573, and its official code: the gradient flows
-    through p(x) too. That code runs the natural images twice through the network in train mode and
-    recomputes p(x) at each inner step; here once each, which changes only BatchNorm's averages.
+    Source: Zhang et al., https://arxiv.org/abs/1901.08573, and its official code: the gradient
+    flows through p(x) too. That code runs the natural images twice through the network in train
+    mode and recomputes p(x) at each inner step; here once each, which changes only BatchNorm's
+    averages.
     DeMem's official code starts from uniform noise instead: `attack.start: uniform`.
 
     YAML: {name: trades, beta: 6.0, attack: {eps: 8/255, step_size: 0.007, num_steps: 10}}
@@ -61,5 +62,5 @@ class TRADES(Defense):
 
 
 def _kl(p: Tensor, q: Tensor) -> Tensor:
-    """KL(p || q) of each row, (N,), from (N, C) log-probabilities; summed over classes, not averaged."""
+    """KL(p || q) of each row, (N,), from (N, C) log-probabilities: a sum over classes, no mean."""
     return F.kl_div(q, p, reduction="none", log_target=True).sum(1)

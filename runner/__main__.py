@@ -53,7 +53,7 @@ def check(config_path: ConfigPath, overrides: Overrides = None) -> None:
 
 @app.command()
 def plan(config_path: ConfigPath, overrides: Overrides = None, storage: Storage = None) -> None:
-    """Say what a run would do: models done and to do, time, disk, the smallest rate it can resolve."""
+    """Say what a run would do: models done and to do, time, disk, the smallest rate resolved."""
     with complaints():
         from runner.forecast import forecast
         from runner.pipeline import prepare
@@ -64,7 +64,7 @@ def plan(config_path: ConfigPath, overrides: Overrides = None, storage: Storage 
 
 @app.command()
 def run(config_path: ConfigPath, overrides: Overrides = None, storage: Storage = None) -> None:
-    """Do what is missing of an experiment: train, ask, audit, report. Safe to repeat after any stop."""
+    """Do what is missing: train, ask, audit, report. Safe to repeat after any stop."""
     with complaints():
         from runner import pipeline
         from runner.report.tables import terminal_table
@@ -76,7 +76,9 @@ def run(config_path: ConfigPath, overrides: Overrides = None, storage: Storage =
         console.print(terminal_table(results))
         for warning in results["warnings"]:
             console.print(f"warning: {warning}", highlight=False)
-        console.print(f"report: {work.folder / 'report' / 'index.html'}", highlight=False, soft_wrap=True)
+        console.print(
+            f"report: {work.folder / 'report' / 'index.html'}", highlight=False, soft_wrap=True
+        )
 
 
 @app.command()
@@ -117,7 +119,7 @@ def _stop(message: str, code: int) -> None:
     sys.exit(code)
 
 
-def _experiment(config_path: str, overrides: list[str] | None):  # noqa: ANN202
+def _experiment(config_path: str, overrides: list[str] | None):
     from runner.experiment import Experiment
 
     return config.load(config.locate(config_path), overrides or [], Experiment)

@@ -8,20 +8,15 @@ from attacks.membership import log_odds
 from runner import store, tables
 from runner.augment import to_float, view
 from runner.experiment import Answers
-from runner.plan import Run, digest
+from runner.plan import Run
 from runner.workplace import Workplace
 
 BATCH = 1000  # images in one forward pass; moves no answer but its speed
 
 
-def question_id(answers: Answers) -> str:
-    """Return the folder name of a question: another question never overwrites its answers."""
-    return f"views{len(answers.views)}-{digest(answers.model_dump(mode='json'))}"
-
-
 def ask(run: Run, place: Workplace, answers: Answers) -> None:
     """Write a finished Run's answers, in eval mode and float32, and mark them done."""
-    folder = place.store.answers(run.id, question_id(answers))
+    folder = place.store.answers(run.id, answers.id)
     if not place.leads or store.facts(folder) is not None:
         return
     place.tell("answers", 0.95)

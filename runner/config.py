@@ -61,7 +61,7 @@ for _resolvers in _Loader.yaml_implicit_resolvers.values():
 
 def parse(text: str) -> Any:
     """Return the Python value of a YAML text, read as configurations are read."""
-    return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+    return yaml.load(text, Loader=_Loader)
 
 
 def locate(name: str) -> Path:
@@ -119,7 +119,7 @@ def validate(
     source: str,
     lines: dict[tuple[Key, ...], int] | None = None,
 ) -> Schema:
-    """Return `schema` filled from data; `lines` tells at which line of `source` each path stands."""
+    """Return `schema` filled from data; `lines` tells where in `source` each path stands."""
     try:
         return schema.model_validate(data)
     except Invalid as invalid:
@@ -180,7 +180,7 @@ def _lines(node: yaml.Node | None, at: tuple[Key, ...]) -> Iterator[tuple[tuple[
 
 
 def _repeated(node: yaml.Node | None, at: tuple[Key, ...]) -> Iterator[Fault]:
-    """A fault for each key that stands twice in one mapping: YAML would keep the last in silence."""
+    """A fault for each key that stands twice in a mapping: YAML would keep the last in silence."""
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:

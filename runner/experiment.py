@@ -20,6 +20,7 @@ from attacks.membership.lira import Lira
 from defenses import Defense
 from runner.augment import VIEWS
 from runner.data import Data
+from runner.ids import digest
 from runner.models import Model
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]  # names a folder
@@ -27,7 +28,7 @@ Rate = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Schedule(Keys):
-    """How the learning rate moves from `lr`, as a function of the epochs done, fractions included."""
+    """How the learning rate moves from `lr` with the epochs done, fractions of them included."""
 
     name: Literal["constant", "cosine", "step"] = "cosine"
     warmup_epochs: NonNegativeFloat = 0.0  # linear, from 0
@@ -80,7 +81,12 @@ class Arm(Keys):
 class Answers(Keys):
     """What every model is asked about every example of the pool."""
 
-    views: tuple[str, ...] = Field(("identity",), min_length=1)
+    views: tuple[str, ...] = Field(default=("identity",), min_length=1)
+
+    @property
+    def id(self) -> str:
+        """The folder name of this question: another one never overwrites its answers."""
+        return f"views{len(self.views)}-{digest(self.model_dump(mode='json'))}"
 
     @field_validator("views")
     @classmethod
@@ -100,14 +106,26 @@ class Robustness(Keys):
     num_examples: PositiveInt | None = None  # the first so many of them; None: all
     attacks: dict[Name, Annotated[EvasionAttack, ByName("attacks.evasion")]] = {}
 
+    def id(self, attack: str | None) -> str:
+        """Return the folder name of one attack's outcome; attack None is the natural images."""
+        chosen = self.attacks[attack] if attack else None
+        facts = {
+            "on": self.on,
+            "num_examples": self.num_examples,
+            "attack": chosen.model_dump(mode="json") if chosen else None,
+        }
+        return f"{chosen.name if chosen else 'natural'}-{self.on}-{digest(facts)}"
+
 
 class Membership(Keys):
     """Membership attacks on every model as target, and the false positive rates to report at."""
 
     attacks: dict[Name, Annotated[MembershipAttack, ByName("attacks.membership")]] = Field(
-        {"lira_online": Lira()}, min_length=1
+        default={"lira_online": Lira()}, min_length=1
     )
-    false_positive_rates: tuple[Rate, ...] = Field((0.1, 0.01, 0.001, 0.00001), min_length=1)
+    false_positive_rates: tuple[Rate, ...] = Field(
+        default=(0.1, 0.01, 0.001, 0.00001), min_length=1
+    )
 
 
 class Fleet(Keys):
@@ -175,8 +193,8 @@ class Experiment(Keys):
             )
         if self.design.num_models < 6:
             yield (
-                f"design.num_models: {self.design.num_models} models leave fewer than two others in "
-                "each class once a target and its partner are left out; use 6 or more"
+                f"design.num_models: {self.design.num_models} models leave fewer than two others "
+                "in each class once a target and its partner are left out; use 6 or more"
             )
         if self.fleet.workers_per_run > 1 and not self.fleet.num_gpus:
             for name, arm in self.arms.items():

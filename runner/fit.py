@@ -15,8 +15,9 @@ from attacks.evasion import plain
 from defenses import Kit
 from runner.augment import augmented
 from runner.experiment import Schedule, Training
+from runner.ids import seed_of
 from runner.models import ImageShape
-from runner.plan import Run, seed_of
+from runner.plan import Run
 
 Group = dist.ProcessGroup | None
 
@@ -24,7 +25,7 @@ Group = dist.ProcessGroup | None
 class Epoch(NamedTuple):
     """What a finished epoch leaves: figures, and the state to go on from."""
 
-    index: int  # from 0
+    number: int  # from 0
     metrics: dict[str, float]  # mean losses, learning rate at the end, seconds
     state: Callable[[], dict[str, Any]]  # tensors and numbers only, so weights_only loads it
     model: nn.Module  # unwrapped
@@ -75,6 +76,7 @@ def fit(
     )
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bf16")
     steps = math.ceil(len(run.members) / training.batch_size)
+    lr = training.lr
     for epoch in range(first, training.epochs):
         started = time.perf_counter()
         torch.manual_seed(seed_of(run.seed, "epoch", epoch, rank))
@@ -86,7 +88,7 @@ def fit(
             for parameters in kit.optimizer.param_groups:
                 parameters["lr"] = lr
             chosen = batch.to(device)
-            # All workers draw for the whole batch and keep their share: the same images at any world.
+            # All workers draw for the whole batch and keep their share: the same at any world.
             shown = augmented(images[chosen], run.augment, draws)[rank::world]
             kit.optimizer.zero_grad(set_to_none=True)
             with autocast:
@@ -121,7 +123,7 @@ def rate(schedule: Schedule, epoch: float, epochs: int) -> float:
 
 
 def _batches(run: Run, epoch: int, world: int) -> Iterable[Tensor]:
-    """The members in a new order, in batches; a last one too small for each worker to get two is left."""
+    """The members in a new order, in batches; a last one with under two a worker is left out."""
     order = np.random.Generator(np.random.Philox(seed_of(run.seed, "order", epoch)))
     shuffled = torch.from_numpy(order.permutation(run.members))
     return [b for b in shuffled.split(run.training.batch_size) if len(b) >= 2 * world]

@@ -14,10 +14,11 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from runner.data import Dataset
 from runner.experiment import Fleet
+from runner.lane import lane
 from runner.plan import Run
 from runner.queue import RunQueue, Snapshot
 from runner.store import Store
-from runner.train import Step, lane
+from runner.train import Step
 
 POLL_S = 0.5
 MAX_STARTS = 3  # of lanes in a row that end without a Run finished
@@ -45,7 +46,7 @@ class Node(NamedTuple):
 
 
 def connect() -> None:
-    """Join the cluster that RAY_ADDRESS names (a submitted job has it), or start one on this machine.
+    """Join the cluster that RAY_ADDRESS names (a submitted job has it), or start one here.
 
     Raises:
         ConnectionError: RAY_ADDRESS names a cluster that does not answer.

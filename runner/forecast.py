@@ -15,7 +15,9 @@ from runner.store import Corrupt
 
 def forecast(work: Work) -> str:
     """Return the text that `runner plan` prints."""
-    lines = [f"{work.experiment.name}: {len(work.plan.runs)} models over {len(work.plan.arms)} arms"]
+    lines = [
+        f"{work.experiment.name}: {len(work.plan.runs)} models over {len(work.plan.arms)} arms"
+    ]
     times = _known_times(work)
     total_s, unknown = 0.0, False
     for name, runs in work.plan.arms.items():

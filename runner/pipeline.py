@@ -1,4 +1,4 @@
-"""Plan, train, ask, audit, report: each stage reads what the last one wrote, and skips what is there."""
+"""Plan, train, ask, audit, report: each reads what the last one wrote, and skips what is there."""
 
 import os
 import subprocess
@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from runner import store, tables
-from runner.answers import ask, question_id
+from runner.answers import ask
 from runner.data import Dataset
 from runner.experiment import Experiment
-from runner.plan import Plan, Run, digest, make_plan
+from runner.ids import digest
+from runner.plan import Plan, Run, make_plan
 from runner.results import gather, versions
-from runner.robustness import attack_all, attack_id
+from runner.robustness import attack_all
 from runner.store import Corrupt, Store
 
 MAX_REPAIRS = 20  # corrupt files set aside in one command before it gives up
@@ -47,7 +48,7 @@ class Work(NamedTuple):
         """The scores of exactly these answers, attacks and matrices."""
         facts = {
             "runs": {name: [run.id for run in runs] for name, runs in self.plan.arms.items()},
-            "question": question_id(self.experiment.answers),
+            "question": self.experiment.answers.id,
             "attacks": {
                 k: a.model_dump(mode="json") for k, a in self.experiment.membership.attacks.items()
             },
@@ -60,10 +61,10 @@ class Work(NamedTuple):
 
     def is_done(self, run: Run) -> bool:
         """Whether a Run is trained and has answered everything."""
-        asked = self.store.answers(run.id, question_id(self.experiment.answers))
+        asked = self.store.answers(run.id, self.experiment.answers.id)
         robustness = self.experiment.robustness
         attacked = [
-            self.store.robustness(run.id, attack_id(robustness, attack))
+            self.store.robustness(run.id, robustness.id(attack))
             for attack in (None, *robustness.attacks)
         ]
         return self.is_trained(run) and all(store.facts(f) is not None for f in (asked, *attacked))
@@ -104,8 +105,12 @@ def run(work: Work, console: Console) -> dict[str, Any]:
             return report(work, {"trained": trained, "reused": reused, "failed": {}})
         except Corrupt as corrupt:
             aside = store.set_aside(Path(corrupt.path))
-            console.print(f"note: {corrupt}; set aside as {aside.name}, made again", highlight=False)
-    raise Unfinished(f"{MAX_REPAIRS} corrupt files in a row below {work.store.root}: check the disk")
+            console.print(
+                f"note: {corrupt}; set aside as {aside.name}, made again", highlight=False
+            )
+    raise Unfinished(
+        f"{MAX_REPAIRS} corrupt files in a row below {work.store.root}: check the disk"
+    )
 
 
 def report(work: Work, runs: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,13 +153,11 @@ def _train_and_ask(work: Work, console: Console) -> Mapping[str, str]:
     ]
     show = Show(console)
     try:
-        end = fleet.train_all(
-            pending, steps, work.dataset, work.experiment.fleet, work.store, show
-        )
+        end = fleet.train_all(pending, steps, work.dataset, work.experiment.fleet, work.store, show)
     finally:
         show.stop()
-    undone = {r.id: "not started" for r in pending if r.id not in end.failed and not work.is_done(r)}
-    return {**end.failed, **undone}
+    undone = {r.id: end.stopped or "not done" for r in pending if not work.is_done(r)}
+    return {**undone, **end.failed}
 
 
 def _stop_if(failed: Mapping[str, str], work: Work) -> None:
@@ -175,7 +178,7 @@ def _audit(work: Work, console: Console) -> None:
 
     console.print("audit: membership scores of every model as target", highlight=False)
     fleet.connect()
-    question = question_id(work.experiment.answers)
+    question = work.experiment.answers.id
     audit(
         {
             name: [str(work.store.answers(r.id, question) / "answers.parquet") for r in runs]
@@ -191,7 +194,7 @@ def _audit(work: Work, console: Console) -> None:
 
 
 def _describe(work: Work) -> None:
-    """Write down what this experiment is: the resolved YAML, versions, commit, and who is a member."""
+    """Write down what this experiment is: resolved YAML, versions, commit, and who is a member."""
     facts = {
         "experiment": work.experiment.model_dump(mode="json"),
         "runs": {name: [r.id for r in runs] for name, runs in work.plan.arms.items()},
@@ -204,7 +207,7 @@ def _describe(work: Work) -> None:
 
 
 def _git_commit() -> str:
-    """The commit of the code that runs, marked when files differ from it; "" outside a repository."""
+    """The commit of this code, marked when files differ from it; "" outside a repository."""
     git = ["git", "-C", os.path.dirname(__file__)]
     try:
         shown = [*git, "describe", "--always", "--dirty", "--abbrev=12"]

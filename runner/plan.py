@@ -1,7 +1,6 @@
 """From an experiment to its member matrix and its Runs. Nothing here trains or writes."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +12,7 @@ import torch
 from defenses import Defense
 from runner.data import Augment, Dataset
 from runner.experiment import Experiment, Training
+from runner.ids import digest, seed_of
 from runner.models import Model
 
 WEIGHTS_VERSION = 1  # raise it when the same Run would come out with other weights
@@ -95,7 +95,9 @@ def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
                     update=precision if arm.training.precision == "auto" else None
                 ),
                 member=member[m],
-                seed=seed_of(experiment.seed, "run", m),  # arms share it: they are compared in pairs
+                seed=seed_of(
+                    experiment.seed, "run", m
+                ),  # arms share it: they are compared in pairs
                 workers=experiment.fleet.workers_per_run,
             )
             for m in range(num_models)
@@ -125,7 +127,9 @@ def member_matrix(num_models: int, num_pool: int, seed: int) -> np.ndarray:
 
 
 def resolve_precision(experiment: Experiment) -> str:
-    """Return bf16 where the hardware multiplies it natively (GPUs since Ampere, AMX), else fp32.
+    """Return bf16 where the hardware multiplies it natively, else fp32.
+
+    That is on GPUs since Ampere, and on CPUs with AMX or AVX512-BF16.
 
     Asked where the plan is made. A driver without a GPU takes the GPUs it asks for to be recent;
     a worker whose GPU is not says so and stops.
@@ -133,15 +137,5 @@ def resolve_precision(experiment: Experiment) -> str:
     if experiment.fleet.num_gpus:
         old = torch.cuda.is_available() and not torch.cuda.is_bf16_supported()
         return "fp32" if old else "bf16"
-    amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
-    return "bf16" if amx else "fp32"
-
-
-def seed_of(*parts: object) -> int:
-    """Return a 63-bit seed that depends on all parts and their order; equal on every machine."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1
-
-
-def digest(facts: object) -> str:
-    """Return 8 hex digits that name a JSON object."""
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
+    units = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return "bf16" if any(getattr(torch.cpu, u, lambda: False)() for u in units) else "fp32"

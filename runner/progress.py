@@ -37,9 +37,12 @@ class Show:
         line = describe(state)
         if self.bar:
             done = _done(state)
-            self.bar.update(self.bar.tasks[0].id, total=state.total, completed=done, description=line)
+            self.bar.update(
+                self.bar.tasks[0].id, total=state.total, completed=done, description=line
+            )
         elif line != self.last_line and (
-            time.monotonic() - self.last_at >= QUIET_S or state.done == state.total != self.last_done
+            time.monotonic() - self.last_at >= QUIET_S
+            or state.done == state.total != self.last_done
         ):
             self.console.print(line, highlight=False)
             self.last_line, self.last_done, self.last_at = line, state.done, time.monotonic()

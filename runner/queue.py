@@ -34,7 +34,7 @@ class RunQueue:
 
     A worker that claims again while it still holds a Run has died and come back; a lane that ended
     releases what its workers held. Such a Run is a suspect: it is handed out again, but only one
-    suspect at a time, so that a Run which kills its process cannot drag an innocent one along twice.
+    suspect at a time, so that a Run which kills its process drags no innocent one along twice.
     """
 
     def __init__(self, run_ids: Sequence[str], materials: Any = None) -> None:

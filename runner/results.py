@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 
 from runner import metrics, store, tables
-from runner.answers import question_id
 from runner.data import Dataset
 from runner.experiment import Experiment
 from runner.metrics import Interval, mean_interval
 from runner.plan import Plan
-from runner.robustness import attack_id
 from runner.store import Store
 
 NULL_TOLERANCE = 0.02  # of the null control's AUC around 0.5
@@ -78,7 +76,7 @@ def versions() -> dict[str, str]:
 
 
 def one_line(keys: Any) -> str:
-    """Return a defense or an attack in one line: its name, and the keys that differ from the defaults."""
+    """Return a defense or an attack in one line: its name, and what differs from its defaults."""
     facts = keys.model_dump(mode="json", exclude_defaults=True)
     facts.pop("name", None)
     inner = ", ".join(f"{key} {_inline(value)}" for key, value in facts.items())
@@ -95,13 +93,17 @@ def _arm(name: str, experiment: Experiment, plan: Plan, at: Store, scores: Path)
     """One arm's figures, each over all its models."""
     runs = plan.arms[name]
     evaluated = {
-        attack: [store.facts(at.robustness(run.id, attack_id(experiment.robustness, attack))) for run in runs]
+        attack: [
+            store.facts(at.robustness(run.id, experiment.robustness.id(attack))) for run in runs
+        ]
         for attack in (None, *experiment.robustness.attacks)
     }
-    asked = [store.facts(at.answers(run.id, question_id(experiment.answers))) for run in runs]
+    asked = [store.facts(at.answers(run.id, experiment.answers.id)) for run in runs]
     trained = [store.facts(at.run(run.id)) for run in runs]
 
-    def over_models(facts: list[Any], key: str, bounds: tuple[float, float] = (0, 1)) -> dict[str, Any]:
+    def over_models(
+        facts: list[Any], key: str, bounds: tuple[float, float] = (0, 1)
+    ) -> dict[str, Any]:
         values = np.array([fact[key] for fact in facts])
         return _interval(mean_interval(values, plan.partner, bounds))
 
@@ -168,7 +170,9 @@ def _aucs(scores: Path, arm: str, experiment: Experiment, plan: Plan, matrix: st
     member = {"member": plan.member, "null": plan.null_member}[matrix]
     return np.array(
         [
-            metrics.auc(tables.read_scores(scores, arm, attack, matrix, m)[row >= 0], row[row >= 0] == 1)
+            metrics.auc(
+                tables.read_scores(scores, arm, attack, matrix, m)[row >= 0], row[row >= 0] == 1
+            )
             for m, row in enumerate(member)
         ]
     )

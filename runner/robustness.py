@@ -11,22 +11,11 @@ from attacks.evasion import EvasionAttack
 from runner import store
 from runner.augment import to_float
 from runner.experiment import Robustness
-from runner.plan import Run, digest, seed_of
+from runner.ids import seed_of
+from runner.plan import Run
 from runner.workplace import Workplace
 
-BATCH = 500  # images attacked at once; part of the attack's id, since it moves its random draws
-
-
-def attack_id(robustness: Robustness, attack: str | None) -> str:
-    """Return the folder name of an attack's outcome; attack None is the natural images."""
-    chosen = robustness.attacks[attack] if attack else None
-    facts = {
-        "on": robustness.on,
-        "num_examples": robustness.num_examples,
-        "attack": chosen.model_dump(mode="json") if chosen else None,
-        "batch": BATCH,
-    }
-    return f"{chosen.name if chosen else 'natural'}-{robustness.on}-{digest(facts)}"
+BATCH = 500  # images attacked at once; another number would move an attack's random draws
 
 
 def attack_all(run: Run, place: Workplace, robustness: Robustness) -> None:
@@ -36,13 +25,13 @@ def attack_all(run: Run, place: Workplace, robustness: Robustness) -> None:
 
 
 def _attack(run: Run, place: Workplace, robustness: Robustness, name: str | None) -> None:
-    folder = place.store.robustness(run.id, attack_id(robustness, name))
+    folder = place.store.robustness(run.id, robustness.id(name))
     if not place.leads or store.facts(folder) is not None:
         return
     place.tell(name or "natural images", 0.95)
     examples, images, labels = _examples(run, place, robustness)
     model = place.trained(run)
-    torch.manual_seed(seed_of(run.seed, attack_id(robustness, name)))
+    torch.manual_seed(seed_of(run.seed, robustness.id(name)))
     attack = robustness.attacks[name] if name else None
     predictions = _predictions(model, attack, images, labels)
     right = predictions == labels.cpu().numpy()

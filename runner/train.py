@@ -1,4 +1,4 @@
-"""Train one Run, and the loop of a lane's workers, who do one Run after another."""
+"""Train one Run, and the loop of a worker, who does one Run after another."""
 
 import errno
 import io
@@ -7,23 +7,18 @@ import pickle
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import ray
-import ray.train
-import ray.train.torch
 import safetensors.torch
 import torch
-import torch.distributed as dist
 
 from runner import store
 from runner.fit import Epoch, fit
 from runner.plan import Run
 from runner.queue import WAIT
 from runner.store import Corrupt
-from runner.workplace import Workplace, make_workplace, to_bytes
+from runner.workplace import Workplace, to_bytes
 
 Step = Callable[[Run, Workplace], None]  # does nothing when its folder is done
 
@@ -40,16 +35,14 @@ def train(run: Run, place: Workplace) -> None:
     saved = time.monotonic()
     board = SummaryWriter(str(folder), purge_step=len(history)) if place.leads else None
     epoch = None
-    for epoch in fit(
-        run, place.pool_images, place.pool_labels, place.shape, place.group, state
-    ):
+    for epoch in fit(run, place.pool_images, place.pool_labels, place.shape, place.group, state):
         if board is None:
             continue
-        history.append({"epoch": epoch.index, **epoch.metrics})
+        history.append({"epoch": epoch.number, **epoch.metrics})
         for name, value in epoch.metrics.items():
-            board.add_scalar(name, value, epoch.index)
+            board.add_scalar(name, value, epoch.number)
         loss = epoch.metrics["loss_total"]
-        ended, epochs = epoch.index + 1, run.training.epochs
+        ended, epochs = epoch.number + 1, run.training.epochs
         place.tell(f"epoch {ended}/{epochs} loss {loss:.3f}", 0.9 * ended / epochs)
         last = ended == epochs  # what follows writes the model itself
         if not last and time.monotonic() - saved >= place.checkpoint_every_s:
@@ -77,7 +70,7 @@ def _finish(
 
 
 def _checkpoint(run: Run, place: Workplace) -> dict[str, Any] | None:
-    """The last checkpoint; one that cannot be read is named and renamed, and training starts over."""
+    """The last checkpoint; one that cannot be read is named and renamed, and training restarts."""
     path = place.store.run(run.id) / "checkpoint.pt"
     try:
         content = io.BytesIO(path.read_bytes())
@@ -85,46 +78,20 @@ def _checkpoint(run: Run, place: Workplace) -> dict[str, Any] | None:
         return {key: state[key] for key in ("epoch", "model", "optimizer", "history")}
     except FileNotFoundError:
         return None
-    except (RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+    except (
+        RuntimeError,
+        EOFError,
+        KeyError,
+        TypeError,
+        ValueError,
+        pickle.UnpicklingError,
+    ) as error:
         if place.leads:
             path.replace(path.with_name("checkpoint.pt.corrupt"))
-            place.note(f"{path}: not readable ({_first_line(error)}); set aside, training starts over")
-        return None
-
-
-def lane(config: dict[str, Any]) -> None:
-    """The loop of one worker of a lane; Ray Train calls it with the lane's `train_loop_config`."""
-    torch.set_num_threads(config["num_cpus"])
-    context, queue = ray.train.get_context(), config["queue"]
-    rank, world = context.get_world_rank(), context.get_world_size()
-    group, leader = _group(rank, world, config["workers_per_run"])
-    device = ray.train.torch.get_device() if config["num_gpus"] else torch.device("cpu")
-    assert isinstance(device, torch.device)
-    given = ray.get(queue.materials.remote())
-    worker = f"{config['lane']}/{rank}"
-
-    def call(method: str, *arguments: object) -> Any:
-        return ray.get(getattr(queue, method).remote(*arguments))
-
-    place = make_workplace(
-        ray.get(given["dataset"]),
-        device,
-        given["store"],
-        group=group,
-        checkpoint_every_s=config["checkpoint_every_s"],
-        tell=lambda text, part: queue.tell.remote(worker, text, part),
-        note=lambda text: queue.note.remote(text),
-    )
-    runs = {run.id: run for run in ray.get(given["runs"])}
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported():
-        old = [run.id for run in runs.values() if run.training.precision == "bf16"]
-        if old:
-            raise ValueError(
-                f"{torch.cuda.get_device_name(device)} has no bf16, which {old[0]} asks for; "
-                "set training.precision: fp32, or another fleet.accelerator"
+            place.note(
+                f"{path}: not readable ({_first_line(error)}); set aside, training starts over"
             )
-    claim = partial(_claim, call, worker, group, leader)
-    work(claim, call, worker, runs, given["steps"], place)
+        return None
 
 
 def work(
@@ -165,25 +132,6 @@ def _do(run: Run, steps: Sequence[Step], place: Workplace) -> None:
                 raise
             aside = store.set_aside(Path(corrupt.path))
             place.note(f"{corrupt}; set aside as {aside.name}, made again")
-
-
-def _group(rank: int, world: int, size: int) -> tuple[dist.ProcessGroup | None, int]:
-    """This worker's sub-group and its first rank; every rank creates every group, in order."""
-    if size == 1:
-        return None, rank
-    groups = [dist.new_group([*range(k, k + size)]) for k in range(0, world - size + 1, size)]
-    return groups[rank // size], rank // size * size
-
-
-def _claim(
-    call: Callable[..., Any], worker: str, group: dist.ProcessGroup | None, leader: int
-) -> str | None:
-    """The next Run's id from the queue; a group's leader asks for all."""
-    if group is None:
-        return call("claim", worker)
-    answer = [call("claim", worker) if dist.get_rank() == leader else None]
-    dist.broadcast_object_list(answer, src=leader, group=group)
-    return answer[0]
 
 
 def _reason(error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import safetensors.torch
 import torch
@@ -56,18 +56,17 @@ class Workplace(NamedTuple):
         return model.eval()
 
 
-def make_workplace(dataset: Dataset, device: torch.device, at: Store, **rest: object) -> Workplace:
-    """Return a workplace with the data set copied to the device."""
-    tensors = [
-        torch.tensor(part, device=device)
-        for part in (
-            dataset.pool_images,
-            dataset.pool_labels,
-            dataset.test_images,
-            dataset.test_labels,
-        )
-    ]
-    return Workplace(at, *tensors, image_shape(dataset), **rest)  # pyright: ignore[reportArgumentType]
+def make_workplace(dataset: Dataset, device: torch.device, at: Store, **rest: Any) -> Workplace:
+    """Return a workplace with the data set copied to the device; `rest` are its other fields."""
+    return Workplace(
+        at,
+        torch.tensor(dataset.pool_images, device=device),
+        torch.tensor(dataset.pool_labels, device=device),
+        torch.tensor(dataset.test_images, device=device),
+        torch.tensor(dataset.test_labels, device=device),
+        image_shape(dataset),
+        **rest,
+    )
 
 
 def to_bytes(state: object) -> bytes:

@@ -1,4 +1,4 @@
-"""Evasion attacks: move an image inside an L-infinity ball so that the model errs. One file each."""
+"""Evasion attacks: move an image in an L-infinity ball so that the model errs. One file each."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -64,9 +64,8 @@ class MembershipAttack(Keys):
         """
         models = np.arange(len(answers))
         shadows = [(models != m) & (models != partner[m]) for m in models]
-        return np.stack(
-            [self.score(answers[m], answers[s], member[s]) for m, s in zip(models, shadows, strict=True)]
-        )
+        pairs = zip(answers, shadows, strict=True)
+        return np.stack([self.score(target, answers[s], member[s]) for target, s in pairs])
 
 
 def log_odds(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -42,7 +42,13 @@ def test_a_linear_model_is_attacked_at_the_known_optimum(attack: EvasionAttack):
 @pytest.mark.parametrize("num_steps", [0, 3])
 def test_adversarial_images_stay_in_the_ball_and_in_the_unit_box(start: str, num_steps: int):
     attack = PGD.model_validate(
-        {"eps": 0.1, "step_size": 0.08, "num_steps": num_steps, "start": start, "clamp_start": False}
+        {
+            "eps": 0.1,
+            "step_size": 0.08,
+            "num_steps": num_steps,
+            "start": start,
+            "clamp_start": False,
+        }
     )
     images, labels = batch(32)
     images[0], images[1] = 0.0, 1.0
@@ -59,21 +65,25 @@ def test_radius_zero_leaves_the_images_as_they_are():
 
 
 def test_an_attack_leaves_no_gradient_and_every_mode_as_it_was():
-    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 2))
+    norm = nn.BatchNorm2d(4)
+    assert norm.running_mean is not None
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), norm, nn.Flatten(), nn.Linear(16, 2))
     model.train()
-    model[1].eval()
-    before = model[1].running_mean.clone()  # pyright: ignore[reportOptionalMemberAccess]
+    norm.eval()
+    before = norm.running_mean.clone()
     PGD(eps=0.1).perturb(model, *batch())
     assert [m.training for m in model] == [True, False, True, True]
     assert all(p.grad is None for p in model.parameters())
-    assert torch.equal(before, model[1].running_mean)  # pyright: ignore[reportArgumentType]
+    assert torch.equal(before, norm.running_mean)
 
 
 def test_crafting_in_train_mode_moves_the_running_statistics_as_public_codes_do():
-    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 2))
-    before = model[1].running_mean.clone()  # pyright: ignore[reportOptionalMemberAccess]
+    norm = nn.BatchNorm2d(4)
+    assert norm.running_mean is not None
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), norm, nn.Flatten(), nn.Linear(16, 2))
+    before = norm.running_mean.clone()
     PGD(eps=0.1, craft_in="train").perturb(model, *batch())
-    assert not torch.equal(before, model[1].running_mean)  # pyright: ignore[reportArgumentType]
+    assert not torch.equal(before, norm.running_mean)
 
 
 def test_restarts_keep_the_most_harmful_start_of_each_image():
@@ -94,7 +104,12 @@ def test_restarts_keep_the_most_harmful_start_of_each_image():
 
 def test_a_mode_is_put_back_after_an_error():
     model = nn.Sequential(nn.Dropout()).train()
-    with pytest.raises(RuntimeError), mode(model, training=False):
-        assert not model[0].training
-        raise RuntimeError
+
+    def fail() -> None:
+        with mode(model, training=False):
+            assert not model[0].training
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert model[0].training

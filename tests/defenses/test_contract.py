@@ -27,7 +27,11 @@ def network() -> nn.Module:
     """A small network with GroupNorm, whose examples do not meet each other."""
     torch.manual_seed(0)
     return nn.Sequential(
-        nn.Conv2d(1, 8, 3, padding=1), nn.GroupNorm(2, 8), nn.ReLU(), nn.Flatten(), nn.Linear(512, 4)
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.GroupNorm(2, 8),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(512, 4),
     )
 
 
@@ -43,7 +47,9 @@ def gradients(defense: Defense, images: torch.Tensor, labels: torch.Tensor) -> t
     torch.manual_seed(2)
     total = defense.losses(model, images, labels).total
     rows = [
-        torch.cat([g.flatten() for g in torch.autograd.grad(t, [*model.parameters()], retain_graph=True)])
+        torch.cat(
+            [g.flatten() for g in torch.autograd.grad(t, [*model.parameters()], retain_graph=True)]
+        )
         for t in total
     ]
     return torch.stack(rows)

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attacks.evasion.pgd import PGD
@@ -33,7 +32,9 @@ def start(images: Tensor, kind: str, eps: float) -> Tensor:
     return images + noise.permute(0, 3, 1, 2)
 
 
-def slow_trades(model: nn.Module, images: Tensor, labels: Tensor, beta: float, eps: float) -> Tensor:
+def slow_trades(
+    model: nn.Module, images: Tensor, labels: Tensor, beta: float, eps: float
+) -> Tensor:
     """TRADES as its paper states it, in probabilities: no log_softmax, no kl_div."""
 
     def divergence(p: Tensor, q: Tensor) -> Tensor:

@@ -15,7 +15,9 @@ def refused(**changes: Any) -> str:
 
 def test_an_arm_takes_the_shared_recipe_with_its_own_keys_on_top():
     arm = {"defense": "erm", "training": {"epochs": 9}, "model": {"width": 8}}
-    experiment = Experiment.model_validate({**TINY, "arms": {"plain": {"defense": "erm"}, "own": arm}})
+    experiment = Experiment.model_validate(
+        {**TINY, "arms": {"plain": {"defense": "erm"}, "own": arm}}
+    )
     plain, own = experiment.arms["plain"], experiment.arms["own"]
     assert plain.training == experiment.training
     assert own.training == experiment.training.model_copy(update={"epochs": 9})

@@ -14,7 +14,7 @@ def trained(run: Run, place: Workplace, state: dict | None = None, stop: int = 9
     epochs = []
     for epoch in fit(run, place.pool_images, place.pool_labels, place.shape, state=state):
         epochs.append((epoch.metrics, copy.deepcopy(epoch.state())))
-        if epoch.index == stop:
+        if epoch.number == stop:
             break
     return epochs
 
@@ -24,7 +24,9 @@ def same(a: dict, b: dict) -> bool:
 
 
 @pytest.mark.parametrize("arm", ["erm", "pgd_at"])
-def test_going_on_from_a_checkpoint_gives_the_bits_of_an_undisturbed_run(place: Workplace, work, arm: str):
+def test_going_on_from_a_checkpoint_gives_the_bits_of_an_undisturbed_run(
+    place: Workplace, work, arm: str
+):
     run = work.plan.arms[arm][0]
     whole = trained(run, place)
     half = trained(run, place, stop=0)

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from runner.experiment import Experiment
+from runner.ids import seed_of
 from runner.pipeline import Work
-from runner.plan import make_plan, member_matrix, seed_of
+from runner.plan import make_plan, member_matrix
 from tests.conftest import TINY
 
 

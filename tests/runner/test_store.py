@@ -35,7 +35,9 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_rest(tmp_path: Path):
 
 
 @pytest.mark.parametrize("harm", ["truncated", "gone", "mark"])
-def test_a_finished_folder_that_was_harmed_is_corrupt_and_says_which_file(tmp_path: Path, harm: str):
+def test_a_finished_folder_that_was_harmed_is_corrupt_and_says_which_file(
+    tmp_path: Path, harm: str
+):
     folder = finished(tmp_path / "x")
     if harm == "truncated":
         (folder / "a.bin").write_bytes(b"123")

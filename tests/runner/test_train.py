@@ -11,14 +11,15 @@ import torch
 
 from attacks.membership import log_odds
 from runner import store, tables
-from runner.answers import ask, logits_of, question_id
+from runner.answers import ask, logits_of
 from runner.augment import to_float, view
 from runner.experiment import Answers, Experiment
 from runner.pipeline import Work
 from runner.plan import Run
 from runner.queue import RunQueue
-from runner.robustness import attack_all, attack_id
+from runner.robustness import attack_all
 from runner.store import Corrupt
+
 from runner.train import Step, train, work as work_on  # isort: skip
 from runner.workplace import Workplace
 
@@ -143,7 +144,7 @@ def test_corrupt_weights_are_set_aside_and_trained_again_to_the_same_bits(
 def test_answers_are_the_log_odds_of_the_trained_model_in_eval_mode(place: Workplace, work: Work):
     run, answers = work.plan.arms["erm"][0], Answers(views=("identity", "shift_left"))
     do([run], [train, partial(ask, answers=answers)], place)
-    path = str(work.store.answers(run.id, question_id(answers)) / "answers.parquet")
+    path = str(work.store.answers(run.id, answers.id) / "answers.parquet")
     model = place.trained(run)
     assert not model.training
     with torch.no_grad():
@@ -176,7 +177,7 @@ def test_robustness_is_written_example_by_example_and_an_attack_only_harms(
     do([run], [train, partial(attack_all, robustness=robustness)], place)
     accuracy = {}
     for attack in (None, "pgd2"):
-        folder = work.store.robustness(run.id, attack_id(robustness, attack))
+        folder = work.store.robustness(run.id, robustness.id(attack))
         table = pq.read_table(folder / "robustness.parquet").to_pydict()
         right = np.array(table["prediction"]) == np.array(table["label"])
         facts = store.facts(folder)

@@ -1,0 +1,80 @@
+"""Who may import whom, read off the source: the rules of the house."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).parent.parent
+STAGES = {"answers", "audit", "fleet", "forecast", "lane", "report", "results", "robustness"}
+ONLY_IN = {  # package -> the only files that may import it
+    "ray": {"runner/fleet.py", "runner/lane.py", "runner/audit.py"},
+    "opacus": {"defenses/dp_sgd.py"},
+    "pyautoattack": {"attacks/evasion/autoattack.py"},
+    "pyarrow": {"runner/tables.py", "runner/audit.py", "runner/robustness.py"},
+    "typer": {"runner/__main__.py"},
+}
+SOURCES = sorted(
+    path.relative_to(HOUSE).as_posix()
+    for room in ("attacks", "defenses", "runner")
+    for path in (HOUSE / room).rglob("*.py")
+)
+
+
+def imports(source: str) -> set[str]:
+    """Every module that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse((HOUSE / source).read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def rooms(source: str) -> set[str]:
+    """The first parts of what a file imports."""
+    return {name.split(".")[0] for name in imports(source)}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_nobody_imports_upwards(source: str):
+    above = {"attacks": {"defenses", "runner"}, "defenses": {"runner"}, "runner": set()}
+    assert not rooms(source) & above[source.split("/")[0]]
+
+
+@pytest.mark.parametrize("package", ONLY_IN)
+def test_outside_packages_are_imported_where_the_house_says(package: str):
+    assert {source for source in SOURCES if package in rooms(source)} <= ONLY_IN[package]
+
+
+@pytest.mark.parametrize("stage", sorted(STAGES - {"fleet", "forecast"}))
+def test_a_stage_imports_no_stage(stage: str):
+    """fleet and lane are one stage, and forecast is a reader of the pipeline."""
+    sources = [s for s in SOURCES if s.startswith((f"runner/{stage}.py", f"runner/{stage}/"))]
+    assert sources
+    others = {f"runner.{other}" for other in STAGES - {stage}}
+    for source in sources:
+        assert not imports(source) & others
+
+
+def test_training_and_asking_work_without_ray():
+    """On a machine that has no Ray, everything below the fleet can be imported."""
+    needed = "runner.train, runner.answers, runner.robustness, runner.results, runner.workplace"
+    code = f"import sys; sys.modules['ray'] = None; import {needed}"
+    done = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_file_says_what_it_is_for():
+    for source in SOURCES:
+        assert ast.get_docstring(ast.parse((HOUSE / source).read_text())), source
+
+
+def test_no_commit_names_a_machine_or_a_home_folder():
+    listed = subprocess.run(["git", "ls-files"], cwd=HOUSE, capture_output=True, text=True)
+    for name in listed.stdout.split():
+        text = (HOUSE / name).read_bytes()
+        assert not any(b"/" + word + b"/" in text for word in (b"root", b"home", b"mnt")), name
