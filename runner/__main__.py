@@ -59,7 +59,7 @@ def plan(config_path: ConfigPath, overrides: Overrides = None, storage: Storage 
         from runner.pipeline import prepare
 
         work = prepare(_experiment(config_path, overrides), _storage(storage))
-        Console().print(forecast(work), highlight=False)
+        print(forecast(work))
 
 
 @app.command()
@@ -67,6 +67,7 @@ def run(config_path: ConfigPath, overrides: Overrides = None, storage: Storage =
     """Do what is missing: train, ask, audit, report. Safe to repeat after any stop."""
     with complaints():
         from runner import pipeline
+        from runner.progress import say
         from runner.report.tables import terminal_table
 
         console = Console()
@@ -75,7 +76,7 @@ def run(config_path: ConfigPath, overrides: Overrides = None, storage: Storage =
         results = pipeline.run(work, console)
         console.print(terminal_table(results))
         for warning in results["warnings"]:
-            console.print(f"warning: {warning}", highlight=False)
+            say(console, f"warning: {warning}")
         console.print(
             f"report: {work.folder / 'report' / 'index.html'}", highlight=False, soft_wrap=True
         )

@@ -16,6 +16,7 @@ from runner.data import Dataset
 from runner.experiment import Experiment
 from runner.ids import digest
 from runner.plan import Plan, Run, make_plan
+from runner.progress import Show, say
 from runner.results import gather, versions
 from runner.robustness import attack_all
 from runner.store import Corrupt, Store
@@ -105,9 +106,7 @@ def run(work: Work, console: Console) -> dict[str, Any]:
             return report(work, {"trained": trained, "reused": reused, "failed": {}})
         except Corrupt as corrupt:
             aside = store.set_aside(Path(corrupt.path))
-            console.print(
-                f"note: {corrupt}; set aside as {aside.name}, made again", highlight=False
-            )
+            say(console, f"note: {corrupt}; set aside as {aside.name}, made again")
     raise Unfinished(
         f"{MAX_REPAIRS} corrupt files in a row below {work.store.root}: check the disk"
     )
@@ -138,13 +137,9 @@ def _train_and_ask(work: Work, console: Console) -> Mapping[str, str]:
     if not pending:
         return {}
     from runner import fleet, train  # Ray: only who trains waits for it
-    from runner.progress import Show
 
-    console.print(
-        f"{len(work.plan.runs) - len(pending)} of {len(work.plan.runs)} models done, "
-        f"{len(pending)} to do; starting Ray",
-        highlight=False,
-    )
+    done = len(work.plan.runs) - len(pending)
+    say(console, f"{done} of {len(work.plan.runs)} models done, {len(pending)} to do; starting Ray")
     fleet.connect()
     steps = [
         train.train,
@@ -176,7 +171,7 @@ def _audit(work: Work, console: Console) -> None:
     from runner import fleet
     from runner.audit import audit
 
-    console.print("audit: membership scores of every model as target", highlight=False)
+    say(console, "audit: membership scores of every model as target")
     fleet.connect()
     question = work.experiment.answers.id
     audit(

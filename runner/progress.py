@@ -10,6 +10,11 @@ from runner.queue import Snapshot
 QUIET_S = 5.0  # at least between two lines, where there is no terminal
 
 
+def say(console: Console, text: str) -> None:
+    """Print a line as it is: not wrapped, not coloured, its brackets left alone."""
+    console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+
 class Show:
     """Called with each state of the queue; says what changed."""
 
@@ -32,7 +37,7 @@ class Show:
 
     def __call__(self, state: Snapshot) -> None:
         for note in state.notes[self.told_notes :]:
-            self.console.print(f"note: {note}", highlight=False)
+            say(self.console, f"note: {note}")
         self.told_notes = len(state.notes)
         line = describe(state)
         if self.bar:
@@ -44,7 +49,7 @@ class Show:
             time.monotonic() - self.last_at >= QUIET_S
             or state.done == state.total != self.last_done
         ):
-            self.console.print(line, highlight=False)
+            say(self.console, line)
             self.last_line, self.last_done, self.last_at = line, state.done, time.monotonic()
 
     def stop(self) -> None:

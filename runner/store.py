@@ -127,8 +127,12 @@ def read(folder: Path, name: str) -> bytes:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a corrupt file's folder, so that it is made again; return its new name."""
-    folder = path if path.is_dir() else path.parent
+    """Rename the finished folder that a corrupt file belongs to, so that it is made again.
+
+    Returns:
+        Its new name.
+    """
+    folder = next((f for f in (path, *path.parents) if (f / DONE).exists()), path.parent)
     for n in range(1, 1000):
         aside = folder.with_name(f"{folder.name}.corrupt-{n}")
         if not aside.exists():

@@ -66,6 +66,12 @@ def test_setting_aside_renames_the_folder_and_loses_nothing(tmp_path: Path):
         assert not folder.exists()
 
 
+def test_a_file_deep_in_a_finished_folder_takes_the_whole_folder_along(tmp_path: Path):
+    folder = finished(tmp_path / "x")
+    store.write(folder / "deep" / "er" / "b.bin", b"1")
+    assert store.set_aside(folder / "deep" / "er" / "b.bin") == tmp_path / "x.corrupt-1"
+
+
 def test_a_storage_folder_that_cannot_be_written_is_refused_with_the_way_out(tmp_path: Path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match="--storage"):

@@ -1,0 +1,188 @@
+"""The Parquet files that one stage writes and the next one reads; their columns are named here."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from runner.store import Corrupt
+
+BLOCK = 8192  # examples of one row group of answers: what a task of the audit holds of every model
+PARTITIONS = ["arm", "attack", "matrix"]  # folders of the scores, outermost first
+
+# Floats do not repeat, so a dictionary of them takes six times as long to write and more room.
+# Checksums make a flipped bit on a disk an error and not an answer.
+WRITING = {"use_dictionary": False, "compression": "none", "write_page_checksum": True}
+
+EXAMPLE = {"example": pa.int32()}
+LOG_ODDS = {"log_odds": pa.float32()}  # lists of V
+ANSWERS = EXAMPLE | {"label": pa.int32()} | LOG_ODDS | {"logits": pa.float32()}  # lists of C
+
+
+def answers_to_bytes(
+    labels: np.ndarray, log_odds: np.ndarray, logits: np.ndarray, views: Sequence[str]
+) -> bytes:
+    """Return answers.parquet: what one model says of examples 0 to N-1, in order.
+
+    One row group holds BLOCK examples, so that block b is the same examples in every model's file.
+
+    Args:
+        labels: (N,) int.
+        log_odds: (N, V) float, stored as float32, one column per view.
+        logits: (N, C) float of the plain view, stored as float32.
+        views: the names of the V views.
+    """
+    if len(views) != log_odds.shape[1]:
+        raise ValueError(f"{len(views)} names of views for log-odds of shape {log_odds.shape}")
+    columns = {
+        "example": pa.array(np.arange(len(labels), dtype=np.int32)),
+        "label": pa.array(labels.astype(np.int32)),
+        "log_odds": _rows_of_floats(log_odds),
+        "logits": _rows_of_floats(logits),
+    }
+    fields = [pa.field(name, column.type, nullable=False) for name, column in columns.items()]
+    schema = pa.schema(fields, metadata={"views": json.dumps(list(views))})
+    return _to_bytes(pa.table(list(columns.values()), schema=schema))
+
+
+def num_blocks(path: str) -> int:
+    """Return the number of row groups of a file of answers."""
+    with _open(path, EXAMPLE) as file:
+        return file.num_row_groups
+
+
+def read_views(path: str) -> tuple[str, ...]:
+    """Return the names of the views of a file of answers."""
+    with _open(path, LOG_ODDS) as file:
+        views = json.loads((file.schema_arrow.metadata or {}).get(b"views", b"null"))
+        if not isinstance(views, list):
+            raise Corrupt(path, "it does not name its views")
+        return tuple(views)
+
+
+def read_block(path: str, block: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the examples (B,) int32 of one block of answers, and their log-odds (B, V) float32."""
+    with _open(path, EXAMPLE | LOG_ODDS) as file:
+        if block >= file.num_row_groups:
+            raise Corrupt(path, f"block {block} was asked of {file.num_row_groups} blocks")
+        table = file.read_row_group(block, columns=["example", "log_odds"])
+        return _numbers(table, "example"), _numbers(table, "log_odds")
+
+
+def read_answers(path: str, column: str) -> np.ndarray:
+    """Return one whole column: label (N,) int32, log_odds (N, V) or logits (N, C) float32."""
+    with _open(path, {column: ANSWERS[column]}) as file:
+        return _numbers(file.read(columns=[column]), column)
+
+
+def members_to_bytes(member: np.ndarray) -> bytes:
+    """Return member.parquet: the (M, N) int8 member matrix, one column per model."""
+    columns = {_model(m): pa.array(row) for m, row in enumerate(member.astype(np.int8))}
+    fields = [pa.field(name, pa.int8(), nullable=False) for name in columns]
+    return _to_bytes(pa.table(list(columns.values()), schema=pa.schema(fields)))
+
+
+def read_members(path: str) -> np.ndarray:
+    """Return the (M, N) int8 member matrix."""
+    with _open(path, {_model(0): pa.int8()}) as file:
+        table = file.read()
+    if table.schema.names != [_model(m) for m in range(table.num_columns)]:
+        raise Corrupt(path, f"expected one column per model, got {table.schema.names}")
+    return np.stack([_numbers(table, name) for name in table.schema.names]).astype(np.int8)
+
+
+def scores_table(
+    arm: str, attack: str, matrix: str, examples: np.ndarray, scores: np.ndarray
+) -> pa.Table:
+    """Return rows of the scores: where they belong, the example, and one column per model.
+
+    Args:
+        arm, attack, matrix: become the folders that the rows lie in.
+        examples: (B,) int32.
+        scores: (M, B) float, stored as float32: half the bytes, and scores that agree in seven
+            digits are the only ones that can tie.
+    """
+    rows = {
+        name: pa.array([value]).take(pa.array(np.zeros(len(examples), np.int8)))
+        for name, value in zip(PARTITIONS, (arm, attack, matrix), strict=True)
+    }
+    rows["example"] = pa.array(examples)
+    return pa.table(
+        rows | {_model(m): pa.array(row.astype(np.float32)) for m, row in enumerate(scores)}
+    )
+
+
+def read_scores(folder: Path, arm: str, attack: str, matrix: str, model: int) -> np.ndarray:
+    """Return the scores (N,) float32 of one model as target, by example.
+
+    What is Corrupt is the whole folder, since the audit makes all of it anew.
+    """
+    part, columns = folder, EXAMPLE | {_model(model): pa.float32()}
+    for key, value in zip(PARTITIONS, (arm, attack, matrix), strict=True):
+        part = part / f"{key}={quote(value, safe='')}"
+    examples, scores = [np.empty(0, np.int32)], [np.empty(0, np.float32)]
+    for path in sorted(str(path) for path in part.glob("*.parquet")):
+        try:
+            with _open(path, columns) as file:
+                table = file.read(columns=list(columns))
+        except Corrupt as corrupt:
+            raise Corrupt(str(folder), str(corrupt)) from corrupt
+        examples.append(_numbers(table, "example"))
+        scores.append(_numbers(table, _model(model)))
+    order = np.argsort(np.concatenate(examples))
+    if not len(order):
+        raise FileNotFoundError(f"no scores in {part}; run the audit first")
+    if not np.array_equal(np.concatenate(examples)[order], np.arange(len(order))):
+        raise Corrupt(str(folder), f"examples in {part} are missing, or are there twice")
+    return np.concatenate(scores)[order]
+
+
+def _model(number: int) -> str:
+    return f"m{number:03d}"
+
+
+def _rows_of_floats(values: np.ndarray) -> pa.Array:
+    """A (N, K) array as N lists of K float32, none of which can be missing."""
+    kind = pa.list_(pa.field("item", pa.float32(), nullable=False), values.shape[1])
+    flat = pa.array(np.ascontiguousarray(values, np.float32).ravel())
+    return pa.FixedSizeListArray.from_arrays(flat, type=kind)
+
+
+def _to_bytes(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, row_group_size=BLOCK, **WRITING)
+    return sink.getvalue().to_pybytes()
+
+
+@contextmanager
+def _open(path: str, columns: Mapping[str, pa.DataType]) -> Iterator[pq.ParquetFile]:
+    """A Parquet file with these columns of numbers; whatever is wrong with it raises Corrupt."""
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            found = {field.name: _kind(field.type) for field in file.schema_arrow}
+            for name, kind in columns.items():
+                if found.get(name) != kind:
+                    raise Corrupt(path, f"column {name} should be {kind}, is {found.get(name)}")
+            yield file
+    except (FileNotFoundError, Corrupt):
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise Corrupt(path, str(error)) from error
+
+
+def _kind(column: pa.DataType) -> pa.DataType:
+    """The type of the numbers of a column, be they one a row or a list of them."""
+    return column.value_type if pa.types.is_fixed_size_list(column) else column
+
+
+def _numbers(table: pa.Table, name: str) -> np.ndarray:
+    """A column as an array: (B,), or (B, K) where each row is a list of K numbers."""
+    column = table.column(name).combine_chunks()
+    if pa.types.is_fixed_size_list(column.type):
+        return column.flatten().to_numpy().reshape(len(column), column.type.list_size)
+    return column.to_numpy()

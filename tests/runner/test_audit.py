@@ -1,0 +1,174 @@
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ray
+
+from attacks.membership.lira import Lira
+from runner import audit, tables
+from runner.audit import audit as run_audit
+from runner.store import Corrupt
+from tests import oracles
+
+pytestmark = [
+    pytest.mark.ray,
+    # Ray Data copies its own context attribute by attribute, deprecated ones included.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context"),
+]
+
+M, N, V = 6, 2 * tables.BLOCK + 37, 2
+PARTNER = np.arange(M) ^ 1
+ATTACKS = {
+    "online": Lira(),
+    "offline": Lira(mode="offline", variance="per_example"),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+    yield
+    ray.shutdown()
+
+
+def draw_members(seed: int) -> np.ndarray:
+    """Membership (M, N) int8 of complementary halves."""
+    half = np.random.default_rng(seed).integers(0, 2, (M // 2, N))
+    return np.stack([half, 1 - half], axis=1).reshape(M, N).astype(np.int8)
+
+
+MEMBERS = {"member": draw_members(0), "null": draw_members(1)}
+
+
+@pytest.fixture(scope="module")
+def answers(cluster: None) -> dict[str, np.ndarray]:
+    """Log-odds (M, N, V) float32 of two arms, one of which memorises more."""
+    rng = np.random.default_rng(2)
+    gap = MEMBERS["member"][:, :, None]
+    return {
+        arm: (much * gap + rng.normal(0, 1, (M, N, V))).astype(np.float32)
+        for arm, much in {"erm": 3, "trades": 1}.items()
+    }
+
+
+def write(folder: Path, answers: dict[str, np.ndarray]) -> dict[str, list[str]]:
+    arms = {}
+    for arm, of_arm in answers.items():
+        arms[arm] = [str(folder / f"{arm}-{m}.parquet") for m in range(M)]
+        for path, log_odds in zip(arms[arm], of_arm, strict=True):
+            labels, logits = np.zeros(N, int), np.zeros((N, 3))
+            Path(path).write_bytes(
+                tables.answers_to_bytes(labels, log_odds, logits, ["plain", "flip"])
+            )
+    return arms
+
+
+def test_the_stage_scores_as_one_process_does_and_a_rerun_replaces(
+    tmp_path: Path, answers: dict[str, np.ndarray], capfd: pytest.CaptureFixture[str]
+):
+    arms, folder = write(tmp_path, answers), tmp_path / "scores"
+    written = []
+    for _ in range(2):
+        run_audit(arms, MEMBERS, PARTNER, ATTACKS, folder)
+        files = sorted(folder.rglob("*.parquet"))
+        written.append([(path.parent, path.stat().st_size) for path in files])
+    assert written[0] == written[1]
+    assert len(written[0]) == 2 * 2 * 2 * 3  # arms, attacks, matrices, blocks
+    for arm, of_arm in answers.items():
+        for name, attack in ATTACKS.items():
+            for matrix, member in MEMBERS.items():
+                totals = attack.sums(of_arm, member, PARTNER)
+                expected = attack.score_all(of_arm, member, PARTNER, totals)
+                for m in range(M):
+                    scores = tables.read_scores(folder, arm, name, matrix, m)
+                    np.testing.assert_allclose(scores, expected[m], 1e-5, 1e-6)
+    few = np.r_[:5, N - 5 : N]
+    scores = tables.read_scores(folder, "erm", "offline", "null", 3)[few]
+    shadows, member = answers["erm"][[0, 1, 4, 5]], MEMBERS["null"][[0, 1, 4, 5]]
+    expected = oracles.lira(
+        answers["erm"][3][few], shadows[:, few], member[:, few], "offline", pooled=False
+    )
+    np.testing.assert_allclose(scores, expected, 1e-5, 1e-6)
+    assert "".join(capfd.readouterr()) == ""
+
+
+def test_a_truncated_file_is_named_before_anything_starts(
+    tmp_path: Path, answers: dict[str, np.ndarray]
+):
+    arms = write(tmp_path, {"erm": answers["erm"]})
+    broken = Path(arms["erm"][4])
+    broken.write_bytes(broken.read_bytes()[:-50])
+    with pytest.raises(Corrupt) as corrupt:
+        run_audit(arms, MEMBERS, PARTNER, ATTACKS, tmp_path / "scores")
+    assert corrupt.value.path == str(broken)
+    assert not (tmp_path / "scores").exists()
+
+
+def test_a_damaged_answer_found_by_a_worker_is_named(
+    tmp_path: Path, answers: dict[str, np.ndarray]
+):
+    arms = write(tmp_path, {"erm": answers["erm"]})
+    broken = Path(arms["erm"][4])
+    content = bytearray(broken.read_bytes())
+    content[content.index(answers["erm"][4, N - 1].tobytes())] ^= 1
+    broken.write_bytes(content)
+    with pytest.raises(Corrupt) as corrupt:
+        run_audit(arms, MEMBERS, PARTNER, ATTACKS, tmp_path / "scores")
+    assert type(corrupt.value) is Corrupt
+    assert corrupt.value.path == str(broken)
+    assert "Ray" not in str(corrupt.value)
+
+
+def test_a_file_of_other_examples_or_views_is_named(tmp_path: Path, answers: dict[str, np.ndarray]):
+    arms = write(tmp_path, {"erm": answers["erm"]})
+    odd = Path(arms["erm"][2])
+    contents = {
+        r"answers \('plain', 'crop'\)": (N, ["plain", "crop"]),
+        "has 4 blocks": (N + tables.BLOCK, ["plain", "flip"]),
+        "block 2 of .* holds other examples": (N + 1, ["plain", "flip"]),
+    }
+    for message, (size, views) in contents.items():
+        zeros = np.zeros((size, V))
+        odd.write_bytes(tables.answers_to_bytes(zeros[:, 0], zeros, zeros, views))
+        with pytest.raises(ValueError, match=message) as refused:
+            run_audit(arms, MEMBERS, PARTNER, ATTACKS, tmp_path / "scores")
+        assert str(odd) in str(refused.value)
+
+
+def test_an_answer_that_is_no_number_is_refused(tmp_path: Path, answers: dict[str, np.ndarray]):
+    bad = answers["erm"].copy()
+    bad[3, 9000, 1] = np.inf
+    arms = write(tmp_path, {"erm": bad})
+    with pytest.raises(ValueError, match=r"block 1 of .*erm-3\.parquet has log-odds that are not"):
+        run_audit(arms, MEMBERS, PARTNER, ATTACKS, tmp_path / "scores")
+
+
+def test_an_example_without_enough_shadows_is_refused_only_if_it_is_judged(
+    tmp_path: Path, answers: dict[str, np.ndarray]
+):
+    arms = write(tmp_path, {"erm": answers["erm"]})
+    member = MEMBERS["member"].copy()
+    member[:, 8500] = -1
+    run_audit(arms, {"member": member}, PARTNER, ATTACKS, tmp_path / "scores")
+    scores = tables.read_scores(tmp_path / "scores", "erm", "online", "member", 0)
+    assert np.flatnonzero(np.isnan(scores)).tolist() == [8500]
+    member[:, 8500] = 1
+    with pytest.raises(ValueError, match=r"online cannot judge .* erm under the member matrix"):
+        run_audit(arms, {"member": member}, PARTNER, ATTACKS, tmp_path / "scores")
+
+
+def test_the_first_pass_is_skipped_where_no_attack_needs_it(
+    tmp_path: Path, answers: dict[str, np.ndarray]
+):
+    arms = write(tmp_path, {"erm": answers["erm"]})
+    job = audit.Job(arms, MEMBERS, PARTNER, ATTACKS, [], {})
+    assert audit._needs_sums(job)
+    assert not audit._needs_sums(job._replace(attacks={"offline": ATTACKS["offline"]}))

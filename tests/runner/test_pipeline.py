@@ -1,0 +1,224 @@
+"""The whole command, as a user runs it, on a real local Ray cluster."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from tests.conftest import TINY
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+HOUSE = Path(__file__).parents[2]
+SLOWER = {
+    **TINY,
+    "training": {**TINY["training"], "epochs": 40},
+}  # so that there is time to kill it
+FLEET = {"checkpoint_every_s": 0.2}
+
+
+def start(folder: Path, config: dict[str, Any], *options: str) -> subprocess.Popen[str]:
+    """Start `runner run` on a configuration, as its own process."""
+    (folder / "x.yaml").write_text(
+        yaml.safe_dump({**config, "fleet": FLEET | config.get("fleet", {})})
+    )
+    command = [sys.executable, "-m", "runner", "run", str(folder / "x.yaml")]
+    return subprocess.Popen(
+        [*command, "--storage", str(folder / "storage"), *options],
+        cwd=HOUSE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def run(folder: Path, config: dict[str, Any], *options: str) -> tuple[int, str]:
+    """Run to the end; return the exit code and everything printed."""
+    process = start(folder, config, *options)
+    out, _ = process.communicate(timeout=300)
+    return process.returncode, out
+
+
+def results(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "storage/experiments/tiny/results.json").read_text())
+
+
+def figures(folder: Path) -> dict[str, Any]:
+    """Everything in results.json that is not about this one command or its seconds."""
+    found = results(folder)
+    for arm in found["arms"].values():
+        del arm["train_time_s"]
+    return {key: found[key] for key in ("arms", "null_control", "data", "evaluation")}
+
+
+def done(folder: Path) -> int:
+    return len(list(folder.glob("storage/runs/*/DONE")))
+
+
+def wait_for(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + 120
+    while not happened():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of SLOWER that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    code, out = run(folder, SLOWER)
+    assert code == 0, out
+    return folder
+
+
+def test_a_run_leaves_results_of_the_promised_schema_and_a_report(undisturbed: Path):
+    found = results(undisturbed)
+    for arm in ("erm", "pgd_at"):
+        for figure in (
+            found["arms"][arm]["natural_accuracy"],
+            found["arms"][arm]["robust_accuracy"]["pgd2"],
+            found["arms"][arm]["membership"]["lira_online"]["auc"],
+            found["arms"][arm]["membership"]["lira_online"]["tpr_at_fpr"]["0.1"],
+        ):
+            assert 0 <= figure["low"] <= figure["mean"] <= figure["high"] <= 1
+            assert figure["num_models"] == 6
+    zero = found["arms"]["erm"]["membership"]["lira_online"]["tpr_at_fpr"]["0.001"]
+    assert zero["at_zero_false_positives"]
+    assert zero["num_negatives"] == 100
+    assert found["runs"] == {"trained": 12, "reused": 0, "failed": {}}
+    report = undisturbed / "storage/experiments/tiny/report"
+    assert {"index.html", "table.md", "table.csv", "table.tex", "roc.svg", "roc.pdf"} <= {
+        p.name for p in report.iterdir()
+    }
+
+
+def test_the_same_command_again_trains_nothing_and_finds_the_same(undisturbed: Path):
+    before = figures(undisturbed)
+    code, out = run(undisturbed, SLOWER)
+    assert code == 0, out
+    assert results(undisturbed)["runs"] == {"trained": 0, "reused": 12, "failed": {}}
+    assert figures(undisturbed) == before
+
+
+def test_more_models_train_only_the_new_ones(undisturbed: Path, tmp_path: Path):
+    import shutil
+
+    shutil.copytree(undisturbed / "storage", tmp_path / "storage")
+    code, out = run(tmp_path, SLOWER, "--set", "design.num_models=8")
+    assert code == 0, out
+    assert results(tmp_path)["runs"] == {"trained": 4, "reused": 12, "failed": {}}
+
+
+def test_a_killed_driver_loses_nothing_that_was_finished(undisturbed: Path, tmp_path: Path):
+    process = start(tmp_path, SLOWER)
+    wait_for(lambda: done(tmp_path) >= 4, process)
+    process.kill()
+    process.communicate()
+    finished = {p: p.stat().st_mtime_ns for p in tmp_path.glob("storage/runs/*/DONE")}
+    assert 4 <= len(finished) < 12
+    code, out = run(tmp_path, SLOWER)
+    assert code == 0, out
+    assert all(p.stat().st_mtime_ns == at for p, at in finished.items()), (
+        "a finished Run was redone"
+    )
+    assert results(tmp_path)["runs"]["reused"] >= len(finished)
+    assert figures(tmp_path) == figures(undisturbed)
+
+
+def test_a_killed_worker_is_replaced_and_the_figures_are_the_same(
+    undisturbed: Path, tmp_path: Path
+):
+    process = start(tmp_path, SLOWER)
+    wait_for(lambda: done(tmp_path) >= 2, process)
+    workers = [
+        child.pid
+        for child in psutil.Process(process.pid).children(recursive=True)
+        if "RayTrainWorker" in " ".join(child.cmdline())
+    ]
+    assert len(workers) == 2
+    os.kill(workers[0], signal.SIGKILL)
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, out
+    assert "its worker died; tried again" in out
+    assert figures(tmp_path) == figures(undisturbed)
+
+
+def test_corrupt_files_are_named_set_aside_and_made_again(undisturbed: Path, tmp_path: Path):
+    import shutil
+
+    shutil.copytree(undisturbed / "storage", tmp_path / "storage")
+    store = tmp_path / "storage"
+    harmed = [
+        next(store.glob("runs/erm-m000-*/model.safetensors")),
+        next(store.glob("runs/erm-m001-*/answers/*/answers.parquet")),
+        next(store.glob("runs/pgd_at-m002-*/robustness/*/robustness.parquet")),
+        next(store.glob("experiments/tiny/scores/*/**/*.parquet")),
+    ]
+    for path in harmed:
+        os.truncate(path, path.stat().st_size // 2)
+    code, out = run(tmp_path, SLOWER)
+    assert code == 0, out
+    for path in harmed:
+        assert path.name in out
+    assert len(list(store.rglob("*.corrupt-1"))) == len(harmed)
+    assert results(tmp_path)["runs"]["trained"] == 1
+    assert figures(tmp_path) == figures(undisturbed)
+
+
+def test_two_workers_of_one_run_follow_the_loss_curve_of_one(tmp_path: Path):
+    """Same global batch, GroupNorm, no random attack: only the order of additions differs."""
+    config = {
+        **TINY,
+        "model": {"name": "small_cnn", "width": 8, "norm": "group"},
+        "arms": {
+            "erm": {"defense": {"name": "erm"}},
+            "demem": {
+                "defense": {"name": "demem", "weight": 0.5, "normaliser": "n-1", "base": "erm"}
+            },
+        },
+    }
+    curves = {}
+    for workers in (1, 2):
+        folder = tmp_path / str(workers)
+        folder.mkdir()
+        code, out = run(folder, {**config, "fleet": {"workers_per_run": workers}})
+        assert code == 0, out
+        curves[workers] = {
+            path.parent.name.rsplit("-", 1)[0]: [
+                json.loads(x)["loss_total"] for x in path.read_text().splitlines()
+            ]
+            for path in folder.glob("storage/runs/*/epochs.jsonl")
+        }
+    assert len(curves[1]) == 12
+    for run_id, curve in curves[1].items():
+        assert curves[2][run_id] == pytest.approx(curve, rel=1e-3)
+
+
+def test_a_full_disk_ends_with_the_reason_and_the_same_command_goes_on(tmp_path: Path):
+    storage = tmp_path / "storage"
+    storage.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(storage)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        code, out = run(tmp_path, TINY)
+        assert code == 1, out
+        assert "No space left on device" in out
+        assert "run the same command again" in out
+        kept = done(tmp_path)
+        subprocess.run(["mount", "-o", "remount,size=64m", str(storage)], check=True)
+        code, out = run(tmp_path, TINY)
+        assert code == 0, out
+        assert results(tmp_path)["runs"]["reused"] >= kept
+    finally:
+        subprocess.run(["umount", str(storage)], check=True)
