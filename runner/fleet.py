@@ -1,11 +1,14 @@
 """Lanes over the cluster: one TorchTrainer per node that has room, and a queue that feeds them."""
 
 import os
+import shutil
+import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import ray
@@ -34,6 +37,10 @@ ENVIRONMENT = {
 }
 
 
+class NoCluster(ValueError):
+    """There is no cluster where RAY_ADDRESS says."""
+
+
 class NoRoom(ValueError):
     """No node can hold what one Run asks for."""
 
@@ -49,7 +56,7 @@ def connect() -> None:
     """Join the cluster that RAY_ADDRESS names (a submitted job has it), or start one here.
 
     Raises:
-        ConnectionError: RAY_ADDRESS names a cluster that does not answer.
+        NoCluster: RAY_ADDRESS names a cluster that does not answer.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -57,7 +64,20 @@ def connect() -> None:
         return
     address = os.environ.get("RAY_ADDRESS", "local")
     local = {"include_dashboard": False} if address == "local" else {}
-    ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)  # pyright: ignore[reportArgumentType]
+    try:
+        host, colon, port = address.rpartition(":")
+        if colon and port.isdigit() and "/" not in host:
+            # Ray itself tries for more than three minutes before it says so.
+            socket.create_connection((host, int(port)), timeout=10).close()
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)  # pyright: ignore[reportArgumentType]
+    except (OSError, ValueError, RuntimeError) as error:
+        raise NoCluster(
+            f"no Ray cluster answers at RAY_ADDRESS={address} ({error}); start it, unset RAY_ADDRESS "
+            "to use this machine alone, or set RAY_AUTH_MODE=token if the cluster asks for a token"
+        ) from None
+    token = Path.home() / ".ray" / "auth_token"
+    if token.exists():
+        token.chmod(0o600)  # Ray writes it readable for everybody
 
 
 def train_all(
@@ -199,4 +219,6 @@ def _run_lane(name: str, queue: Any, node: Node, fleet: Fleet, at: Store) -> Non
     except Exception as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         ray.get(queue.note.remote(f"{name} ended: {type(error).__name__}: {lines[-1]}"))
+    finally:
+        shutil.rmtree(at.root / "lanes" / name, ignore_errors=True)  # we keep our own checkpoints
     ray.get(queue.release.remote(name))

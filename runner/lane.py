@@ -19,9 +19,12 @@ def lane(config: dict[str, Any]) -> None:
     torch.set_num_threads(config["num_cpus"])
     context, queue = ray.train.get_context(), config["queue"]
     rank, world = context.get_world_rank(), context.get_world_size()
-    group, leader = _group(rank, world, config["workers_per_run"])
     device = ray.train.torch.get_device() if config["num_gpus"] else torch.device("cpu")
     assert isinstance(device, torch.device)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # workers of one node see all of its GPUs
+        torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32, in training and in answers
+    group, leader = _group(rank, world, config["workers_per_run"])
     given: dict[str, Any] = ray.get(queue.materials.remote())
     worker = f"{config['lane']}/{rank}"
 

@@ -71,8 +71,9 @@ def gather(
 
 def versions() -> dict[str, str]:
     """Return the versions that figures may depend on."""
-    packages = ("torch", "torchvision", "ray", "numpy", "scipy", "pyarrow")
-    return {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}}
+    packages = {"torch", "torchvision", "ray", "numpy", "scipy", "pyarrow"}
+    installed = {d.name: d.version for d in metadata.distributions() if d.name in packages}
+    return {"python": platform.python_version(), **dict(sorted(installed.items()))}
 
 
 def one_line(keys: Any) -> str:

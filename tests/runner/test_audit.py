@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import ray
 
-from attacks.membership.lira import Lira
-from runner import audit, tables
-from runner.audit import audit as run_audit
-from runner.store import Corrupt
-from tests import oracles
+ray = pytest.importorskip("ray", reason="machines that only train have no Ray")
+
+from attacks.membership.lira import Lira  # noqa: E402
+from runner import audit, tables  # noqa: E402
+from runner.audit import audit as run_audit  # noqa: E402
+from runner.store import Corrupt  # noqa: E402
+from tests import oracles  # noqa: E402
 
 pytestmark = [
     pytest.mark.ray,

@@ -8,12 +8,17 @@ from matplotlib.text import Annotation
 
 from runner.report import style
 from runner.report.figures import draw, save
+from runner.report.labels import CLEARLY
 
 
 def drawn(results, name: str) -> Figure:
     figure = draw(results)[name]
     assert figure is not None
     return figure
+
+
+def interval(percent: float, reach: float) -> dict[str, float]:
+    return {k: (percent + d) / 100 for k, d in (("mean", 0), ("low", -reach), ("high", reach))}
 
 
 def names_beside_points(figure: Figure) -> list[Annotation]:
@@ -85,6 +90,43 @@ def test_names_cover_neither_each_other_nor_the_frame(results):
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
     frame = figure.axes[0].get_window_extent(renderer).padded(0.01)
     assert all(frame.containsx(b.x0) and frame.containsx(b.x1) for b in boxes)
+
+
+CLOSE = {"erm": (19.6, 4.0), "pgd_at": (74.4, 3.8), "trades": (76.8, 1.9), "demem": (77.6, 2.1)}
+
+
+@pytest.mark.parametrize(("across", "up"), [(0.6, 0.3), (1.5, 0.4), (3.0, 0.8), (9.0, 1.6)])
+def test_a_name_is_clearly_nearest_to_its_own_marker_or_a_line_leads_there(results, across, up):
+    base = results["arms"]["erm"]
+    results["arms"] = {}
+    for name, (x, y) in CLOSE.items():
+        arm = copy.deepcopy(base)
+        arm["robust_accuracy"]["pgd20"] = interval(x, across)
+        arm["membership"]["lira_online"]["tpr_at_fpr"]["0.01"].update(interval(y, up))
+        results["arms"][f"trades_{name}" if name == "demem" else name] = arm
+    figure = drawn(results, "privacy_robustness")
+    figure.draw_without_rendering()
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    (axes,) = figure.axes
+    markers = axes.transData.transform([*CLOSE.values()])
+    names = names_beside_points(figure)
+    assert [t.get_text() for t in names] == list(results["arms"])
+    led = [line for line in axes.lines if line.get_zorder() == 1]
+    starts = [axes.transData.transform(np.asarray(line.get_xydata())[0]) for line in led]
+    for i, name in enumerate(names):
+        box = np.asarray(name.get_window_extent(renderer).extents)
+        gaps = np.linalg.norm(np.clip(markers, box[:2], box[2:]) - markers, axis=1)
+        nearest = gaps[i] + CLEARLY * figure.dpi / 72 <= np.delete(gaps, i).min()
+        assert nearest or any(np.allclose(start, markers[i]) for start in starts), name
+
+
+def test_names_of_one_place_each_get_a_line(results):
+    arm = results["arms"]["erm"]
+    results["arms"] = {"one": arm, "other": arm}
+    figure = drawn(results, "privacy_robustness")
+    (axes,) = figure.axes
+    assert len(names_beside_points(figure)) == 2
+    assert len([line for line in axes.lines if line.get_zorder() == 1]) == 2
 
 
 def test_a_legend_names_points_that_are_too_close_together(results):

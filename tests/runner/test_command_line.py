@@ -1,0 +1,107 @@
+"""What a user meets who gives something wrong: one message, exit code 2, nothing begun."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from runner.__main__ import app
+from tests.conftest import TINY
+
+HOUSE = Path(__file__).parents[2]
+
+
+def invoke(*arguments: str) -> tuple[int, str]:
+    """The exit code and everything printed of one command, in this process."""
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+@pytest.fixture
+def tiny_yaml(tmp_path: Path) -> str:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(TINY))
+    return str(path)
+
+
+def test_check_finds_no_fault_in_what_is_shipped():
+    for path in (HOUSE / "configs").rglob("*.yaml"):
+        code, out = invoke("check", str(path))
+        assert code == 0, out
+        assert "no fault" in out
+
+
+def test_every_shipped_configuration_opens_with_its_command_and_cost():
+    for path in (HOUSE / "configs").rglob("*.yaml"):
+        head = path.read_text().split("name:")[0]
+        assert f"python -m runner run configs/{path.relative_to(HOUSE / 'configs')}" in head
+        assert "Cost:" in head
+
+
+def test_check_tells_all_faults_at_once(tiny_yaml: str):
+    code, out = invoke(
+        "check", tiny_yaml, "--set", "training.epoch=3", "--set", "arms.erm.defense.name=erms"
+    )
+    assert code == 2
+    assert "2 faults" in out
+    assert "training.epoch: unknown key 'epoch'; did you mean 'epochs'?" in out
+    assert "did you mean 'erm'?" in out
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "run", "report"])
+def test_a_missing_configuration_is_exit_code_2(command: str):
+    code, out = invoke(command, "no_such_thing")
+    assert code == 2
+    assert "no such file or shipped configuration" in out
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "report"])
+def test_a_storage_that_cannot_be_written_is_exit_code_2(
+    command: str, tiny_yaml: str, tmp_path: Path
+):
+    (tmp_path / "file").write_bytes(b"")
+    code, out = invoke(command, tiny_yaml, "--storage", str(tmp_path / "file"))
+    assert code == 2
+    assert "--storage" in out
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_missing_data_is_exit_code_2_and_says_where_it_looked(
+    command: str, tiny_yaml: str, tmp_path: Path
+):
+    data = "data={name: mnist, root: nowhere, download: false}"
+    code, out = invoke(command, tiny_yaml, "--set", data, "--storage", str(tmp_path / "s"))
+    assert code == 2
+    assert "nowhere" in out
+    assert not (tmp_path / "s" / "runs").exists()
+
+
+def test_plan_tells_what_is_to_do_and_what_can_be_resolved(tiny_yaml: str, tmp_path: Path):
+    code, out = invoke("plan", tiny_yaml, "--storage", str(tmp_path / "s"))
+    assert code == 0
+    assert "erm: 0 done, 6 to train (time not known yet)" in out
+    assert "0.01 (100 non-members)" in out
+    assert "disk:" in out
+
+
+def test_a_report_of_what_is_not_finished_is_refused(tiny_yaml: str, tmp_path: Path):
+    code, out = invoke("report", tiny_yaml, "--storage", str(tmp_path / "s"))
+    assert code == 1
+    assert "12 of 12 models are still to do" in out
+
+
+def test_help_names_every_command():
+    code, out = invoke("--help")
+    assert code == 0
+    assert all(command in out for command in ("check", "plan", "run", "report"))
+
+
+def test_a_shipped_name_is_found_from_any_folder(tmp_path: Path):
+    command = [sys.executable, "-m", "runner", "check", "quickstart"]
+    environment = {"PYTHONPATH": str(HOUSE), "PATH": ""}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

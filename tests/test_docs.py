@@ -1,0 +1,285 @@
+"""The documentation is held to the code: examples run, links lead somewhere, schemas are whole."""
+
+import importlib
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from attacks.by_name import find
+from attacks.evasion import EvasionAttack
+from attacks.membership import MembershipAttack
+from defenses import Defense
+from defenses.erm import ERM
+from runner import store, tables
+from runner.data import Data, image_shape
+from runner.experiment import Experiment
+from runner.fit import fit
+from runner.models import ImageShape, Model
+from runner.pipeline import Work, prepare
+from runner.results import gather
+from tests.defenses import test_contract as contract
+
+HOUSE = Path(__file__).parent.parent
+PAGES = [*sorted((HOUSE / "docs").glob("*.md")), HOUSE / "CONTRIBUTING.md"]
+CONTRACTS = {
+    "defenses": Defense,
+    "attacks.evasion": EvasionAttack,
+    "attacks.membership": MembershipAttack,
+    "runner.models": Model,
+    "runner.data": Data,
+}
+
+
+def blocks(page: str) -> list[str]:
+    """The Python examples of a page."""
+    return re.findall(r"^```python\n(.*?)^```", (HOUSE / page).read_text(), re.M | re.S)
+
+
+EXAMPLES = {
+    block.splitlines()[0].removeprefix("# "): block for block in blocks("docs/extending.md")
+}
+
+
+def package_of(path: str) -> str:
+    """defenses/x.py -> defenses"""
+    return ".".join(Path(path).parent.parts)
+
+
+@pytest.fixture
+def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """Every example as a file that the runner finds; by package, the class found."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    modules, classes = [], {}
+    for path, text in EXAMPLES.items():
+        file = tmp_path / "added" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        package = package_of(path)
+        monkeypatch.setattr(
+            importlib.import_module(package),
+            "__path__",
+            [*importlib.import_module(package).__path__, str(file.parent)],
+        )
+        modules.append(f"{package}.{file.stem}")
+        assert modules[-1] not in sys.modules, f"{path} exists: the example needs another name"
+        classes[package] = find(package, file.stem, CONTRACTS[package])
+        assert sys.modules[modules[-1]].__file__ == str(file)
+    yield classes
+    for module in modules:
+        sys.modules.pop(module, None)
+        package, _, name = module.rpartition(".")
+        vars(sys.modules[package]).pop(name, None)
+
+
+def test_there_is_one_example_of_everything_that_is_found_by_name():
+    assert sorted(map(package_of, EXAMPLES)) == sorted(CONTRACTS)
+
+
+def test_the_example_of_a_defense_keeps_the_contract_and_can_be_switched_off(added):
+    assert "defenses" in added
+    contract.test_losses_are_finite_and_one_per_example("label_smoothing")
+    contract.test_every_parameter_gets_a_gradient_and_the_model_stays_in_train_mode(
+        "label_smoothing"
+    )
+    contract.test_the_same_seed_gives_the_same_bits("label_smoothing")
+    contract.test_examples_meet_exactly_when_the_defense_says_so("label_smoothing")
+    contract.test_a_defense_survives_its_yaml("label_smoothing")
+    images, labels = contract.batch()
+    off = contract.gradients(added["defenses"](smoothing=0), images, labels)
+    assert torch.equal(off, contract.gradients(ERM(), images, labels))
+
+
+def test_the_example_of_an_evasion_attack_stays_in_the_ball_and_harms(added):
+    attack = added["attacks.evasion"](eps=0.2)
+    model = contract.network().train()
+    images, labels = contract.batch(32)
+    torch.manual_seed(0)
+    moved = attack.perturb(model, images, labels)
+    assert moved.shape == images.shape
+    assert (moved - images).abs().max() <= 0.2 + 1e-6
+    assert moved.min() >= 0
+    assert moved.max() <= 1
+    assert model.training
+    assert all(p.grad is None for p in model.parameters())
+    loss = torch.nn.CrossEntropyLoss(reduction="none")
+    before, after = loss(model(images), labels), loss(model(moved), labels)
+    assert (after >= before - 1e-5).all()
+    assert after.mean() > before.mean() + 1e-3
+
+
+def test_the_example_of_a_membership_attack_is_blind_to_the_target_and_finds_members(added):
+    attack, random = added["attacks.membership"](), np.random.default_rng(0)
+    member = np.zeros((8, 400), np.int8)
+    member[::2] = random.random((4, 400)) < 0.5
+    member[1::2] = 1 - member[::2]
+    hard = random.normal(0, 3, (1, 400, 2))
+    answers = hard + 2 * member[:, :, None] + random.normal(0, 1, (8, 400, 2))
+    answers, partner = answers.astype(np.float32), np.arange(8) ^ 1
+    scores = attack.score_all(answers, member, partner, {})
+    assert scores.shape == (8, 400)
+    assert scores.dtype == np.float64
+    usual = np.mean([answers[m, 7] for m in range(2, 8) if not member[m, 7]], axis=0)
+    assert scores[0, 7] == pytest.approx(np.mean(answers[0, 7] - usual))
+    assert scores[member == 1].mean() - scores[member == 0].mean() == pytest.approx(2, abs=0.1)
+    other = member.copy()
+    other[:2] = random.integers(0, 2, (2, 400))
+    assert np.array_equal(attack.score_all(answers, other, partner, {})[0], scores[0])
+
+
+@pytest.mark.parametrize(("channels", "side"), [(1, 8), (1, 28), (3, 32)])
+def test_the_example_of_a_model_takes_images_of_any_size_in_pixel_units(added, channels, side):
+    shape = ImageShape(channels, side, side, 5, (0.25,) * channels, (0.5,) * channels)
+    model = added["runner.models"]().build(shape)
+    images = torch.rand(2, channels, side, side)
+    logits = model(images)
+    assert logits.shape == (2, 5)
+    assert torch.equal(model[1:]((images - 0.25) / 0.5), logits)
+    logits.sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_the_example_of_a_data_set_loads_the_same_bytes_and_minds_pool_and_size(added):
+    data = added["runner.data"]
+    whole = data().load()
+    assert whole.pool_images.shape == (400, 1, 8, 8)
+    assert whole.pool_images.dtype == np.uint8
+    assert whole.pool_labels.dtype == np.int64
+    assert np.array_equal(np.bincount(whole.test_labels), [100] * 4)
+    assert not np.array_equal(whole.pool_images, whole.test_images)
+    assert data().load().digest() == whole.digest()
+    assert len(data(pool="train+test").load().pool_labels) == 800
+    assert np.array_equal(np.bincount(data(num_examples=40).load().pool_labels), [10] * 4)
+
+
+def test_an_experiment_can_name_all_examples_at_once_and_a_model_of_it_learns(added, tmp_path):
+    names = {package_of(path): Path(path).stem for path in EXAMPLES}
+    experiment = Experiment.model_validate(
+        {
+            "name": "all_of_them",
+            "data": {"name": names["runner.data"], "num_examples": 160},
+            "model": {"name": names["runner.models"]},
+            "training": {"epochs": 4, "lr": 0.05, "batch_size": 8, "precision": "fp32"},
+            "design": {"num_models": 6},
+            "arms": {"one": {"defense": {"name": names["defenses"]}}},
+            "robustness": {"attacks": {"one": {"name": names["attacks.evasion"]}}},
+            "membership": {"attacks": {"one": {"name": names["attacks.membership"]}}},
+        }
+    )
+    work = prepare(experiment, tmp_path)
+    images, labels = (
+        torch.from_numpy(x) for x in (work.dataset.pool_images, work.dataset.pool_labels)
+    )
+    run = work.plan.arms["one"][0]
+    epochs = [e.metrics["loss_total"] for e in fit(run, images, labels, image_shape(work.dataset))]
+    assert epochs[-1] < 0.8 * epochs[0]
+
+
+def test_the_snippet_reads_what_the_stages_write(work: Work, tmp_path: Path, monkeypatch):
+    (snippet,) = blocks("docs/store.md")
+    monkeypatch.chdir(tmp_path)
+    at = store.Store(tmp_path / "results")
+    runs, experiment = work.plan.arms["erm"], work.experiment
+    labels = work.dataset.pool_labels
+    odds = np.random.default_rng(0).normal(size=(len(runs), len(labels), 1)).astype(np.float32)
+    for run, answers in zip(runs, odds, strict=True):
+        content = tables.answers_to_bytes(
+            labels, answers, np.zeros((len(labels), 10)), ["identity"]
+        )
+        store.write(at.answers(run.id, experiment.answers.id) / "answers.parquet", content)
+    folder = at.experiment("quickstart")
+    described = {
+        "experiment": experiment.model_dump(mode="json"),
+        "runs": {"erm": [run.id for run in runs]},
+    }
+    store.write_json(folder / "experiment.json", described)
+    store.write(folder / "member.parquet", tables.members_to_bytes(work.plan.member))
+    read: dict[str, Any] = {}
+    exec(snippet, read)
+    assert np.array_equal(read["answers"], odds)
+    assert np.array_equal(read["member"], work.plan.member)
+
+
+def test_the_schema_of_results_names_every_key_and_no_other(work: Work):
+    results = json.loads(json.dumps(gathered(work)))
+    text = (HOUSE / "docs" / "results_schema.md").read_text()
+    rows = dict(re.findall(r"^\| `([^`]+)` \| (\w+) \|", text, re.M))
+    found = dict(flat(results))
+    assert rows == found
+
+
+def gathered(work: Work) -> dict[str, Any]:
+    """results.json of an experiment whose stages wrote made-up facts and scores."""
+    experiment, at = work.experiment, work.store
+    for run in work.plan.runs:
+        store.finish(at.run(run.id), [], {"train_time_s": 1.0})
+        asked = at.answers(run.id, experiment.answers.id)
+        store.finish(asked, [], {"train_accuracy": 0.9})
+        for attack in (None, *experiment.robustness.attacks):
+            folder = at.robustness(run.id, experiment.robustness.id(attack))
+            store.finish(folder, [], {"accuracy": 0.5, "num_examples": 60})
+    examples = np.arange(work.plan.member.shape[1], dtype=np.int32)
+    scores = np.random.default_rng(0).normal(size=work.plan.member.shape)
+    for arm in work.plan.arms:
+        for attack in experiment.membership.attacks:
+            for matrix in ("member", "null"):
+                folder = work.scores / f"arm={arm}" / f"attack={attack}" / f"matrix={matrix}"
+                folder.mkdir(parents=True)
+                table = tables.scores_table(arm, attack, matrix, examples, scores)
+                pq.write_table(table.drop_columns(tables.PARTITIONS), folder / "a.parquet")
+    runs = {"trained": 0, "reused": 12, "failed": {}}
+    return gather(experiment, work.dataset, work.plan, at, work.scores, runs)
+
+
+FIGURE = {"mean", "low", "high", "num_models"}
+NAMES = {  # what holds names of the user's -> how the schema writes them
+    "arms": "<arm>",
+    "versions": "<package>",
+    "robustness": "<attack>",
+    "robust_accuracy": "<attack>",
+    "membership": "<attack>",
+    "tpr_at_fpr": "<rate>",
+}
+TYPES = {bool: "bool", int: "int", str: "string", list: "list"}
+
+
+def flat(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """Each key of results.json with its type, names of the user's replaced."""
+    if isinstance(value, dict) and set(value) >= FIGURE:
+        yield ".".join(path), "figure"
+        value = {key: rest for key, rest in value.items() if key not in FIGURE}
+    elif value == {}:
+        yield ".".join(path), "object"
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from flat(inner, (*path, NAMES.get(path[-1] if path else "", str(key))))
+    else:
+        yield ".".join(path), TYPES[type(value)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_and_every_file_that_is_named_exists(page: Path):
+    text = page.read_text()
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    for link in links:
+        target, _, part = link.partition("#")
+        there = (page.parent / target) if target else page
+        assert there.exists(), link
+        if part:
+            heads = re.findall(r"^#+ (.*)$", there.read_text(), re.M)
+            assert part in [re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in heads]
+    rooms = "attacks|defenses|runner|configs|tests|docs|benchmarks"
+    for name in re.findall(rf"`((?:{rooms})/[\w/.*-]+)`", text):
+        assert name in EXAMPLES or any(HOUSE.glob(name)), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_defense_is_spelled_one_way(page: Path):
+    assert "defence" not in page.read_text().lower()
