@@ -72,8 +72,9 @@ def connect() -> None:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)  # pyright: ignore[reportArgumentType]
     except (OSError, ValueError, RuntimeError) as error:
         raise NoCluster(
-            f"no Ray cluster answers at RAY_ADDRESS={address} ({error}); start it, unset RAY_ADDRESS "
-            "to use this machine alone, or set RAY_AUTH_MODE=token if the cluster asks for a token"
+            f"no Ray cluster answers at RAY_ADDRESS={address} ({error}); start it, or unset "
+            "RAY_ADDRESS to use this machine alone; a cluster that asks for a token needs "
+            "RAY_AUTH_MODE=token here too"
         ) from None
     token = Path.home() / ".ray" / "auth_token"
     if token.exists():
