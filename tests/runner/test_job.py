@@ -1,5 +1,6 @@
 """`ray job submit` against a cluster that a user started with `ray start`, on loopback."""
 
+import csv
 import json
 import os
 import secrets
@@ -94,7 +95,13 @@ def test_a_submitted_job_trains_and_reports(cluster: dict[str, str], tmp_path: P
     assert "24/24 models" in done.stdout
     found = json.loads((storage / "experiments/quickstart/results.json").read_text())
     assert found["runs"]["trained"] == 24
-    assert set(found["arms"]) == {"erm", "pgd_at", "trades", "trades_demem"}
+    arms = {"erm", "pgd_at", "trades", "trades_demem"}
+    assert set(found["arms"]) == arms
+    with (storage / "experiments/quickstart/report/table.csv").open() as file:
+        cells = {(row["arm"], row["metric"]) for row in csv.DictReader(file)}
+    metrics = ["natural_accuracy", "robust_accuracy/pgd20"]
+    metrics += [f"membership/lira_{mode}/auc" for mode in ("online", "offline")]
+    assert {(arm, metric) for arm in arms for metric in metrics} <= cells
 
 
 def test_a_client_without_the_token_is_turned_away(cluster: dict[str, str]):

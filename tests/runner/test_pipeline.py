@@ -175,6 +175,22 @@ def test_corrupt_files_are_named_set_aside_and_made_again(undisturbed: Path, tmp
     assert figures(tmp_path) == figures(undisturbed)
 
 
+def test_the_demem_protocol_judges_train_and_test_and_attacks_non_members(tmp_path: Path):
+    config = {
+        **TINY,
+        "data": {"name": "digits", "pool": "train+test", "num_examples": 200},
+        "answers": {"views": ["identity", "shift_left"]},
+        "robustness": {**TINY["robustness"], "on": "non_members"},
+        "membership": {"attacks": {"offline": {"name": "lira", "mode": "offline"}}},
+    }
+    code, out = run(tmp_path, config)
+    assert code == 0, out
+    found = results(tmp_path)
+    assert found["evaluation"] == {"on": "non_members", "num_examples": 60}
+    assert found["data"]["num_test"] == 0
+    assert list(found["arms"]["erm"]["membership"]) == ["offline"]
+
+
 def test_two_workers_of_one_run_follow_the_loss_curve_of_one(tmp_path: Path):
     """Same global batch, GroupNorm, no random attack: only the order of additions differs."""
     config = {
