@@ -89,7 +89,7 @@ def report(config_path: ConfigPath, overrides: Overrides = None, storage: Storag
         from runner import pipeline
 
         work = pipeline.prepare(_experiment(config_path, overrides), _storage(storage))
-        pipeline.report(work, {"trained": 0, "reused": len(work.plan.runs), "failed": {}})
+        pipeline.report(work, {"trained": 0, "reused": len(work.plan.runs)})
         print(f"report: {work.folder / 'report' / 'index.html'}")
 
 
@@ -104,8 +104,10 @@ def complaints() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         _stop("stopped; run the same command again to go on from here", 130)
-    except (ConfigError, StorageError, Corrupt) as error:
+    except (ConfigError, StorageError) as error:
         _stop(str(error), 2)
+    except Corrupt as error:
+        _stop(f"{error}; `run` sets it aside and makes it again", 2)
     except Exception as error:
         # By name, so that `check` need not wait for torch and Ray to be imported.
         if type(error).__name__ in ("DataMissing", "NoRoom", "NoCluster"):

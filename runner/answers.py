@@ -25,6 +25,8 @@ def ask(run: Run, place: Workplace, answers: Answers) -> None:
         log_odds(logits_of(model, view(place.pool_images, name)), labels) for name in answers.views
     ]
     logits = logits_of(model, place.pool_images)
+    if not np.isfinite(logits).all() or not np.isfinite(odds).all():
+        raise FloatingPointError("the trained model answers with numbers that are not finite")
     content = tables.answers_to_bytes(labels, np.stack(odds, axis=1), logits, answers.views)
     store.write(folder / "answers.parquet", content)
     right = (logits.argmax(1) == labels)[run.members]

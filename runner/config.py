@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -43,7 +43,11 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":float"))]
+    first: [
+        (tag, pattern)
+        for tag, pattern in resolvers
+        if not tag.endswith((":bool", ":float", ":timestamp"))
+    ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
@@ -60,8 +64,15 @@ for _resolvers in _Loader.yaml_implicit_resolvers.values():
 
 
 def parse(text: str) -> Any:
-    """Return the Python value of a YAML text, read as configurations are read."""
-    return yaml.load(text, Loader=_Loader)
+    """Return the Python value of a YAML text, read as configurations are read.
+
+    Raises:
+        ValueError: it is not YAML, or an anchor contains itself.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # a SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f"not YAML: {' '.join(str(error).split())}") from None
 
 
 def locate(name: str) -> Path:
@@ -95,29 +106,34 @@ def load(path: Path, overrides: Sequence[str], schema: type[Schema]) -> Schema:
         ConfigError: every fault at once, each with its YAML path and, where known, its line.
     """
     try:
-        text = path.read_text()
-        node, data = yaml.compose(text, Loader=_Loader), parse(text)
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8")
+        data, node = parse(text), yaml.compose(text, Loader=_Loader)
+        faults = [*_repeated(node, ())]
+        lines: dict[tuple[Key, ...], int | None] = dict(_lines(node, ()))
+    except RecursionError:
+        raise ConfigError(str(path), [Fault("file", "an anchor contains itself")]) from None
+    except (OSError, ValueError) as error:
         raise ConfigError(str(path), [Fault("file", str(error))]) from None
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(str(path), [Fault("file", f"not YAML: {reason}")]) from None
-    faults = [*_repeated(node, ())]
     if not isinstance(data, dict):
-        faults.append(Fault("file", f"expected a mapping of keys, got {type(data).__name__}"))
+        found = "nothing" if data is None else f"a {type(data).__name__}"
+        faults.append(Fault("file", f"expected a mapping of keys, found {found}"))
     else:
         for override in overrides:
             faults.extend(_override(data, override))
+            key = tuple(override.partition("=")[0].split("."))
+            lines = {at: None if at[: len(key)] == key else line for at, line in lines.items()}
+            lines[key] = None  # what the command line says stands in no line of the file
     if faults:
         raise ConfigError(str(path), faults)
-    return validate(data, schema, str(path), dict(_lines(node, ())))
+    assert isinstance(data, dict)
+    return validate(data, schema, str(path), lines)
 
 
 def validate(
     data: dict[str, Any],
     schema: type[Schema],
     source: str,
-    lines: dict[tuple[Key, ...], int] | None = None,
+    lines: Mapping[tuple[Key, ...], int | None] | None = None,
 ) -> Schema:
     """Return `schema` filled from data; `lines` tells where in `source` each path stands."""
     try:
@@ -149,7 +165,7 @@ def _override(data: dict[str, Any], override: str) -> Iterator[Fault]:
     *parents, last = dotted.split(".")
     try:
         value = parse(text)
-    except yaml.YAMLError:
+    except ValueError:
         yield Fault(dotted, f"--set {override!r}: the value is not YAML")
         return
     if not equals or not all([*parents, last]):

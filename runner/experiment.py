@@ -12,6 +12,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic import ValidationError as Invalid
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from attacks.by_name import ByName, Keys, unknown
 from attacks.evasion import EvasionAttack
@@ -55,6 +57,17 @@ class Training(Keys):
     schedule: Schedule = Schedule()
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto looks at the hardware
 
+    @model_validator(mode="after")
+    def _can_train(self) -> Self:
+        if self.nesterov and not self.momentum:
+            raise ValueError("`nesterov` needs a momentum above 0")
+        if self.schedule.warmup_epochs > self.epochs:
+            raise ValueError(
+                f"schedule.warmup_epochs: {self.schedule.warmup_epochs:g} is longer than the "
+                f"{self.epochs} epochs of training"
+            )
+        return self
+
 
 class Design(Keys):
     """How the member matrix is drawn: `pairs` are complementary halves of the pool, as in LiRA."""
@@ -67,6 +80,11 @@ class Design(Keys):
     def _whole_pairs(cls, num_models: int) -> int:
         if num_models % 2:
             raise ValueError(f"`pairs` trains models two by two: {num_models} is odd")
+        if num_models < 6:
+            raise ValueError(
+                f"{num_models} models leave fewer than two others in each class once a target and "
+                "its partner are left out; use 6 or more"
+            )
         return num_models
 
 
@@ -137,6 +155,12 @@ class Fleet(Keys):
     max_workers: PositiveInt | None = None  # per node; None: as many as have room
     checkpoint_every_s: NonNegativeFloat = 10.0
 
+    @model_validator(mode="after")
+    def _room_for_a_run(self) -> Self:
+        if self.max_workers and self.max_workers < self.workers_per_run:
+            raise ValueError("`max_workers` is below `workers_per_run`, so no Run could start")
+        return self
+
     @field_validator("num_gpus")
     @classmethod
     def _whole_shares(cls, num_gpus: float) -> float:
@@ -171,7 +195,7 @@ class Experiment(Keys):
             return data
         shared = {key: data[key] for key in ("model", "training") if key in data}
         arms = {
-            name: {**arm, **{key: _merged(shared[key], arm.get(key)) for key in shared}}
+            name: {**arm, **{key: _merged(shared[key], arm.get(key, {})) for key in shared}}
             if isinstance(arm, dict)
             else arm
             for name, arm in data["arms"].items()
@@ -180,40 +204,56 @@ class Experiment(Keys):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        faults = [*self._faults()]
+        faults = [
+            InitErrorDetails(
+                type=PydanticCustomError("fault", "{why}", {"why": why}), loc=at, input=0
+            )
+            for at, why in self._faults()
+        ]
         if faults:
-            raise ValueError("; ".join(faults))
+            raise Invalid.from_exception_data("Experiment", faults)
         return self
 
-    def _faults(self) -> Iterator[str]:
+    def _faults(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """What does not fit together: where, and why."""
         if self.robustness.on == "test" and self.data.pool == "train+test":
             yield (
-                "robustness.on: with data.pool: train+test no test split is left; "
-                "use `on: non_members`, as the DeMem protocol does"
+                ("robustness", "on"),
+                "with data.pool: train+test no test split is left; use `on: non_members`, as the "
+                "DeMem protocol does",
             )
-        if self.design.num_models < 6:
-            yield (
-                f"design.num_models: {self.design.num_models} models leave fewer than two others "
-                "in each class once a target and its partner are left out; use 6 or more"
-            )
-        if self.fleet.workers_per_run > 1 and not self.fleet.num_gpus:
-            for name, arm in self.arms.items():
-                if getattr(arm.model, "norm", None) == "batch":
-                    yield (
-                        f"arms.{name}.model.norm: on CPUs each worker of a Run would keep "
-                        "BatchNorm statistics of its own; use `norm: group`, or "
-                        "fleet.workers_per_run: 1"
-                    )
-        if self.fleet.max_workers and self.fleet.max_workers < self.fleet.workers_per_run:
-            yield "fleet.max_workers: fewer than fleet.workers_per_run, so no Run could start"
+        workers = self.fleet.workers_per_run
+        models = {("model",): self.model} | {
+            ("arms", name, "model"): arm.model
+            for name, arm in self.arms.items()
+            if arm.model != self.model
+        }
+        for at, model in models.items():
+            if workers > 1 and not self.fleet.num_gpus and getattr(model, "norm", "") == "batch":
+                yield (
+                    (*at, "norm"),
+                    "on CPUs each worker of a Run would keep BatchNorm statistics of its own; use "
+                    "`norm: group`, or fleet.workers_per_run: 1",
+                )
+        trainings = {("training",): self.training} | {
+            ("arms", name, "training"): arm.training
+            for name, arm in self.arms.items()
+            if arm.training != self.training
+        }
+        for at, training in trainings.items():
+            if training.batch_size < 2 * workers:
+                yield (
+                    (*at, "batch_size"),
+                    f"a batch of {training.batch_size} leaves fewer than two examples to each of "
+                    f"the {workers} workers of a Run",
+                )
 
 
 def _merged(shared: Any, own: Any) -> Any:
-    """The shared keys with an arm's own on top; another `name` starts from that one's defaults."""
-    if own is None:
-        return shared
+    """The shared keys with an arm's own on top; null removes one, another `name` starts afresh."""
     if not isinstance(shared, dict) or not isinstance(own, dict):
         return own
-    if own.get("name", shared.get("name")) != shared.get("name"):
+    if "name" in shared and own.get("name", shared["name"]) != shared["name"]:
         return own
-    return {key: _merged(shared.get(key), own.get(key)) for key in {**shared, **own}}
+    merged = {**shared, **{key: _merged(shared.get(key), value) for key, value in own.items()}}
+    return {key: value for key, value in merged.items() if value is not None}

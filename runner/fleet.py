@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import ray
-from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
+from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from runner.data import Dataset
@@ -24,7 +24,7 @@ from runner.store import Store
 from runner.train import Step
 
 POLL_S = 0.5
-MAX_STARTS = 3  # of lanes in a row that end without a Run finished
+MAX_STARTS = 3  # of lanes in a row that end no Run
 
 # Every one of these is unset by default in Ray, or set to a value that suits longer jobs.
 ENVIRONMENT = {
@@ -93,7 +93,7 @@ def train_all(
 
     Ray is connected. A lane's dead workers are started again by Ray Train; a lane that ends with
     Runs left is started again here, on whatever nodes then have room, and gives up after
-    MAX_STARTS starts in a row that finished nothing.
+    MAX_STARTS starts in a row that ended no Run.
 
     Args:
         runs: in the order to do them.
@@ -105,7 +105,7 @@ def train_all(
     """
     materials = {"runs": ray.put(list(runs)), "dataset": ray.put(dataset)}
     queue = _queue([run.id for run in runs], materials, at, steps)
-    starts = done = 0
+    starts = ended = 0
     while True:
         threads = _start_lanes(queue, len(runs), fleet, at)
         while any(thread.is_alive() for thread in threads):
@@ -113,8 +113,8 @@ def train_all(
             time.sleep(POLL_S)
         now: Snapshot = ray.get(queue.snapshot.remote())
         show(now)
-        starts = 0 if now.done > done else starts + 1
-        done = now.done
+        starts = 0 if now.done + len(now.failed) > ended else starts + 1
+        ended = now.done + len(now.failed)
         if now.stopped or not now.waiting or starts >= MAX_STARTS:
             ray.kill(queue)
             return now
@@ -155,7 +155,8 @@ def nodes_with_room(nodes: Sequence[dict[str, Any]], fleet: Fleet) -> list[Node]
 
 def _share(gpus: float, num_gpus: float) -> int:
     """How many workers the GPUs hold; a share never straddles two GPUs."""
-    return int(gpus) * round(1 / num_gpus) if num_gpus < 1 else int(gpus / num_gpus)
+    # Rounded down with a grain of tolerance: 0.333 makes three, but 0.334 only two.
+    return int(gpus) * int(1 / num_gpus + 1e-3) if num_gpus < 1 else int(gpus / num_gpus)
 
 
 def _queue(run_ids: list[str], materials: dict[str, Any], at: Store, steps: Sequence[Step]) -> Any:
@@ -186,36 +187,53 @@ def _start_lanes(queue: Any, num_runs: int, fleet: Fleet, at: Store) -> list[thr
     return threads
 
 
+class Blame(UserCallback):
+    """Tells the queue whose worker died of itself: Ray Train tears the others of a lane down."""
+
+    def __init__(self, queue: Any, lane: str, workers: int, workers_per_run: int) -> None:
+        self.queue, self.lane = queue, lane
+        self.workers, self.workers_per_run = workers, workers_per_run
+
+    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
+        """Called by the lane's controller, with the workers that failed, before it starts anew."""
+        if len(worker_exceptions) == self.workers > 1:
+            return  # all at once: their node went, and no Run is to blame
+        for rank in worker_exceptions:
+            leader = rank - rank % self.workers_per_run
+            ray.get(self.queue.blame.remote(f"{self.lane}/{leader}"))
+
+
 def _run_lane(name: str, queue: Any, node: Node, fleet: Fleet, at: Store) -> None:
     """One lane from start to end; whatever ends it, its Runs go back to the queue."""
-    resources = {"CPU": fleet.num_cpus, "GPU": fleet.num_gpus}
-    whole_gpus = fleet.num_gpus >= 1
-    trainer = TorchTrainer(
-        lane,
-        train_loop_config={
-            "lane": name,
-            "queue": queue,
-            "num_cpus": fleet.num_cpus,
-            "num_gpus": fleet.num_gpus,
-            "workers_per_run": fleet.workers_per_run,
-            "checkpoint_every_s": fleet.checkpoint_every_s,
-        },
-        # Two ranks on one GPU cannot talk through NCCL.
-        torch_config=TorchConfig(backend="nccl" if whole_gpus else "gloo"),
-        scaling_config=ScalingConfig(
-            num_workers=node.workers,
-            use_gpu=fleet.num_gpus > 0,
-            resources_per_worker={key: value for key, value in resources.items() if value},
-            label_selector={ray._raylet.RAY_NODE_ID_KEY: node.id},  # pyright: ignore[reportAttributeAccessIssue]
-        ),
-        run_config=RunConfig(
-            name=name,
-            storage_path=str(at.root / "lanes"),
-            failure_config=FailureConfig(max_failures=3, controller_failure_limit=5),
-            logging_config=LoggingConfig(log_level="ERROR"),
-        ),
-    )
     try:
+        resources = {"CPU": fleet.num_cpus, "GPU": fleet.num_gpus}
+        whole_gpus = fleet.num_gpus >= 1
+        trainer = TorchTrainer(
+            lane,
+            train_loop_config={
+                "lane": name,
+                "queue": queue,
+                "num_cpus": fleet.num_cpus,
+                "num_gpus": fleet.num_gpus,
+                "workers_per_run": fleet.workers_per_run,
+                "checkpoint_every_s": fleet.checkpoint_every_s,
+            },
+            # Two ranks on one GPU cannot talk through NCCL.
+            torch_config=TorchConfig(backend="nccl" if whole_gpus else "gloo"),
+            scaling_config=ScalingConfig(
+                num_workers=node.workers,
+                use_gpu=fleet.num_gpus > 0,
+                resources_per_worker={key: value for key, value in resources.items() if value},
+                label_selector={ray._raylet.RAY_NODE_ID_KEY: node.id},  # pyright: ignore[reportAttributeAccessIssue]
+            ),
+            run_config=RunConfig(
+                name=name,
+                storage_path=str(at.root / "lanes"),
+                failure_config=FailureConfig(max_failures=3, controller_failure_limit=5),
+                callbacks=[Blame(queue, name, node.workers, fleet.workers_per_run)],
+                logging_config=LoggingConfig(log_level="ERROR"),
+            ),
+        )
         trainer.fit()
     except Exception as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]

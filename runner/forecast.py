@@ -1,6 +1,7 @@
 """What a run would do, before it does it: models to do, time, disk, and what can be resolved."""
 
 from collections import defaultdict
+from collections.abc import Callable
 
 import torch
 
@@ -21,12 +22,19 @@ def forecast(work: Work) -> str:
     times = _known_times(work)
     total_s, unknown = 0.0, False
     for name, runs in work.plan.arms.items():
-        todo = [r for r in runs if not _quietly_trained(work, r)]
+        todo = [r for r in runs if not _quietly(work.is_trained, r)]
         time_s = times.get(_recipe(runs[0]))
         unknown |= time_s is None and bool(todo)
         total_s += (time_s or 0.0) * len(todo)
         each = f"{time_s:.1f} s each" if time_s is not None else "time not known yet"
         lines.append(f"  {name}: {len(runs) - len(todo)} done, {len(todo)} to train ({each})")
+    unasked = sum(
+        _quietly(work.is_trained, r) and not _quietly(work.is_done, r) for r in work.plan.runs
+    )
+    if unasked:
+        lines.append(f"to ask: {unasked} trained models have not answered everything yet")
+    if not _quietly(lambda _: store.facts(work.scores) is not None, work.plan.runs[0]):
+        lines.append("audit: membership scores are to be computed")
     if unknown:
         lines.append("training time: not known before one model of each arm is trained here")
     else:
@@ -44,16 +52,16 @@ def _known_times(work: Work) -> dict[str, float]:
     """Mean training seconds of the finished Runs in the plan, by recipe."""
     seconds = defaultdict(list)
     for run in work.plan.runs:
-        if _quietly_trained(work, run):
+        if _quietly(work.is_trained, run):
             facts = store.facts(work.store.run(run.id)) or {}
             seconds[_recipe(run)].append(facts["train_time_s"])
     return {recipe: sum(each) / len(each) for recipe, each in seconds.items()}
 
 
-def _quietly_trained(work: Work, run: Run) -> bool:
-    """Whether a Run is trained; a corrupt one is not (`run` sets it aside and says so)."""
+def _quietly(question: Callable[[Run], bool], run: Run) -> bool:
+    """The answer, and no where something is corrupt: `run` sets it aside and says so."""
     try:
-        return work.is_trained(run)
+        return question(run)
     except Corrupt:
         return False
 
@@ -69,8 +77,11 @@ def _disk_bytes(work: Work) -> float:
     num_models, num_pool = work.plan.member.shape
     shape = image_shape(work.dataset)
     row = 8 + 4 * len(work.experiment.answers.views) + 4 * shape.num_classes
-    judged = len(work.dataset.test_labels) or work.plan.num_negatives
-    attacks = 12 * judged * (1 + len(work.experiment.robustness.attacks))
+    robustness = work.experiment.robustness
+    on_test = robustness.on == "test"
+    judged = len(work.dataset.test_labels) if on_test else work.plan.num_negatives
+    judged = min(judged, robustness.num_examples or judged)
+    attacks = 12 * judged * (1 + len(robustness.attacks))
     total = 0.0
     for runs in work.plan.arms.values():
         state = build_model(runs[0], shape, torch.device("cpu")).state_dict()

@@ -1,6 +1,7 @@
 """A lane: one node's Ray Train workers, which do one Run after another until none is left."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -10,8 +11,11 @@ import ray.train.torch
 import torch
 import torch.distributed as dist
 
+from runner.fit import Group
 from runner.train import work
 from runner.workplace import make_workplace
+
+FOR_EVER = timedelta(days=365)
 
 
 def lane(config: dict[str, Any]) -> None:
@@ -24,7 +28,7 @@ def lane(config: dict[str, Any]) -> None:
     if device.type == "cuda":
         torch.cuda.set_device(device)  # workers of one node see all of its GPUs
         torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32, in training and in answers
-    group, leader = _group(rank, world, config["workers_per_run"])
+    group, claims = _groups(rank, world, config["workers_per_run"])
     given: dict[str, Any] = ray.get(queue.materials.remote())
     worker = f"{config['lane']}/{rank}"
 
@@ -41,33 +45,39 @@ def lane(config: dict[str, Any]) -> None:
         note=lambda text: queue.note.remote(text),
     )
     runs = {run.id: run for run in ray.get(given["runs"])}
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported():
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         old = [run.id for run in runs.values() if run.training.precision == "bf16"]
         if old:
             raise ValueError(
                 f"{torch.cuda.get_device_name(device)} has no bf16, which {old[0]} asks for; "
-                "set training.precision: fp32, or another fleet.accelerator"
+                "set training.precision: fp32"
             )
-    claim = partial(_claim, call, worker, group, leader)
+    claim = partial(_claim, call, worker, claims)
     work(claim, call, worker, runs, given["steps"], place)
 
 
-def _group(rank: int, world: int, size: int) -> tuple[dist.ProcessGroup | None, int]:
-    """This worker's sub-group and its first rank; every rank creates every group, in order."""
+def _groups(rank: int, world: int, size: int) -> tuple[Group, Group]:
+    """This worker's group to train with, and the one that waits for the leader's next claim.
+
+    Every rank creates every group, in order. No time is set: a dead peer ends the lane, and the
+    others wait for their leader through all that it does alone.
+    """
     if size == 1:
-        return None, rank
-    groups = [dist.new_group([*range(k, k + size)]) for k in range(0, world - size + 1, size)]
-    mine = groups[rank // size]
-    assert isinstance(mine, dist.ProcessGroup)  # new_group answers with a number to outsiders
-    return mine, rank // size * size
+        return None, None
+    mine: tuple[Any, Any] = (None, None)
+    for first in range(0, world - size + 1, size):
+        ranks = [*range(first, first + size)]
+        made = dist.new_group(ranks, FOR_EVER), dist.new_group(ranks, FOR_EVER, "gloo")
+        if rank in ranks:
+            mine = made
+    return mine
 
 
-def _claim(
-    call: Callable[..., Any], worker: str, group: dist.ProcessGroup | None, leader: int
-) -> str | None:
+def _claim(call: Callable[..., Any], worker: str, claims: Group) -> str | None:
     """The next Run's id from the queue; a group's leader asks for all."""
-    if group is None:
+    if claims is None:
         return call("claim", worker)
-    answer = [call("claim", worker) if dist.get_rank() == leader else None]
-    dist.broadcast_object_list(answer, src=leader, group=group)
+    leads = dist.get_rank(claims) == 0
+    answer = [call("claim", worker) if leads else None]
+    dist.broadcast_object_list(answer, src=dist.get_global_rank(claims, 0), group=claims)
     return answer[0]

@@ -1,7 +1,5 @@
 """Plan, train, ask, audit, report: each reads what the last one wrote, and skips what is there."""
 
-import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -17,7 +15,7 @@ from runner.experiment import Experiment
 from runner.ids import digest
 from runner.plan import Plan, Run, make_plan
 from runner.progress import Show, say
-from runner.results import gather, versions
+from runner.results import gather, git_commit, versions
 from runner.robustness import attack_all
 from runner.store import Corrupt, Store
 
@@ -60,30 +58,44 @@ class Work(NamedTuple):
     def is_trained(self, run: Run) -> bool:
         return store.facts(self.store.run(run.id)) is not None
 
+    def asked(self, run: Run) -> list[Path]:
+        """The folders of a Run's answers, and of what it answers under each attack."""
+        robustness = self.experiment.robustness
+        return [
+            self.store.answers(run.id, self.experiment.answers.id),
+            *(
+                self.store.robustness(run.id, robustness.id(attack))
+                for attack in (None, *robustness.attacks)
+            ),
+        ]
+
     def is_done(self, run: Run) -> bool:
         """Whether a Run is trained and has answered everything."""
-        asked = self.store.answers(run.id, self.experiment.answers.id)
-        robustness = self.experiment.robustness
-        attacked = [
-            self.store.robustness(run.id, robustness.id(attack))
-            for attack in (None, *robustness.attacks)
-        ]
-        return self.is_trained(run) and all(store.facts(f) is not None for f in (asked, *attacked))
+        folders = (self.store.run(run.id), *self.asked(run))
+        return all(store.facts(folder) is not None for folder in folders)
 
 
 def prepare(experiment: Experiment, storage: Path) -> Work:
     """Return an experiment ready to start; nothing is written but a probe of the storage.
 
     Raises:
-        DataMissing: the data cannot be read.
+        DataMissing: the data cannot be read, or is too small for what is asked.
         StorageError: the storage folder cannot be written.
     """
-    at = Store(storage.absolute())
+    at = Store(storage.expanduser().absolute())
     at.check_writable()
     try:
         dataset = experiment.data.load()
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise DataMissing(f"data: {error}") from None
+    if experiment.robustness.on == "test" and not len(dataset.test_labels):
+        raise DataMissing("robustness.on: test, but the data has no test images; use non_members")
+    num_pool, workers = len(dataset.pool_labels), experiment.fleet.workers_per_run
+    if num_pool < 4 * workers:
+        raise DataMissing(
+            f"data: a pool of {num_pool} images leaves a model {num_pool // 2} to train on; "
+            f"{workers} workers of a Run need {2 * workers}"
+        )
     return Work(experiment, dataset, make_plan(experiment, dataset), at)
 
 
@@ -91,25 +103,52 @@ def run(work: Work, console: Console) -> dict[str, Any]:
     """Do what is missing and return the results, which are also written with their report.
 
     Raises:
-        Unfinished: Runs failed; everything finished is kept.
-        NoRoom, ConnectionError: the cluster cannot do it.
+        Unfinished: Runs failed, or the storage did; everything finished is kept.
+        StorageError: another driver works on this experiment.
+        NoRoom, NoCluster: the cluster cannot do it.
     """
-    trained = 0
+    with store.alone(work.folder):
+        try:
+            return _run(work, console)
+        except OSError as error:
+            raise Unfinished(
+                f"{error.filename or work.store.root}: {error.strerror or error}\n"
+                "What is finished is kept; mend the cause and run the same command again."
+            ) from error
+
+
+def _run(work: Work, console: Console) -> dict[str, Any]:
+    """The stages in order, begun again whenever something corrupt had to be set aside."""
+    _set_aside_broken(work, console)
+    before = {r.id: store.facts(work.store.run(r.id)) for r in work.plan.runs}
     for _ in range(MAX_REPAIRS):
         try:
-            before = [r.id for r in work.plan.runs if not work.is_trained(r)]
-            failed = _train_and_ask(work, console)
-            trained += sum(r.id in before and work.is_trained(r) for r in work.plan.runs)
-            _stop_if(failed, work)
+            _stop_if(_train_and_ask(work, console), work)
             _audit(work, console)
-            reused = len(work.plan.runs) - trained
-            return report(work, {"trained": trained, "reused": reused, "failed": {}})
+            # A model trained anew took other seconds than the one that was there.
+            after = {r.id: store.facts(work.store.run(r.id)) for r in work.plan.runs}
+            trained = sum(before[run_id] != after[run_id] for run_id in after)
+            return report(work, {"trained": trained, "reused": len(after) - trained})
         except Corrupt as corrupt:
-            aside = store.set_aside(Path(corrupt.path))
-            say(console, f"note: {corrupt}; set aside as {aside.name}, made again")
+            _set_aside(corrupt, console)
     raise Unfinished(
         f"{MAX_REPAIRS} corrupt files in a row below {work.store.root}: check the disk"
     )
+
+
+def _set_aside_broken(work: Work, console: Console) -> None:
+    """Set aside all finished folders of this experiment whose files are missing or cut short."""
+    for run in work.plan.runs:
+        for folder in (*work.asked(run), work.store.run(run.id)):
+            try:
+                store.facts(folder)
+            except Corrupt as corrupt:
+                _set_aside(corrupt, console)
+
+
+def _set_aside(corrupt: Corrupt, console: Console) -> None:
+    aside = store.set_aside(Path(corrupt.path))
+    say(console, f"note: {corrupt}; set aside as {aside.name}, made again")
 
 
 def report(work: Work, runs: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,16 +213,18 @@ def _audit(work: Work, console: Console) -> None:
     say(console, "audit: membership scores of every model as target")
     fleet.connect()
     question = work.experiment.answers.id
-    audit(
-        {
-            name: [str(work.store.answers(r.id, question) / "answers.parquet") for r in runs]
-            for name, runs in work.plan.arms.items()
-        },
-        {"member": work.plan.member, "null": work.plan.null_member},
-        work.plan.partner,
-        work.experiment.membership.attacks,
-        work.scores,
-    )
+    arms = {
+        name: [str(work.store.answers(r.id, question) / "answers.parquet") for r in runs]
+        for name, runs in work.plan.arms.items()
+    }
+    members = {"member": work.plan.member, "null": work.plan.null_member}
+    attacks = work.experiment.membership.attacks
+    try:
+        audit(arms, members, work.plan.partner, attacks, work.scores)
+    except Corrupt:
+        raise
+    except ValueError as error:
+        raise Unfinished(f"audit: {error}") from error
     files = sorted(str(p.relative_to(work.scores)) for p in work.scores.rglob("*.parquet"))
     store.finish(work.scores, files, {})
 
@@ -194,18 +235,8 @@ def _describe(work: Work) -> None:
         "experiment": work.experiment.model_dump(mode="json"),
         "runs": {name: [r.id for r in runs] for name, runs in work.plan.arms.items()},
         "versions": versions(),
-        "git_commit": _git_commit(),
+        "git_commit": git_commit(),
         "command": sys.argv[1:],
     }
     store.write_json(work.folder / "experiment.json", facts)
     store.write(work.folder / "member.parquet", tables.members_to_bytes(work.plan.member))
-
-
-def _git_commit() -> str:
-    """The commit of this code, marked when files differ from it; "" outside a repository."""
-    git = ["git", "-C", os.path.dirname(__file__)]
-    try:
-        shown = [*git, "describe", "--always", "--dirty", "--abbrev=12"]
-        return subprocess.run(shown, capture_output=True, text=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.TimeoutExpired):
-        return ""

@@ -135,7 +135,8 @@ def resolve_precision(experiment: Experiment) -> str:
     a worker whose GPU is not says so and stops.
     """
     if experiment.fleet.num_gpus:
-        old = torch.cuda.is_available() and not torch.cuda.is_bf16_supported()
-        return "fp32" if old else "bf16"
+        if not torch.cuda.is_available():
+            return "bf16"
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     units = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
     return "bf16" if any(getattr(torch.cpu, u, lambda: False)() for u in units) else "fp32"

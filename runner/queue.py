@@ -1,14 +1,15 @@
 """Which Runs are to do, in work, done and failed. A plain class; the fleet makes it a Ray actor."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-WAIT = "wait"  # nothing to hand out now, but there may be: ask again
-MAX_DEATHS = 2  # a Run whose process died so often is not tried again
+MAX_DEATHS = 2  # a Run that killed its process so often is not tried again
+MAX_REPAIRS = 3  # nor one whose files were found corrupt so often
 
 
-class Work(NamedTuple):
+class Claim(NamedTuple):
     """One Run in work."""
 
     run_id: str
@@ -22,7 +23,7 @@ class Snapshot(NamedTuple):
     total: int
     done: int
     failed: dict[str, str]  # run id -> reason
-    working: dict[str, Work]  # by worker
+    working: dict[str, Claim]  # by worker
     notes: list[str]
     waiting: int
     stopped: str  # why nothing more is handed out, or ""
@@ -30,18 +31,20 @@ class Snapshot(NamedTuple):
 
 
 class RunQueue:
-    """Hands each Run to one worker at a time.
+    """Hands each Run to one worker at a time; workers are named lane/rank.
 
-    A worker that claims again while it still holds a Run has died and come back; a lane that ended
-    releases what its workers held. Such a Run is a suspect: it is handed out again, but only one
-    suspect at a time, so that a Run which kills its process drags no innocent one along twice.
+    A worker that claims again while it holds a Run was torn down and came back, and a lane that
+    ended releases what its workers held: such a Run is handed out again. Only the worker that the
+    lane blames died of itself, so a Run that kills its process is given up and drags no innocent
+    one of the same lane along.
     """
 
     def __init__(self, run_ids: Sequence[str], materials: Any = None) -> None:
         self._total = len(run_ids)
         self._waiting = list(run_ids)
-        self._held: dict[str, Work] = {}  # by worker
-        self._deaths: dict[str, int] = {}
+        self._held: dict[str, Claim] = {}  # by worker
+        self._deaths: Counter[str] = Counter()
+        self._repairs: Counter[str] = Counter()
         self._done: set[str] = set()
         self._failed: dict[str, str] = {}
         self._notes: list[str] = []
@@ -54,18 +57,14 @@ class RunQueue:
         return self._materials
 
     def claim(self, worker: str) -> str | None:
-        """Return the next Run's id for a worker, WAIT, or None when there is nothing left to do."""
-        self._died(worker)
+        """Return the next Run's id for a worker, or None when nothing waits."""
+        self._put_back(worker)
         self._started = self._started or time.monotonic()
-        if self._stopped:
+        if self._stopped or not self._waiting:
             return None
-        suspect_in_work = any(work.run_id in self._deaths for work in self._held.values())
-        for run_id in self._waiting:
-            if not (suspect_in_work and run_id in self._deaths):
-                self._waiting.remove(run_id)
-                self._held[worker] = Work(run_id, "starts", 0.0)
-                return run_id
-        return WAIT if self._waiting else None
+        run_id = self._waiting.pop(0)
+        self._held[worker] = Claim(run_id, "starts", 0.0)
+        return run_id
 
     def tell(self, worker: str, word: str, part: float) -> None:
         """Note a worker's last word on its Run, and how much of it is done."""
@@ -88,10 +87,31 @@ class RunQueue:
         if everywhere:
             self._stopped = reason
 
+    def repair(self, worker: str, run_id: str, note: str) -> None:
+        """Hand a Run out again, since files of it were corrupt and are set aside now."""
+        self._notes.append(note)
+        self._repairs[run_id] += 1
+        if self._repairs[run_id] > MAX_REPAIRS:
+            self.fail(worker, run_id, f"corrupt again and again, check the disk: {note}")
+        else:
+            self._put_back(worker)
+
+    def blame(self, worker: str) -> None:
+        """Note that a worker died of itself, and was not torn down with its lane."""
+        if worker not in self._held:
+            return
+        run_id = self._held[worker].run_id
+        self._deaths[run_id] += 1
+        if self._deaths[run_id] < MAX_DEATHS:
+            self._notes.append(f"{run_id}: its worker died; tried again from its last checkpoint")
+            self._put_back(worker)
+        else:
+            self.fail(worker, run_id, f"its worker died {MAX_DEATHS} times; not tried again")
+
     def release(self, lane: str) -> None:
         """Take back what the workers of an ended lane still hold."""
         for worker in [w for w in self._held if w.split("/")[0] == lane]:
-            self._died(worker)
+            self._put_back(worker)
 
     def snapshot(self) -> Snapshot:
         """Return the present state."""
@@ -107,14 +127,7 @@ class RunQueue:
             since,
         )
 
-    def _died(self, worker: str) -> None:
+    def _put_back(self, worker: str) -> None:
         work = self._held.pop(worker, None)
-        if work is None:
-            return
-        run_id = work.run_id
-        self._deaths[run_id] = self._deaths.get(run_id, 0) + 1
-        if self._deaths[run_id] < MAX_DEATHS:
-            self._waiting.append(run_id)
-            self._notes.append(f"{run_id}: its worker died; tried again from its last checkpoint")
-        else:
-            self._failed[run_id] = f"its worker died {MAX_DEATHS} times; not tried again"
+        if work is not None:
+            self._waiting.insert(0, work.run_id)

@@ -1,6 +1,7 @@
 """From what the stages wrote to one dict: results.json, which the report is written from."""
 
 import platform
+import subprocess
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from attacks.by_name import Keys
 from runner import metrics, store, tables
 from runner.data import Dataset
 from runner.experiment import Experiment
@@ -15,7 +17,7 @@ from runner.metrics import Interval, mean_interval
 from runner.plan import Plan
 from runner.store import Store
 
-NULL_TOLERANCE = 0.02  # of the null control's AUC around 0.5
+NULL_TOLERANCE = 0.02  # how far from 0.5 the null control's AUC may lie
 
 
 def gather(
@@ -30,7 +32,7 @@ def gather(
 
     Args:
         scores: the folder that the audit wrote.
-        runs: `trained`, `reused` and `failed` of this command, passed through.
+        runs: how many models this command `trained` and `reused`, passed through.
 
     Raises:
         Corrupt: something that was finished cannot be read any more.
@@ -39,14 +41,17 @@ def gather(
     # Arms share splits, so the same pair of models in every arm is one unit of the interval.
     null = np.mean([_aucs(scores, name, experiment, plan, "null") for name in plan.arms], axis=0)
     interval = mean_interval(null, plan.partner)
-    null_control = _interval(interval._replace(num_models=len(null) * len(plan.arms)))
+    null_control = _null_control(interval._replace(num_models=len(null) * len(plan.arms)))
     num_test = len(dataset.test_labels)
     judged = num_test if experiment.robustness.on == "test" else plan.num_negatives
     return {
         "experiment": experiment.name,
         "description": experiment.description,
+        "seed": experiment.seed,
         "data": {
             "name": experiment.data.name,
+            "pool": experiment.data.pool,
+            "augment": _fields(experiment.data.augment),
             "num_pool": len(dataset.pool_labels),
             "num_test": num_test,
             "num_members": int((plan.member == 1).sum(1).max()),
@@ -58,13 +63,16 @@ def gather(
         },
         "attacks": {
             "robustness": {k: one_line(a) for k, a in experiment.robustness.attacks.items()},
-            "membership": {k: one_line(a) for k, a in experiment.membership.attacks.items()},
+            "membership": {
+                k: one_line(a.resolved(len(plan.member)))
+                for k, a in experiment.membership.attacks.items()
+            },
         },
         "arms": arms,
         "runs": dict(runs),
-        "null_control": {"auc": null_control},
-        "warnings": _warnings(null_control, runs),
-        "preset": "",
+        "null_control": {**null_control, "tolerance": NULL_TOLERANCE},
+        "warnings": _warnings(null_control),
+        "git_commit": git_commit(),
         "versions": versions(),
     }
 
@@ -76,18 +84,57 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **dict(sorted(installed.items()))}
 
 
-def one_line(keys: Any) -> str:
-    """Return a defense or an attack in one line: its name, and what differs from its defaults."""
-    facts = keys.model_dump(mode="json", exclude_defaults=True)
-    facts.pop("name", None)
-    inner = ", ".join(f"{key} {_inline(value)}" for key, value in facts.items())
-    return f"{keys.name} ({inner})" if inner else keys.name
+def git_commit() -> str:
+    """Return the commit of this code, marked when files differ from it; "" outside a repository."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        shown = [*git, "describe", "--always", "--dirty", "--abbrev=12"]
+        return subprocess.run(shown, capture_output=True, text=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def one_line(keys: Keys) -> str:
+    """Return a defense, an attack or a model in one line: its name and every field with a value.
+
+    Defaults are printed too, since they define it as much as what was written in the YAML.
+    """
+    name, fields = getattr(keys, "name", ""), _fields(keys)
+    return f"{name}({fields})" if fields else name
+
+
+def null_verdict(auc: Interval) -> str:
+    """Return "pass", "fail" or "undecided" for the AUC of an attack on random membership.
+
+    It passes when its whole interval is within 0.5 +- NULL_TOLERANCE, fails when none of it is,
+    and is undecided in between, where more models would tell.
+    """
+    low, high = 0.5 - NULL_TOLERANCE, 0.5 + NULL_TOLERANCE
+    if low <= auc.low and auc.high <= high:
+        return "pass"
+    return "fail" if auc.high < low or auc.low > high else "undecided"
+
+
+def _fields(keys: Keys) -> str:
+    """Every field with a value but the name, what is nested last."""
+    values = {key: getattr(keys, key) for key in type(keys).model_fields if key != "name"}
+    nested_last = sorted(values.items(), key=lambda item: isinstance(item[1], Keys))
+    return ", ".join(f"{key} {_inline(v)}" for key, v in nested_last if v not in (None, ()))
 
 
 def _inline(value: Any) -> str:
-    if isinstance(value, dict):
-        return "(" + ", ".join(f"{key} {_inline(v)}" for key, v in value.items()) + ")"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    """A field's value; a float in full, or in 255ths, as radii are stated, where that is exact."""
+    if isinstance(value, Keys):
+        return one_line(value)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_inline, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, float):
+        return str(value)
+    if float(short := f"{value:g}") == value:
+        return short
+    return f"{round(255 * value)}/255" if value == round(255 * value) / 255 else str(value)
 
 
 def _arm(name: str, experiment: Experiment, plan: Plan, at: Store, scores: Path) -> dict[str, Any]:
@@ -109,7 +156,8 @@ def _arm(name: str, experiment: Experiment, plan: Plan, at: Store, scores: Path)
         return _interval(mean_interval(values, plan.partner, bounds))
 
     return {
-        "defense": one_line(experiment.arms[name].defense),
+        "defense": one_line(runs[0].defense),
+        "recipe": {"model": one_line(runs[0].model), "training": _fields(runs[0].training)},
         "natural_accuracy": over_models(evaluated[None], "accuracy"),
         "train_accuracy": over_models(asked, "train_accuracy"),
         "robust_accuracy": {
@@ -120,11 +168,9 @@ def _arm(name: str, experiment: Experiment, plan: Plan, at: Store, scores: Path)
             attack: _membership(name, attack, experiment, plan, scores)
             for attack in experiment.membership.attacks
         },
-        "null_control": {
-            "auc": _interval(
-                mean_interval(_aucs(scores, name, experiment, plan, "null"), plan.partner)
-            )
-        },
+        "null_control": _null_control(
+            mean_interval(_aucs(scores, name, experiment, plan, "null"), plan.partner)
+        ),
         "train_time_s": over_models(trained, "train_time_s", (0, float("inf"))),
     }
 
@@ -183,12 +229,17 @@ def _interval(interval: Interval) -> dict[str, Any]:
     return interval._asdict()
 
 
-def _warnings(null_control: Mapping[str, Any], runs: Mapping[str, Any]) -> list[str]:
+def _null_control(auc: Interval) -> dict[str, Any]:
+    return {"auc": _interval(auc), "verdict": null_verdict(auc)}
+
+
+def _warnings(null_control: Mapping[str, Any]) -> list[str]:
     """What a reader must know before the figures."""
-    warnings = [f"{run_id} failed: {reason}" for run_id, reason in runs["failed"].items()]
-    if abs(null_control["mean"] - 0.5) > NULL_TOLERANCE:
-        warnings.append(
-            f"the null control's AUC is {null_control['mean']:.3f}, not 0.50 +- {NULL_TOLERANCE}: "
-            "the design or the attack leaks membership by itself"
-        )
-    return warnings
+    if null_control["verdict"] != "fail":
+        return []
+    auc = null_control["auc"]
+    return [
+        f"the null control's AUC is {auc['mean']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}], all "
+        f"of it outside 0.50 ± {NULL_TOLERANCE:.2f}: the design or the attack leaks membership by "
+        "itself"
+    ]

@@ -1,14 +1,10 @@
 """Attack a trained model, and write what it then answers, example by example."""
 
-import io
-
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from attacks.evasion import EvasionAttack
-from runner import store
+from runner import store, tables
 from runner.augment import to_float
 from runner.experiment import Robustness
 from runner.ids import seed_of
@@ -35,16 +31,8 @@ def _attack(run: Run, place: Workplace, robustness: Robustness, name: str | None
     attack = robustness.attacks[name] if name else None
     predictions = _predictions(model, attack, images, labels)
     right = predictions == labels.cpu().numpy()
-    table = pa.table(
-        {
-            "example": examples.astype(np.int32),
-            "label": labels.cpu().numpy().astype(np.int32),
-            "prediction": predictions.astype(np.int32),
-        }
-    )
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer)
-    store.write(folder / "robustness.parquet", buffer.getvalue())
+    content = tables.robustness_to_bytes(examples, labels.cpu().numpy(), predictions)
+    store.write(folder / "robustness.parquet", content)
     facts = {"accuracy": float(right.mean()), "num_examples": len(right)}
     store.finish(folder, ["robustness.parquet"], facts)
 

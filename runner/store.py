@@ -6,11 +6,15 @@
 <root>/experiments/<name>/{experiment.json, member.parquet, scores/, results.json, report/}
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,14 +54,16 @@ class Store(NamedTuple):
         return self.root / "experiments" / name
 
     def check_writable(self) -> None:
-        """Write and remove a small file.
+        """Make the folders that runs and experiments lie in, and try to write there.
 
         Raises:
             StorageError: the folder cannot be made or written.
         """
         try:
-            write(self.root / ".writable", b"")
-            (self.root / ".writable").unlink()
+            for folder in (self.root / "runs", self.root / "experiments"):
+                folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=folder) as probe:
+                    probe.write(b"probe")
         except OSError as error:
             raise StorageError(
                 f"storage folder {self.root}: {error.strerror or error}; "
@@ -65,19 +71,57 @@ class Store(NamedTuple):
             ) from None
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a folder, so that no second driver writes the same results; a dead one holds nothing.
+
+    Raises:
+        StorageError: another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "LOCK").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StorageError(
+                f"{folder}: another run works on this experiment; wait for it or stop it, "
+                "or choose another name or --storage"
+            ) from None
+        yield
+
+
 def write(path: Path, content: bytes) -> None:
     """Write a file aside and rename it into place, so that readers see all of it or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with aside.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, path)
     except BaseException:
-        Path(aside).unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
         raise
+
+
+def write_sealed(path: Path, content: bytes) -> None:
+    """Write a file behind its own hash, for files that stand in no finished folder yet."""
+    write(path, hashlib.sha256(content).digest() + content)
+
+
+def read_sealed(path: Path) -> bytes:
+    """Return what `write_sealed` wrote.
+
+    Raises:
+        Corrupt: it is not, byte for byte, what was written.
+        FileNotFoundError: there is no such file.
+    """
+    sealed = path.read_bytes()
+    seal, content = sealed[:32], sealed[32:]
+    if hashlib.sha256(content).digest() != seal:
+        raise Corrupt(str(path), "its checksum is not the one it was written with")
+    return content
 
 
 def write_json(path: Path, facts: object) -> None:
@@ -100,6 +144,7 @@ def facts(folder: Path) -> dict[str, Any] | None:
     try:
         done = json.loads((folder / DONE).read_bytes())
         sizes = {name: size for name, (size, _) in done["files"].items()}
+        found_facts = dict(done["facts"])
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
@@ -109,7 +154,7 @@ def facts(folder: Path) -> dict[str, Any] | None:
         found = path.stat().st_size if path.is_file() else None
         if found != size:
             raise Corrupt(str(path), f"{size} bytes were written, {found or 0} are there")
-    return done["facts"]
+    return found_facts
 
 
 def read(folder: Path, name: str) -> bytes:

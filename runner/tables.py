@@ -80,6 +80,13 @@ def read_answers(path: str, column: str) -> np.ndarray:
         return _numbers(file.read(columns=[column]), column)
 
 
+def robustness_to_bytes(examples: np.ndarray, labels: np.ndarray, predictions: np.ndarray) -> bytes:
+    """Return robustness.parquet: what one model answers to each attacked image, each (K,) int."""
+    columns = {"example": examples, "label": labels, "prediction": predictions}
+    arrays = [pa.array(values.astype(np.int32)) for values in columns.values()]
+    return _to_bytes(pa.table(arrays, names=list(columns)))
+
+
 def members_to_bytes(member: np.ndarray) -> bytes:
     """Return member.parquet: the (M, N) int8 member matrix, one column per model."""
     columns = {_model(m): pa.array(row) for m, row in enumerate(member.astype(np.int8))}

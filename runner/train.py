@@ -3,7 +3,6 @@
 import errno
 import io
 import json
-import pickle
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -16,9 +15,8 @@ import torch
 from runner import store
 from runner.fit import Epoch, fit
 from runner.plan import Run
-from runner.queue import WAIT
 from runner.store import Corrupt
-from runner.workplace import Workplace, to_bytes
+from runner.workplace import Workplace
 
 Step = Callable[[Run, Workplace], None]  # does nothing when its folder is done
 
@@ -46,7 +44,8 @@ def train(run: Run, place: Workplace) -> None:
         place.tell(f"epoch {ended}/{epochs} loss {loss:.3f}", 0.9 * ended / epochs)
         last = ended == epochs  # what follows writes the model itself
         if not last and time.monotonic() - saved >= place.checkpoint_every_s:
-            store.write(folder / "checkpoint.pt", to_bytes({**epoch.state(), "history": history}))
+            state = {**epoch.state(), "history": history}
+            store.write_sealed(folder / "checkpoint.pt", _to_bytes(state))
             saved = time.monotonic()
     if board is not None:
         board.close()
@@ -70,28 +69,18 @@ def _finish(
 
 
 def _checkpoint(run: Run, place: Workplace) -> dict[str, Any] | None:
-    """The last checkpoint; one that cannot be read is named and renamed, and training restarts."""
+    """The last checkpoint; one that is damaged is named and renamed, and training restarts."""
     path = place.store.run(run.id) / "checkpoint.pt"
     try:
-        content = io.BytesIO(path.read_bytes())
-        state = torch.load(content, map_location=place.device, weights_only=True)
-        return {key: state[key] for key in ("epoch", "model", "optimizer", "history")}
+        content = io.BytesIO(store.read_sealed(path))
     except FileNotFoundError:
         return None
-    except (
-        RuntimeError,
-        EOFError,
-        KeyError,
-        TypeError,
-        ValueError,
-        pickle.UnpicklingError,
-    ) as error:
+    except Corrupt as corrupt:
         if place.leads:
             path.replace(path.with_name("checkpoint.pt.corrupt"))
-            place.note(
-                f"{path}: not readable ({_first_line(error)}); set aside, training starts over"
-            )
+            place.note(f"{corrupt}; set aside as checkpoint.pt.corrupt, training starts over")
         return None
+    return torch.load(content, map_location=place.device, weights_only=True)
 
 
 def work(
@@ -102,36 +91,47 @@ def work(
     steps: Sequence[Step],
     place: Workplace,
 ) -> None:
-    """Do Runs until none is left. A Run that fails is reported, and the next one begins."""
+    """Do Runs until none is left. A Run that fails is reported, and the next one begins.
+
+    The workers of a group train together; what follows is the leader's, and the others already
+    wait for its next claim.
+
+    Args:
+        claim: returns the next Run's id, the same to every worker of a group, or None.
+        call: calls a method of the queue by name.
+    """
     while (run_id := claim()) is not None:
-        if run_id == WAIT:
-            time.sleep(0.5)
-            continue
         try:
-            _do(runs[run_id], steps, place)
+            for step in steps:
+                step(runs[run_id], place)
+        except Corrupt as corrupt:
+            if place.leads:
+                aside = store.set_aside(Path(corrupt.path))
+                note = f"{corrupt}; set aside as {aside.name}, made again"
+                call("repair", worker, run_id, note)
         except Exception as error:
             full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
             if place.leads:
                 call("fail", worker, run_id, _reason(error), full)
-            if place.group is not None:
-                raise  # the others of this Run wait for us in a collective: the lane starts anew
+            # Others of the group may wait for us in a collective, unless they failed alike.
+            alike = place.group is None or isinstance(error, FloatingPointError)
+            if not alike or not _sound(place.device):
+                raise
         else:
             if place.leads:
                 call("finish", worker, run_id)
 
 
-def _do(run: Run, steps: Sequence[Step], place: Workplace) -> None:
-    """All steps of one Run; what turns out corrupt is set aside and made again, once."""
-    for last_try in (False, True):
-        try:
-            for step in steps:
-                step(run, place)
-            return
-        except Corrupt as corrupt:
-            if last_try:
-                raise
-            aside = store.set_aside(Path(corrupt.path))
-            place.note(f"{corrupt}; set aside as {aside.name}, made again")
+def _sound(device: torch.device) -> bool:
+    """Whether the device still works: after some errors CUDA fails until its process ends."""
+    if device.type != "cuda":
+        return True
+    try:
+        torch.cuda.synchronize(device)
+        torch.cuda.empty_cache()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _reason(error: Exception) -> str:
@@ -143,3 +143,10 @@ def _reason(error: Exception) -> str:
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [""])[0]
+
+
+def _to_bytes(state: object) -> bytes:
+    """What `torch.load(..., weights_only=True)` reads."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()

@@ -1,6 +1,5 @@
 """Where a worker works: the data on its device, the store, and whom to tell of progress."""
 
-import io
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -67,10 +66,3 @@ def make_workplace(dataset: Dataset, device: torch.device, at: Store, **rest: An
         image_shape(dataset),
         **rest,
     )
-
-
-def to_bytes(state: object) -> bytes:
-    """Return what `torch.load(..., weights_only=True)` reads."""
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    return buffer.getvalue()

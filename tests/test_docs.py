@@ -6,29 +6,43 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from pydantic import TypeAdapter
 
-from attacks.by_name import find
+from attacks.by_name import Keys, find
 from attacks.evasion import EvasionAttack
 from attacks.membership import MembershipAttack
 from defenses import Defense
 from defenses.erm import ERM
 from runner import store, tables
-from runner.data import Data, image_shape
-from runner.experiment import Experiment
+from runner.augment import VIEWS
+from runner.config import parse
+from runner.data import Augment, Data, image_shape
+from runner.experiment import (
+    Answers,
+    Arm,
+    Design,
+    Experiment,
+    Fleet,
+    Membership,
+    Robustness,
+    Schedule,
+    Training,
+)
 from runner.fit import fit
 from runner.models import ImageShape, Model
 from runner.pipeline import Work, prepare
 from runner.results import gather
+from tests.conftest import TINY
 from tests.defenses import test_contract as contract
 
 HOUSE = Path(__file__).parent.parent
-PAGES = [*sorted((HOUSE / "docs").glob("*.md")), HOUSE / "CONTRIBUTING.md"]
+PAGES = [*sorted((HOUSE / "docs").glob("*.md")), HOUSE / "README.md", HOUSE / "CONTRIBUTING.md"]
 CONTRACTS = {
     "defenses": Defense,
     "attacks.evasion": EvasionAttack,
@@ -38,9 +52,32 @@ CONTRACTS = {
 }
 
 
-def blocks(page: str) -> list[str]:
-    """The Python examples of a page."""
-    return re.findall(r"^```python\n(.*?)^```", (HOUSE / page).read_text(), re.M | re.S)
+SECTIONS: dict[str, type[Keys]] = {  # heading of configuration.md -> whose keys its table has
+    "The experiment": Experiment,
+    "data": Data,
+    "data.augment": Augment,
+    "training": Training,
+    "training.schedule": Schedule,
+    "design": Design,
+    "arms": Arm,
+    "answers": Answers,
+    "robustness": Robustness,
+    "membership": Membership,
+    "fleet": Fleet,
+}
+BY_NAME = {  # heading -> package, whose files' keys its table has
+    "data": "runner.data",
+    "model": "runner.models",
+    "defense": "defenses",
+    "Evasion attacks": "attacks.evasion",
+    "Membership attacks": "attacks.membership",
+}
+
+
+def blocks(page: str, language: str = "python") -> list[str]:
+    """The examples of a page in one language."""
+    text = (HOUSE / page).read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
 
 
 EXAMPLES = {
@@ -207,6 +244,123 @@ def test_the_snippet_reads_what_the_stages_write(work: Work, tmp_path: Path, mon
     assert np.array_equal(read["member"], work.plan.member)
 
 
+def rows(heading: str, columns: int) -> list[list[str]]:
+    """The cells of the tables with so many columns under one heading of configuration.md."""
+    text = (HOUSE / "docs" / "configuration.md").read_text()
+    (part,) = re.findall(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", text, re.M | re.S)
+    found = [re.split(r" *\| *", line)[1:-1] for line in part.splitlines() if line[:3] == "| `"]
+    return [row for row in found if len(row) == columns]
+
+
+def words(cell: str) -> list[str]:
+    """What stands in backticks."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def default(cls: type[Keys], key: str, cell: str) -> Any:
+    """The value that a cell of the column "default" gives a key, or what it says in words."""
+    field = cls.model_fields[key]
+    if not cell.startswith("`"):
+        return cell
+    kind: Any = field.annotation
+    for constraint in field.metadata:
+        kind = Annotated[kind, constraint]
+    return TypeAdapter(kind).validate_python(parse(cell.strip("`")))
+
+
+def defaults(cls: type[Keys]) -> dict[str, Any]:
+    """The defaults of a class, with `required` where there is none."""
+    return {
+        key: "required" if field.is_required() else field.get_default(call_default_factory=True)
+        for key, field in cls.model_fields.items()
+    }
+
+
+@pytest.mark.parametrize("heading", SECTIONS)
+def test_the_configuration_page_has_every_key_with_its_default_and_no_other(heading: str):
+    cls = SECTIONS[heading]
+    cells = {key.strip("`"): cell for key, _, cell, _ in rows(heading, 4)}
+    assert set(cells) == set(cls.model_fields)
+    expected = defaults(cls)
+    if cls is Arm:  # _fill_arms fills them in
+        expected |= dict.fromkeys(("model", "training"), "the experiment's")
+    assert {key: default(cls, key, cell) for key, cell in cells.items()} == expected
+
+
+@pytest.mark.parametrize("heading", BY_NAME)
+def test_the_configuration_page_has_the_own_keys_of_everything_found_by_name(heading: str):
+    package = BY_NAME[heading]
+    contract, found = CONTRACTS[package], {}
+    files = (HOUSE / package.replace(".", "/")).glob("[a-z]*.py")
+    for module in files:
+        (cls,) = subclasses(f"{package}.{module.stem}", contract)
+        for name in get_args(cls.model_fields["name"].annotation):
+            found[name] = cls
+    assert found
+    named = {name for row in rows(heading, 3 if heading == "data" else 5) for name in words(row[0])}
+    assert named == set(found), f"docs/configuration.md, {heading}"
+    told: dict[str, dict[str, Any]] = {name: {} for name in found}
+    for names, key, _, cell, _ in rows(heading, 5):
+        for name in words(names):
+            if key.startswith("`"):
+                told[name][key.strip("`")] = default(found[name], key.strip("`"), cell)
+    own = {
+        name: {k: v for k, v in defaults(cls).items() if k not in contract.model_fields}
+        for name, cls in found.items()
+    }
+    assert told == own, f"docs/configuration.md, {heading}"
+
+
+def subclasses(module: str, contract: type[Keys]) -> list[type[Keys]]:
+    """The public classes that a file defines for a contract: what `find` looks at."""
+    return [
+        c
+        for c in vars(importlib.import_module(module)).values()
+        if isinstance(c, type) and issubclass(c, contract) and c.__module__ == module
+    ]
+
+
+def test_the_arms_of_the_configuration_page_override_single_keys():
+    (arms,) = blocks("docs/configuration.md", "yaml")
+    experiment = Experiment.model_validate(TINY | parse(arms))
+    assert experiment.arms["erm"].training == experiment.training
+    wide = experiment.arms["wide"]
+    assert wide.model == experiment.model.model_copy(update={"width": 64})
+    schedule = experiment.training.schedule.model_copy(update={"warmup_epochs": 2})
+    assert wide.training == experiment.training.model_copy(
+        update={"lr": 0.05, "schedule": schedule}
+    )
+
+
+def test_the_configuration_page_writes_a_file_of_images_that_loads(tmp_path: Path, monkeypatch):
+    (snippet,) = blocks("docs/configuration.md")
+    monkeypatch.chdir(tmp_path)
+    written: dict[str, Any] = {}
+    exec(snippet, written)
+    whole = find("runner.data", "npz", Data).model_validate({"root": "my_images.npz"}).load()
+    assert whole.pool_images.shape == (160, 3, 16, 16)
+    assert whole.test_images.shape == (40, 3, 16, 16)
+    assert whole.pool_images.sum() + whole.test_images.sum() == written["images"].sum()
+
+
+def test_the_configuration_page_names_views_that_exist():
+    text = (HOUSE / "docs" / "configuration.md").read_text()
+    named = set(re.findall(r"`(identity|(?:flip_)?shift_\w+|flip)`", text)) - {"flip"}
+    assert named < set(VIEWS)
+    assert len(named) >= 7
+    assert f"There are {len(VIEWS)} views" in text
+
+
+def test_the_map_of_the_readme_names_every_file_of_the_runner():
+    (room_map,) = re.findall(
+        r"^## Where things are\n(.*?)^## ", (HOUSE / "README.md").read_text(), re.M | re.S
+    )
+    named = set(re.findall(r"[\w/]+\.py", room_map))
+    for file in (HOUSE / "runner").glob("[a-z_]*.py"):
+        if file.name != "__init__.py":
+            assert file.name in {name.split("/")[-1] for name in named}, file
+
+
 def test_the_schema_of_results_names_every_key_and_no_other(work: Work):
     results = json.loads(json.dumps(gathered(work)))
     text = (HOUSE / "docs" / "results_schema.md").read_text()
@@ -215,8 +369,8 @@ def test_the_schema_of_results_names_every_key_and_no_other(work: Work):
     assert rows == found
 
 
-def gathered(work: Work) -> dict[str, Any]:
-    """results.json of an experiment whose stages wrote made-up facts and scores."""
+def gathered(work: Work, null_scores: np.ndarray | None = None) -> dict[str, Any]:
+    """results.json of an experiment whose stages wrote made-up facts and scores (M, N)."""
     experiment, at = work.experiment, work.store
     for run in work.plan.runs:
         store.finish(at.run(run.id), [], {"train_time_s": 1.0})
@@ -229,12 +383,13 @@ def gathered(work: Work) -> dict[str, Any]:
     scores = np.random.default_rng(0).normal(size=work.plan.member.shape)
     for arm in work.plan.arms:
         for attack in experiment.membership.attacks:
-            for matrix in ("member", "null"):
+            for matrix, given in (("member", None), ("null", null_scores)):
                 folder = work.scores / f"arm={arm}" / f"attack={attack}" / f"matrix={matrix}"
                 folder.mkdir(parents=True)
-                table = tables.scores_table(arm, attack, matrix, examples, scores)
+                found = scores if given is None else given
+                table = tables.scores_table(arm, attack, matrix, examples, found)
                 pq.write_table(table.drop_columns(tables.PARTITIONS), folder / "a.parquet")
-    runs = {"trained": 0, "reused": 12, "failed": {}}
+    runs = {"trained": 0, "reused": 12}
     return gather(experiment, work.dataset, work.plan, at, work.scores, runs)
 
 
@@ -247,7 +402,7 @@ NAMES = {  # what holds names of the user's -> how the schema writes them
     "membership": "<attack>",
     "tpr_at_fpr": "<rate>",
 }
-TYPES = {bool: "bool", int: "int", str: "string", list: "list"}
+TYPES = {bool: "bool", int: "int", float: "float", str: "string", list: "list"}
 
 
 def flat(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
@@ -255,8 +410,6 @@ def flat(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict) and set(value) >= FIGURE:
         yield ".".join(path), "figure"
         value = {key: rest for key, rest in value.items() if key not in FIGURE}
-    elif value == {}:
-        yield ".".join(path), "object"
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from flat(inner, (*path, NAMES.get(path[-1] if path else "", str(key))))

@@ -74,7 +74,14 @@ def test_every_file_says_what_it_is_for():
 
 
 def test_no_commit_names_a_machine_or_a_home_folder():
-    listed = subprocess.run(["git", "ls-files"], cwd=HOUSE, capture_output=True, text=True)
-    for name in listed.stdout.split():
-        text = (HOUSE / name).read_bytes()
-        assert not any(b"/" + word + b"/" in text for word in (b"root", b"home", b"mnt")), name
+    if not (HOUSE / ".git").exists():
+        pytest.skip("no git checkout")
+    names = subprocess.run(
+        ["git", "ls-files"], cwd=HOUSE, capture_output=True, text=True, check=True
+    )
+    files = [HOUSE / name for name in names.stdout.splitlines()]
+    files = [file for file in files if file.exists()]  # one that is moved is still listed
+    assert HOUSE / "README.md" in files
+    for file in files:
+        text = file.read_bytes()
+        assert not any(b"/" + word + b"/" in text for word in (b"root", b"home", b"mnt")), file

@@ -4,6 +4,7 @@ Letters: M models, N examples, B examples of one block, V views, C classes.
 """
 
 from collections.abc import Mapping
+from typing import Self
 
 import numpy as np
 
@@ -20,6 +21,10 @@ class MembershipAttack(Keys):
     """
 
     name: str
+
+    def resolved(self, num_models: int) -> Self:
+        """Return the attack with whatever depends on the number of models put in its place."""
+        return self
 
     def score(
         self, target: np.ndarray, shadows: np.ndarray, shadow_member: np.ndarray

@@ -1,6 +1,6 @@
 """The likelihood-ratio attack: does the target answer as models trained with the example do?"""
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 from scipy.special import log_ndtr
@@ -44,6 +44,11 @@ class Lira(MembershipAttack):
     name: Literal["lira"] = "lira"
     mode: Literal["online", "offline"] = "online"
     variance: Literal["auto", "per_example", "pooled"] = "auto"
+
+    def resolved(self, num_models: int) -> Self:
+        """Return the attack with the variance that `auto` takes at this number of models."""
+        variance = "pooled" if self._pools(num_models) else "per_example"
+        return self.model_copy(update={"variance": variance})
 
     def score(
         self, target: np.ndarray, shadows: np.ndarray, shadow_member: np.ndarray

@@ -3,10 +3,10 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import AfterValidator, NonNegativeInt, PositiveInt
 
 from attacks.by_name import Keys
 from runner.models import ImageShape
@@ -52,7 +52,9 @@ class Data(Keys):
     """
 
     name: str
-    root: Path = Path("data")  # where the files lie, or are downloaded to
+    root: Annotated[Path, AfterValidator(Path.expanduser)] = Path(
+        "data"
+    )  # where the files lie, or are downloaded to
     download: bool = True
     pool: Literal["train", "train+test"] = "train"
     num_examples: PositiveInt | None = None  # of the pool, drawn class-balanced; None: all

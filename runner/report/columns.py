@@ -10,7 +10,6 @@ from typing import Any, NamedTuple, TypeGuard
 Arm = dict[str, Any]
 Figure = dict[str, Any]  # mean, low, high, num_models; None where it was not measured
 DASH = "–"
-NOTE = "Mean over models with its 95 % interval."
 
 
 class Column(NamedTuple):
@@ -111,6 +110,17 @@ def num_negatives(results: dict[str, Any], attack: str) -> int:
         for figure in _rates_of(arm, attack).values()
     ]
     return min(of_arms, default=results["data"]["num_negatives"])
+
+
+def notes(results: dict[str, Any]) -> tuple[str, str]:
+    """Return what stands below each form of the table: what a figure is, and what it is over."""
+    evaluation, data = results["evaluation"], results["data"]
+    images = "test images" if evaluation["on"] == "test" else "non-members of each model"
+    return (
+        "Mean over models with its 95 % interval.",
+        f"Accuracy over {evaluation['num_examples']:,} {images}; "
+        f"membership against {data['num_negatives']:,} non-members of each model.",
+    )
 
 
 def rows(results: dict[str, Any], shown: list[Column]) -> list[Row]:

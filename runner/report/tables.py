@@ -9,7 +9,16 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from runner.report.columns import DASH, NOTE, Printed, every_figure, groups, main_columns, rows
+from runner.report.columns import (
+    DASH,
+    Figure,
+    Printed,
+    every_figure,
+    groups,
+    main_columns,
+    notes,
+    rows,
+)
 
 
 def markdown(results: dict[str, Any]) -> str:
@@ -20,24 +29,41 @@ def markdown(results: dict[str, Any]) -> str:
     for row in rows(results, shown):
         lines.append([_in_markdown(row.arm), row.num_models, *map(str, row.cells)])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"# {_in_markdown(results['experiment'])}\n\n{table}\n\n{NOTE}\n"
+    note = " ".join(notes(results))
+    return f"# {_in_markdown(results['experiment'])}\n\n{table}\n\n{note}\n"
 
 
 def csv_rows(results: dict[str, Any]) -> str:
     """Return every figure in full precision, one a line; fractions, not percents.
 
-    The experiment's own null control, over all arms, has an empty arm.
+    The experiment's own null control, over all arms, has an empty arm. `on` and `num_examples` are
+    the images of an accuracy, `num_negatives` the non-members of a membership figure.
     """
     text = io.StringIO()
     write = csv.writer(text, lineterminator="\n").writerow
-    keys = ("mean", "low", "high", "num_models")
+    keys = ("mean", "low", "high", "num_models", "on", "num_examples", "num_negatives")
     write(("arm", "metric", *keys))
+
+    def line(arm: str, metric: str, figure: Figure) -> None:
+        known = {**figure, **_measured_on(results, metric)}
+        write((arm, metric, *(known.get(key) for key in keys)))
+
     for name, arm in results["arms"].items():
         for metric, figure in every_figure(arm):
-            write((name, metric, *(figure.get(key) for key in keys)))
+            line(name, metric, figure)
     if overall := (results.get("null_control") or {}).get("auc"):
-        write(("", "null_control/auc", *(overall.get(key) for key in keys)))
+        line("", "null_control/auc", overall)
     return text.getvalue()
+
+
+def _measured_on(results: dict[str, Any], metric: str) -> dict[str, Any]:
+    """What a figure of table.csv was measured on, as far as that says anything of it."""
+    data, kind = results["data"], metric.split("/")[0]
+    if kind in ("natural_accuracy", "robust_accuracy"):
+        return results["evaluation"]
+    if kind == "train_accuracy":
+        return {"on": "members", "num_examples": data["num_members"]}
+    return {"num_negatives": data["num_negatives"]} if kind != "train_time_s" else {}
 
 
 def latex(results: dict[str, Any]) -> str:
@@ -51,7 +77,7 @@ def latex(results: dict[str, Any]) -> str:
         at += width
     head = ["arm", "models", *(_in_latex(column.header) for column in shown)]
     lines = [
-        f"% {NOTE} Needs \\usepackage{{booktabs}}.",
+        r"% Needs \usepackage{booktabs}.",
         rf"\begin{{tabular}}{{l{'r' * (len(shown) + 1)}}}",
         r"\toprule",
         " & ".join(spans) + r" \\",
@@ -63,7 +89,10 @@ def latex(results: dict[str, Any]) -> str:
         cells = [row.arm, row.num_models, *map(str, row.cells)]
         guard = "{}" if row.arm.startswith("[") else ""  # \\ would read it as a length
         lines.append(guard + " & ".join(map(_in_latex, cells)) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+    lines.append(r"\bottomrule")
+    for note in notes(results):
+        lines.append(rf"\multicolumn{{{len(head)}}}{{l}}{{\footnotesize {_in_latex(note)}}} \\")
+    return "\n".join([*lines, r"\end{tabular}", ""])
 
 
 def terminal_table(results: dict[str, Any]) -> Table:
@@ -76,7 +105,8 @@ def terminal_table(results: dict[str, Any]) -> Table:
     if len(arms) < len(head):
         arms, head, cells = head, arms, [[line[i] for line in cells] for i in range(len(head))]
     # Text, not str: rich would read an arm's name for markup
-    table = Table(title=Text(results["experiment"]), caption=NOTE, box=box.SIMPLE_HEAD, padding=0)
+    title, caption = Text(results["experiment"]), Text("\n".join(notes(results)))
+    table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=0)
     table.add_column("", min_width=12)
     for name in head:
         table.add_column(Text(name), justify="right", overflow="fold")

@@ -77,6 +77,18 @@ def test_a_missing_file_is_answered_with_the_shipped_names():
     assert locate("quickstart") == locate("configs/quickstart.yaml").absolute()
 
 
+def test_dates_are_words_and_an_anchor_in_itself_is_a_fault(tmp_path: Path):
+    assert parse("2020-13-45") == "2020-13-45"
+    assert "file" in faults(write(tmp_path, "a: &a [*a]\n"))
+
+
+def test_a_fault_of_an_override_names_no_line_of_the_file(tmp_path: Path):
+    path = write(tmp_path, "size: 1\ninner: {rate: 1}\n")
+    with pytest.raises(ConfigError) as caught:
+        load(path, ["inner.rate=x"], Outer)
+    assert [(fault.path, fault.line) for fault in caught.value.faults] == [("inner.rate", None)]
+
+
 def test_yaml_cannot_build_objects(tmp_path: Path):
     path = write(tmp_path, "size: !!python/object/apply:os.getcwd []\n")
     with pytest.raises(ConfigError, match=r"not YAML.*could not determine a constructor"):

@@ -3,6 +3,7 @@ import copy
 import pytest
 import torch
 
+from defenses.trades import TRADES, InnerPGD
 from runner.experiment import Experiment, Schedule, Training
 from runner.fit import build_model, fit, rate
 from runner.plan import Run
@@ -98,3 +99,21 @@ def test_bf16_stays_near_fp32(place: Workplace, work):
     losses = [trained(r, place)[-1][0]["loss_total"] for r in (run, low)]
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
     assert losses[1] != losses[0]
+
+
+def test_trades_in_bf16_moves_every_weight_as_fp32_does(place: Workplace, work):
+    """Weights that autocast cached while crafting without gradients must still get theirs."""
+    from dataclasses import replace
+
+    base = work.plan.arms["erm"][0]
+    start = build_model(base, place.shape, torch.device("cpu")).state_dict()
+    trades = TRADES(attack=InnerPGD(eps=0.1, step_size=0.05, num_steps=2))
+    moves = {}
+    for precision in ("fp32", "bf16"):
+        training = base.training.model_copy(update={"precision": precision, "epochs": 1})
+        end = trained(replace(base, defense=trades, training=training), place)[-1][1]["model"]
+        moves[precision] = {name: end[name] - start[name] for name in start}
+    for name, move in moves["fp32"].items():
+        if move.is_floating_point():
+            other = moves["bf16"][name].flatten()
+            assert torch.cosine_similarity(move.flatten(), other, dim=0) > 0.9, name

@@ -95,7 +95,7 @@ def test_a_run_leaves_results_of_the_promised_schema_and_a_report(undisturbed: P
     zero = found["arms"]["erm"]["membership"]["lira_online"]["tpr_at_fpr"]["0.001"]
     assert zero["at_zero_false_positives"]
     assert zero["num_negatives"] == 100
-    assert found["runs"] == {"trained": 12, "reused": 0, "failed": {}}
+    assert found["runs"] == {"trained": 12, "reused": 0}
     report = undisturbed / "storage/experiments/tiny/report"
     assert {"index.html", "table.md", "table.csv", "table.tex", "roc.svg", "roc.pdf"} <= {
         p.name for p in report.iterdir()
@@ -106,7 +106,7 @@ def test_the_same_command_again_trains_nothing_and_finds_the_same(undisturbed: P
     before = figures(undisturbed)
     code, out = run(undisturbed, SLOWER)
     assert code == 0, out
-    assert results(undisturbed)["runs"] == {"trained": 0, "reused": 12, "failed": {}}
+    assert results(undisturbed)["runs"] == {"trained": 0, "reused": 12}
     assert figures(undisturbed) == before
 
 
@@ -116,7 +116,7 @@ def test_more_models_train_only_the_new_ones(undisturbed: Path, tmp_path: Path):
     shutil.copytree(undisturbed / "storage", tmp_path / "storage")
     code, out = run(tmp_path, SLOWER, "--set", "design.num_models=8")
     assert code == 0, out
-    assert results(tmp_path)["runs"] == {"trained": 4, "reused": 12, "failed": {}}
+    assert results(tmp_path)["runs"] == {"trained": 4, "reused": 12}
 
 
 def test_a_killed_driver_loses_nothing_that_was_finished(undisturbed: Path, tmp_path: Path):

@@ -4,11 +4,11 @@ import pytest
 from rich.console import Console
 
 from runner.progress import Show, describe, duration, remaining_s
-from runner.queue import Snapshot, Work
+from runner.queue import Claim, Snapshot
 
 
 def state(**changes: object) -> Snapshot:
-    start = Snapshot(4, 1, {}, {"l/0": Work("erm-m001", "epoch 1/2", 0.5)}, [], 2, "", 30.0)
+    start = Snapshot(4, 1, {}, {"l/0": Claim("erm-m001", "epoch 1/2", 0.5)}, [], 2, "", 30.0)
     return start._replace(**changes)  # pyright: ignore[reportArgumentType]
 
 

@@ -1,4 +1,4 @@
-from runner.queue import WAIT, RunQueue
+from runner.queue import MAX_REPAIRS, RunQueue
 
 
 def test_each_run_is_handed_out_once_and_in_order():
@@ -12,50 +12,56 @@ def test_each_run_is_handed_out_once_and_in_order():
     assert queue.snapshot().done == 3
 
 
-def test_a_worker_that_claims_again_has_died_and_its_run_is_tried_again():
+def test_a_worker_that_was_torn_down_gets_its_run_again_as_often_as_that_happens():
     queue = RunQueue(["a"])
-    assert queue.claim("l/0") == "a"
-    assert queue.claim("l/0") == "a"
-    assert "died" in queue.snapshot().notes[0]
+    assert [queue.claim("l/0") for _ in range(9)] == ["a"] * 9
+    assert not queue.snapshot().failed
 
 
 def test_a_run_that_kills_its_worker_twice_is_given_up():
     queue = RunQueue(["a", "b"])
-    assert [queue.claim("l/0") for _ in range(4)] == ["a", "b", "a", "b"]
-    queue.finish("l/0", "b")
-    state = queue.snapshot()
-    assert list(state.failed) == ["a"]
-    assert state.done == 1
+    assert queue.claim("l/0") == "a"
+    queue.blame("l/0")
+    assert "its worker died; tried again" in queue.snapshot().notes[0]
+    assert queue.claim("l/0") == "a"
+    queue.blame("l/0")
+    assert queue.claim("l/0") == "b"
+    assert list(queue.snapshot().failed) == ["a"]
 
 
-def test_an_innocent_run_is_not_dragged_along_twice():
-    """The killer `k` takes the whole lane of two workers down each time."""
-    queue = RunQueue(["k", "i", "j"])
-    killed = []
-    for _ in range(20):
-        held = {w: queue.claim(w) for w in ("l/0", "l/1")}
-        if "k" in held.values():
-            killed.append(held)
-            queue.release("l")
+def test_innocent_runs_of_the_same_lane_are_never_given_up():
+    """Every eighth Run kills its process, which takes the whole lane of eight workers down."""
+    queue = RunQueue([f"{'killer' if n % 8 == 3 else 'innocent'}-{n}" for n in range(64)])
+    workers = [f"l/{rank}" for rank in range(8)]
+    for _ in range(200):
+        held = {worker: queue.claim(worker) for worker in workers}
+        killers = [w for w, run_id in held.items() if (run_id or "").startswith("killer")]
+        if killers:
+            queue.blame(killers[0])  # the first to die; all others are torn down
             continue
         for worker, run_id in held.items():
-            if run_id not in (None, WAIT):
+            if run_id:
                 queue.finish(worker, run_id)
     state = queue.snapshot()
-    assert list(state.failed) == ["k"]
-    assert state.done == 2
-    assert len(killed) == 2
+    assert len(state.failed) == 8
+    assert all(run_id.startswith("killer") for run_id in state.failed)
+    assert state.done == 56
 
 
-def test_while_only_suspects_wait_the_other_worker_is_told_to_ask_again():
-    queue = RunQueue(["a", "b"])
-    queue.claim("l/0")
-    queue.claim("l/1")
-    queue.release("l")
+def test_blaming_a_worker_that_holds_nothing_changes_nothing():
+    queue = RunQueue(["a"])
+    queue.blame("l/0")
     assert queue.claim("l/0") == "a"
-    assert queue.claim("l/1") == WAIT
-    queue.finish("l/0", "a")
-    assert queue.claim("l/1") == "b"
+    assert not queue.snapshot().notes
+
+
+def test_a_run_with_corrupt_files_is_handed_out_again_but_not_for_ever():
+    queue = RunQueue(["a", "b"])
+    for n in range(MAX_REPAIRS + 1):
+        assert queue.claim("l/0") == "a"
+        queue.repair("l/0", "a", f"set aside {n}")
+    assert queue.claim("l/0") == "b"
+    assert "check the disk" in queue.snapshot().failed["a"]
 
 
 def test_releasing_a_lane_leaves_other_lanes_alone():
@@ -64,6 +70,7 @@ def test_releasing_a_lane_leaves_other_lanes_alone():
     queue.claim("two/0")
     queue.release("one")
     assert set(queue.snapshot().working) == {"two/0"}
+    assert queue.snapshot().waiting == 1
 
 
 def test_a_failure_that_all_would_share_stops_the_queue():

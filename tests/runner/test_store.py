@@ -77,4 +77,31 @@ def test_a_storage_folder_that_cannot_be_written_is_refused_with_the_way_out(tmp
     with pytest.raises(StorageError, match="--storage"):
         Store(tmp_path / "file").check_writable()
     Store(tmp_path / "new").check_writable()
-    assert list((tmp_path / "new").iterdir()) == []
+    assert [p for p in (tmp_path / "new").rglob("*") if p.is_file()] == []
+
+
+def test_a_folder_is_held_by_one_driver_at_a_time(tmp_path: Path):
+    with (
+        store.alone(tmp_path),
+        pytest.raises(StorageError, match="another run works on this"),
+        store.alone(tmp_path),
+    ):
+        pass
+    with store.alone(tmp_path):
+        pass
+
+
+def test_a_sealed_file_is_read_back_or_corrupt(tmp_path: Path):
+    store.write_sealed(tmp_path / "a", b"12345")
+    assert store.read_sealed(tmp_path / "a") == b"12345"
+    sealed = (tmp_path / "a").read_bytes()
+    for harmed in (sealed[:-1], sealed[:-1] + b"6", b"", sealed[:10]):
+        (tmp_path / "a").write_bytes(harmed)
+        with pytest.raises(Corrupt, match="checksum"):
+            store.read_sealed(tmp_path / "a")
+
+
+def test_files_can_be_read_by_those_who_share_the_storage(tmp_path: Path):
+    store.write(tmp_path / "a", b"1")
+    (tmp_path / "b").write_bytes(b"1")
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode

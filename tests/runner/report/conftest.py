@@ -15,6 +15,7 @@ def rate(mean: float, zero: bool = False) -> dict[str, Any]:
 def arm(robust: float, auc: float, tpr: float) -> dict[str, Any]:
     return {
         "defense": "one line",
+        "recipe": {"model": "small_cnn(width 16)", "training": "epochs 20, lr 0.1"},
         "natural_accuracy": figure(0.9),
         "train_accuracy": figure(0.95),
         "robust_accuracy": {"pgd20": figure(robust)},
@@ -35,7 +36,7 @@ def arm(robust: float, auc: float, tpr: float) -> dict[str, Any]:
                 },
             }
         },
-        "null_control": {"auc": figure(0.5, 0.01)},
+        "null_control": {"auc": figure(0.5, 0.01), "verdict": "pass"},
         "train_time_s": figure(12.345, 1),
     }
 
@@ -46,8 +47,11 @@ def results() -> dict[str, Any]:
     return {
         "experiment": "small",
         "description": "What it is.",
+        "seed": 7,
         "data": {
             "name": "digits",
+            "pool": "train",
+            "augment": "crop_padding 0, flip false",
             "num_pool": 1400,
             "num_test": 397,
             "num_members": 700,
@@ -59,9 +63,9 @@ def results() -> dict[str, Any]:
             "membership": {"lira_online": "LiRA, online"},
         },
         "arms": {"erm": arm(0.05, 0.7, 0.1), "pgd_at": arm(0.6, 0.8, 0.2)},
-        "runs": {"trained": 16, "reused": 0, "failed": {}},
-        "null_control": {"auc": figure(0.5, 0.01)},
+        "runs": {"trained": 16, "reused": 0},
+        "null_control": {"auc": figure(0.5, 0.01), "verdict": "pass", "tolerance": 0.02},
         "warnings": [],
-        "preset": "",
+        "git_commit": "0123456789ab",
         "versions": {"python": "3.12.1", "torch": "2.11.0"},
     }

@@ -80,6 +80,35 @@ def test_a_figure_of_fewer_models_than_its_row_says_so(results):
     assert row.startswith("| erm | 8 | 90.0 [88.0, 92.0] | 5.0 [3.0, 7.0] (1 model) | 0.700")
 
 
+@pytest.mark.parametrize("written", [markdown, latex, terminal])
+@pytest.mark.parametrize(
+    ("on", "images"), [("test", "test images"), ("non_members", "non-members of each model")]
+)
+def test_a_table_says_what_its_figures_were_measured_on(results, written, on, images):
+    results["evaluation"] = {"on": on, "num_examples": 1234}
+    results["data"]["num_negatives"] = 30000
+    note = f"Accuracy over 1,234 {images}; membership against 30,000 non-members of each model."
+    assert note in " ".join(written(results).split())
+
+
+def test_csv_says_what_each_figure_was_measured_on(results):
+    results["evaluation"] = {"on": "non_members", "num_examples": 600}
+    lines = csv.DictReader(io.StringIO(csv_rows(results)))
+    found = {
+        line["metric"]: (line["on"], line["num_examples"], line["num_negatives"])
+        for line in lines
+        if line["arm"] in ("erm", "")
+    }
+    for metric, measured in found.items():
+        kind = metric.split("/")[0]
+        assert measured == {
+            "natural_accuracy": ("non_members", "600", ""),
+            "robust_accuracy": ("non_members", "600", ""),
+            "train_accuracy": ("members", "700", ""),
+            "train_time_s": ("", "", ""),
+        }.get(kind, ("", "", "700")), metric
+
+
 def test_an_experiment_without_attacks_still_has_a_table(results):
     results["attacks"] = {"robustness": {}, "membership": {}}
     assert markdown(results).splitlines()[4] == "| erm | 8 | 90.0 [88.0, 92.0] |"
@@ -119,7 +148,10 @@ def test_latex_spans_attacks_and_ends_every_row(results):
     assert lines[4] == r"\cmidrule(lr){4-4} \cmidrule(lr){5-8}"
     assert lines[8].startswith(r"pgd\_at & 8 & 90.0 [88.0, 92.0] & 60.0 [58.0, 62.0] & 0.800 ")
     assert all(line.count(" & ") == 7 for line in (lines[5], *lines[7:9]))
-    assert lines[9:] == [r"\bottomrule", r"\end{tabular}"]
+    assert lines[9] == r"\bottomrule"
+    assert lines[10].startswith(r"\multicolumn{8}{l}{\footnotesize Mean over models with its 95 \%")
+    assert lines[11].endswith(r"700 non-members of each model.} \\")
+    assert lines[12:] == [r"\end{tabular}"]
 
 
 def test_names_are_escaped_in_each_form(results):
