@@ -196,11 +196,22 @@ class Blame(UserCallback):
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
         """Called by the lane's controller, with the workers that failed, before it starts anew."""
-        if len(worker_exceptions) == self.workers > 1:
-            return  # all at once: their node went, and no Run is to blame
-        for rank in worker_exceptions:
-            leader = rank - rank % self.workers_per_run
-            ray.get(self.queue.blame.remote(f"{self.lane}/{leader}"))
+        blamed = culprits([*worker_exceptions], self.workers, self.workers_per_run)
+        if not blamed:
+            note = f"{self.lane}: all workers died at once; their Runs go on from checkpoints"
+            ray.get(self.queue.note.remote(note))
+        for rank in blamed:
+            ray.get(self.queue.blame.remote(f"{self.lane}/{rank}"))
+
+
+def culprits(dead: Sequence[int], workers: int, workers_per_run: int) -> list[int]:
+    """Return the leaders of the Runs that killed a worker, given the ranks that died first.
+
+    When all workers of a lane die at once their node went, and no Run is to blame.
+    """
+    if len(dead) == workers > 1:
+        return []
+    return sorted({rank - rank % workers_per_run for rank in dead})
 
 
 def _run_lane(name: str, queue: Any, node: Node, fleet: Fleet, at: Store) -> None:

@@ -99,6 +99,7 @@ class RunQueue:
     def blame(self, worker: str) -> None:
         """Note that a worker died of itself, and was not torn down with its lane."""
         if worker not in self._held:
+            self._notes.append(f"{worker}: the worker died between two Runs")
             return
         run_id = self._held[worker].run_id
         self._deaths[run_id] += 1

@@ -13,7 +13,7 @@ ONLY_IN = {  # package -> the only files that may import it
     "ray": {"runner/fleet.py", "runner/lane.py", "runner/audit.py"},
     "opacus": {"defenses/dp_sgd.py"},
     "pyautoattack": {"attacks/evasion/autoattack.py"},
-    "pyarrow": {"runner/tables.py", "runner/audit.py", "runner/robustness.py"},
+    "pyarrow": {"runner/tables.py", "runner/audit.py"},
     "typer": {"runner/__main__.py"},
 }
 SOURCES = sorted(

@@ -4,7 +4,6 @@ import os
 import socket
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,11 +15,11 @@ pytest.importorskip("ray", reason="machines that only train have no Ray")
 
 from runner.fleet import (
     ENVIRONMENT,
-    Blame,
     NoCluster,
     Node,
     NoRoom,
     connect,
+    culprits,
     nodes_with_room,
 )
 
@@ -95,33 +94,15 @@ def test_a_cluster_that_does_not_answer_is_named_within_seconds(monkeypatch: pyt
     assert time.monotonic() - started < 5
 
 
-class Blamed(Exception):
-    """Raised in place of a remote call, before Ray is asked for its answer."""
-
-
-def blamed(dead: set[int], workers: int, workers_per_run: int) -> str | None:
-    """The first worker that is blamed when these ranks of a lane die, or None."""
-
-    def remote(worker: str) -> None:
-        raise Blamed(worker)
-
-    queue = SimpleNamespace(blame=SimpleNamespace(remote=remote))
-    exceptions: dict[int, Exception] = {rank: RuntimeError("killed") for rank in sorted(dead)}
-    try:
-        Blame(queue, "lane-1", workers, workers_per_run).after_exception(None, exceptions)
-    except Blamed as called:
-        return str(called)
-    return None
-
-
 def test_the_leader_of_the_run_whose_worker_died_is_blamed():
-    assert blamed({2}, workers=4, workers_per_run=1) == "lane-1/2"
-    assert blamed({3}, workers=4, workers_per_run=2) == "lane-1/2"
-    assert blamed({0}, workers=1, workers_per_run=1) == "lane-1/0"
+    assert culprits([2], workers=4, workers_per_run=1) == [2]
+    assert culprits([3], workers=4, workers_per_run=2) == [2]
+    assert culprits([2, 3, 0], workers=8, workers_per_run=2) == [0, 2]
+    assert culprits([0], workers=1, workers_per_run=1) == [0]
 
 
 def test_nobody_is_blamed_when_all_workers_of_a_lane_die_at_once():
-    assert blamed({0, 1, 2, 3}, workers=4, workers_per_run=1) is None
+    assert culprits([0, 1, 2, 3], workers=4, workers_per_run=1) == []
 
 
 @pytest.mark.parametrize("variable", ["RAY_JOB_ID", "RAY_JOB_CONFIG_JSON_ENV_VAR"])

@@ -52,7 +52,7 @@ def test_blaming_a_worker_that_holds_nothing_changes_nothing():
     queue = RunQueue(["a"])
     queue.blame("l/0")
     assert queue.claim("l/0") == "a"
-    assert not queue.snapshot().notes
+    assert queue.snapshot().notes == ["l/0: the worker died between two Runs"]
 
 
 def test_a_run_with_corrupt_files_is_handed_out_again_but_not_for_ever():
