@@ -1,5 +1,6 @@
 """Train one Run, and the loop of a worker, who does one Run after another."""
 
+import contextlib
 import errno
 import io
 import json
@@ -31,24 +32,28 @@ def train(run: Run, place: Workplace) -> None:
     state = _checkpoint(run, place)
     history = state.pop("history") if state else []
     saved = time.monotonic()
-    board = SummaryWriter(str(folder), purge_step=len(history)) if place.leads else None
-    epoch = None
-    for epoch in fit(run, place.pool_images, place.pool_labels, place.shape, place.group, state):
-        if board is None:
-            continue
-        history.append({"epoch": epoch.number, **epoch.metrics})
-        for name, value in epoch.metrics.items():
-            board.add_scalar(name, value, epoch.number)
-        loss = epoch.metrics["loss_total"]
-        ended, epochs = epoch.number + 1, run.training.epochs
-        place.tell(f"epoch {ended}/{epochs} loss {loss:.3f}", 0.9 * ended / epochs)
-        last = ended == epochs  # what follows writes the model itself
-        if not last and time.monotonic() - saved >= place.checkpoint_every_s:
-            state = {**epoch.state(), "history": history}
-            store.write_sealed(folder / "checkpoint.pt", _to_bytes(state))
-            saved = time.monotonic()
-    if board is not None:
-        board.close()
+    with contextlib.ExitStack() as opened:
+        board = SummaryWriter(str(folder), purge_step=len(history)) if place.leads else None
+        if board is not None:
+            opened.callback(board.close)
+        epoch = None
+        for epoch in fit(
+            run, place.pool_images, place.pool_labels, place.shape, place.group, state
+        ):
+            if board is None:
+                continue
+            history.append({"epoch": epoch.number, **epoch.metrics})
+            for name, value in epoch.metrics.items():
+                board.add_scalar(name, value, epoch.number)
+            loss = epoch.metrics["loss_total"]
+            ended, epochs = epoch.number + 1, run.training.epochs
+            place.tell(f"epoch {ended}/{epochs} loss {loss:.3f}", 0.9 * ended / epochs)
+            last = ended == epochs  # what follows writes the model itself
+            if not last and time.monotonic() - saved >= place.checkpoint_every_s:
+                state = {**epoch.state(), "history": history}
+                store.write_sealed(folder / "checkpoint.pt", _to_bytes(state))
+                saved = time.monotonic()
+    if place.leads:
         assert epoch is not None, "the last epoch is never checkpointed"
         _finish(run, place, epoch, history)
 
