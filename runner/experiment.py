@@ -23,6 +23,7 @@ from defenses import Defense
 from runner.augment import VIEWS
 from runner.data import Data
 from runner.ids import digest
+from runner.metrics import Rule
 from runner.models import Model
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]  # names a folder
@@ -144,6 +145,7 @@ class Membership(Keys):
     false_positive_rates: tuple[Rate, ...] = Field(
         default=(0.1, 0.01, 0.001, 0.00001), min_length=1
     )
+    tpr_rule: Rule = "step_le"  # how a TPR at an FPR is read off the curve; public codes differ
 
 
 class Fleet(Keys):

@@ -60,6 +60,7 @@ def gather(
         "evaluation": {
             "on": experiment.robustness.on,
             "num_examples": min(judged, experiment.robustness.num_examples or judged),
+            "tpr_rule": experiment.membership.tpr_rule,
         },
         "attacks": {
             "robustness": {k: one_line(a) for k, a in experiment.robustness.attacks.items()},
@@ -181,6 +182,7 @@ def _membership(
     """AUC, TPR at each FPR, and the mean ROC of one attack, over all models as targets."""
     grid = metrics.roc_grid()
     rates = experiment.membership.false_positive_rates
+    rule = experiment.membership.tpr_rule
     aucs, tprs, curves = [], {rate: [] for rate in rates}, []
     for m, row in enumerate(plan.member):
         values, judged = tables.read_scores(scores, arm, attack, "member", m), row >= 0
@@ -189,7 +191,7 @@ def _membership(
         aucs.append(metrics.auc(values[judged], member))
         curves.append(metrics.roc_on_grid(fpr, tpr, grid))
         for rate in rates:
-            tprs[rate].append(metrics.tpr_at_fpr(fpr, tpr, rate))
+            tprs[rate].append(metrics.tpr_at_fpr(fpr, tpr, rate, rule))
     smallest = metrics.smallest_fpr(plan.num_negatives)
     bands = [mean_interval(column, plan.partner) for column in np.array(curves).T]
     return {

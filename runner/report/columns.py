@@ -115,11 +115,13 @@ def num_negatives(results: dict[str, Any], attack: str) -> int:
 def notes(results: dict[str, Any]) -> tuple[str, str]:
     """Return what stands below each form of the table: what a figure is, and what it is over."""
     evaluation, data = results["evaluation"], results["data"]
+    rule = evaluation["tpr_rule"].replace("_", "-")
+    rule = "" if rule == "step-le" else f", TPR by the rule {rule}"
     images = "test images" if evaluation["on"] == "test" else "non-members of each model"
     return (
         "Mean over models with its 95 % interval.",
         f"Accuracy over {evaluation['num_examples']:,} {images}; "
-        f"membership against {data['num_negatives']:,} non-members of each model.",
+        f"membership against {data['num_negatives']:,} non-members of each model{rule}.",
     )
 
 

@@ -186,7 +186,8 @@ def test_the_demem_protocol_judges_train_and_test_and_attacks_non_members(tmp_pa
     code, out = run(tmp_path, config)
     assert code == 0, out
     found = results(tmp_path)
-    assert found["evaluation"] == {"on": "non_members", "num_examples": 60}
+    expected = {"on": "non_members", "num_examples": 60, "tpr_rule": "step_le"}
+    assert found["evaluation"] == expected
     assert found["data"]["num_test"] == 0
     assert list(found["arms"]["erm"]["membership"]) == ["offline"]
 

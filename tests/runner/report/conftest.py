@@ -57,7 +57,7 @@ def results() -> dict[str, Any]:
             "num_members": 700,
             "num_negatives": 700,
         },
-        "evaluation": {"on": "test", "num_examples": 397},
+        "evaluation": {"on": "test", "num_examples": 397, "tpr_rule": "step_le"},
         "attacks": {
             "robustness": {"pgd20": "PGD, 20 steps"},
             "membership": {"lira_online": "LiRA, online"},

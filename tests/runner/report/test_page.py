@@ -176,5 +176,5 @@ def test_what_was_trained_is_said_once_where_arms_share_it(results, page):
 
 def test_accuracy_says_which_images_it_was_measured_on(results, page):
     assert "397 test images" in " ".join(page().text.split())
-    results["evaluation"] = {"on": "non_members", "num_examples": 700}
+    results["evaluation"] |= {"on": "non_members", "num_examples": 700}
     assert "700 images that the model was not trained on" in " ".join(page().text.split())

@@ -85,14 +85,14 @@ def test_a_figure_of_fewer_models_than_its_row_says_so(results):
     ("on", "images"), [("test", "test images"), ("non_members", "non-members of each model")]
 )
 def test_a_table_says_what_its_figures_were_measured_on(results, written, on, images):
-    results["evaluation"] = {"on": on, "num_examples": 1234}
+    results["evaluation"] |= {"on": on, "num_examples": 1234}
     results["data"]["num_negatives"] = 30000
     note = f"Accuracy over 1,234 {images}; membership against 30,000 non-members of each model."
     assert note in " ".join(written(results).split())
 
 
 def test_csv_says_what_each_figure_was_measured_on(results):
-    results["evaluation"] = {"on": "non_members", "num_examples": 600}
+    results["evaluation"] |= {"on": "non_members", "num_examples": 600}
     lines = csv.DictReader(io.StringIO(csv_rows(results)))
     found = {
         line["metric"]: (line["on"], line["num_examples"], line["num_negatives"])
@@ -183,3 +183,9 @@ def test_the_digits_are_those_asked_for():
     figure = {"mean": 0.12345, "low": 0.1, "high": 0.2, "num_models": 4}
     assert str(printed(figure, 100, 2, num_models=4)) == "12.35 [10.00, 20.00]"
     assert str(printed(figure, 1, 3, num_models=8)) == "0.123 [0.100, 0.200] (4 models)"
+
+
+def test_a_rule_other_than_the_default_is_named_below_the_table(results):
+    assert "rule" not in markdown(results)
+    results["evaluation"] |= {"tpr_rule": "step_lt"}
+    assert "TPR by the rule step-lt." in markdown(results)
