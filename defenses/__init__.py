@@ -4,10 +4,11 @@ A defense changes what a model is trained on (`losses`), how a step is made (`pr
 model itself (`build`). Everything else, from data to checkpoints, is the runner's.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Annotated, Literal, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Literal, NamedTuple, Self
 
 import torch.distributed as dist
+from pydantic import model_validator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -25,29 +26,41 @@ class Losses(NamedTuple):
 
 
 class Kit(NamedTuple):
-    """What a training step is made with; a defense that changes the step replaces parts of it."""
+    """What an epoch is made with; a defense that changes the step replaces parts of it.
+
+    An epoch is steps, and a step is parts: the examples whose gradients are in memory at once,
+    usually all of them. The loop calls `optimizer.step()` after each part; a defense that makes
+    several parts of a step also makes its optimizer wait for the last one.
+    """
 
     model: nn.Module
     optimizer: Optimizer
-    batches: Callable[[int], Iterable[Tensor]]  # epoch -> example numbers, (n,) int64 each
+    steps: Callable[[int], Iterable[Iterable[Tensor]]]  # epoch -> parts of example numbers (n,)
+    members: Tensor  # (n,) int64, the examples that the model may be trained on
+    batch_size: int
+    epochs: int
+    seed: int  # for draws of the defense's own
 
 
 class Guarantee(NamedTuple):
-    """A differential-privacy statement about the trained model, or about one query to it."""
+    """A differential-privacy statement, or why there is none."""
 
-    epsilon: float
+    epsilon: float | None  # None: no guarantee
     delta: float
-    status: Literal["proved", "claimed"]
+    status: Literal["proved", "claimed", "none"]
+    of: Literal["the weights", "one answer"]
     why: str
 
 
 class Facts(NamedTuple):
-    """What a guarantee may depend on beside the defense's own fields."""
+    """What a guarantee depends on beside the defense's own fields."""
 
+    network: nn.Module  # as it is trained; its weights may be on the meta device
     num_members: int
     batch_size: int
     epochs: int
     delta: float
+    assumed: Mapping[str, float] = {}  # bounds that the user takes for granted, by their letter
 
 
 class Defense(Keys):
@@ -70,8 +83,21 @@ class Defense(Keys):
         """Whether the trained model answers with noise."""
         return False
 
+    @property
+    def per_example_steps(self) -> bool:
+        """Whether the step treats each example's gradient by itself, as DP-SGD's clipping does.
+
+        Such a step needs one worker, fp32, and losses that do not couple examples.
+        """
+        return False
+
     def build(self, make_model: Callable[[], nn.Module]) -> nn.Module:
-        """Return the model to train; a maker is given, so that an ensemble can call it k times."""
+        """Return the model to train; a maker is given, so that an ensemble can call it k times.
+
+        Raises:
+            ValueError: the network is not one that this defense can be built into. It is built
+                once on the meta device when the configuration is checked.
+        """
         return make_model()
 
     def protect(self, kit: Kit) -> Kit:
@@ -83,21 +109,39 @@ class Defense(Keys):
 
         Args:
             model: in train mode; (N, channels, H, W) float in [0, 1] -> (N, C) logits. It may be
-                wrapped in DistributedDataParallel: craft on `attacks.evasion.plain(model)`.
+                wrapped for training: craft inside `attacks.evasion.crafting(model)`.
             images: (N, channels, H, W) float in [0, 1], already augmented.
             labels: (N,) int64 in [0, C).
         """
         raise NotImplementedError
 
     def guarantee(self, facts: Facts) -> Guarantee | None:
-        """Return the privacy guarantee of a model trained so, or None."""
+        """Return the privacy guarantee of a model trained so, or None if it claims nothing."""
         return None
+
+    def remarks(self, network: nn.Module) -> tuple[str, ...]:
+        """Return sentences that a reader of the figures must know, printed in the report.
+
+        Args:
+            network: what the maker gives, before `build`; its weights may be on the meta device.
+        """
+        return ()
 
 
 class Wrapper(Defense):
     """A defense over any other one; what it does not override is its base's."""
 
     base: Annotated[Defense, ByName("defenses")]
+
+    @model_validator(mode="after")
+    def _steps_can_be_taken(self) -> Self:
+        if self.per_example_steps and self.couples_examples:
+            raise ValueError(
+                f"{self.name} over {self.base.name} couples examples: one example's loss depends "
+                "on its batch-mates, so clipping per-example gradients (dp_sgd) bounds nothing and "
+                "there is no guarantee; leave out one of the two"
+            )
+        return self
 
     @property
     def terms(self) -> frozenset[Term]:
@@ -111,6 +155,10 @@ class Wrapper(Defense):
     def randomized(self) -> bool:
         return self.base.randomized
 
+    @property
+    def per_example_steps(self) -> bool:
+        return self.base.per_example_steps
+
     def build(self, make_model: Callable[[], nn.Module]) -> nn.Module:
         return self.base.build(make_model)
 
@@ -122,6 +170,9 @@ class Wrapper(Defense):
 
     def guarantee(self, facts: Facts) -> Guarantee | None:
         return self.base.guarantee(facts)
+
+    def remarks(self, network: nn.Module) -> tuple[str, ...]:
+        return self.base.remarks(network)
 
 
 def over_batch(values: Tensor, model: nn.Module) -> tuple[Tensor, int]:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
-from attacks.evasion import Radius, mode, plain
+from attacks.evasion import Radius, crafting
 from attacks.evasion.pgd import PGD
 from defenses import Defense, Losses, Term
 
@@ -53,8 +53,7 @@ class TRADES(Defense):
         )
 
     def _craft(self, model: nn.Module, images: Tensor) -> Tensor:
-        network = plain(model)
-        with torch.no_grad(), mode(network, self.attack.craft_in == "train"):
+        with torch.no_grad(), crafting(model, self.attack.craft_in == "train") as network:
             target = network(images).log_softmax(1)
         return self.attack.maximise(
             model, images, lambda logits: _kl(target, logits.log_softmax(1))

@@ -72,7 +72,15 @@ def fit(
         optimizer.load_state_dict(state["optimizer"])
         first = state["epoch"] + 1
     kit = run.defense.protect(
-        Kit(_distributed(model, group), optimizer, lambda epoch: _batches(run, epoch, world))
+        Kit(
+            _distributed(model, group),
+            optimizer,
+            lambda epoch: ([batch] for batch in _batches(run, epoch, world)),
+            torch.from_numpy(run.members),
+            training.batch_size,
+            training.epochs,
+            seed_of(run.seed, "defense"),
+        )
     )
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bf16")
     steps = math.ceil(len(run.members) / training.batch_size)
@@ -83,21 +91,22 @@ def fit(
         draws = torch.Generator(device).manual_seed(seed_of(run.seed, "augment", epoch))
         kit.model.train()
         sums = _Sums(device)
-        for step, batch in enumerate(kit.batches(epoch)):
+        for step, parts in enumerate(kit.steps(epoch)):
             lr = training.lr * rate(training.schedule, epoch + step / steps, training.epochs)
             for parameters in kit.optimizer.param_groups:
                 parameters["lr"] = lr
-            chosen = batch.to(device)
-            # All workers draw for the whole batch and keep their share: the same at any world.
-            shown = augmented(images[chosen], run.augment, draws)[rank::world]
-            kit.optimizer.zero_grad(set_to_none=True)
-            with autocast:
-                losses = run.defense.losses(kit.model, shown, labels[chosen][rank::world])
-                # Mean over the global batch, whatever the shares: workers average their gradients.
-                loss = losses.total.sum() * (world / len(batch))
-            loss.backward()
-            kit.optimizer.step()
-            sums.add(losses._asdict())
+            for part in parts:
+                chosen = part.to(device)
+                # All workers draw for the whole part and keep their share: the same at any world.
+                shown = augmented(images[chosen], run.augment, draws)[rank::world]
+                kit.optimizer.zero_grad(set_to_none=True)
+                with autocast:
+                    losses = run.defense.losses(kit.model, shown, labels[chosen][rank::world])
+                    # Mean over all workers' shares, whatever they are: gradients are averaged.
+                    loss = losses.total.sum() * (world / len(part))
+                loss.backward()
+                kit.optimizer.step()
+                sums.add(losses._asdict())
         metrics = sums.means(group)
         if not math.isfinite(metrics["loss_total"]):
             raise FloatingPointError(

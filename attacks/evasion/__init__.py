@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 import torch
 from pydantic import BeforeValidator, Field
@@ -30,6 +30,16 @@ class EvasionAttack(Keys):
 
     name: str
 
+    @property
+    def averages_draws(self) -> bool:
+        """Whether it averages over a randomized model's draws; else it overstates robustness."""
+        return False
+
+    def settled(self, randomized: bool) -> Self:
+        """Return the attack as it is run: there is nothing to average over on a model that is not
+        randomized."""
+        return self
+
     def perturb(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         """Return adversarial images.
 
@@ -47,23 +57,36 @@ class EvasionAttack(Keys):
 
 
 def plain(model: nn.Module) -> nn.Module:
-    """Return the model inside a DistributedDataParallel wrapper, or the model itself.
+    """Return the network inside the wrappers of training, or the model itself.
 
-    Attacks run on it, so that crafting triggers no gradient exchange between workers.
+    DistributedDataParallel keeps it in `module`, Opacus's GradSampleModule in `_module`.
     """
-    return model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
+    if isinstance(model, nn.parallel.DistributedDataParallel):
+        return plain(model.module)
+    wrapped = dict(model.named_children()).get("_module")
+    return model if wrapped is None else plain(wrapped)
 
 
 @contextmanager
-def mode(model: nn.Module, training: bool) -> Iterator[None]:
-    """Put every submodule in train or eval mode, and put each back as it was."""
-    before = [(m, m.training) for m in model.modules()]
-    model.train(training)
+def crafting(model: nn.Module, training: bool = False) -> Iterator[nn.Module]:
+    """Give the network to craft on, in eval or train mode; put everything back afterwards.
+
+    It is the plain one, so that crafting exchanges no gradients between workers. Hooks that record
+    per-example gradients (Opacus) are off: they would take the crafting for a part of the step.
+    """
+    network = plain(model)
+    before = [(m, m.training) for m in network.modules()]
+    hooked: Any = model if hasattr(model, "disable_hooks") else None
+    if hooked is not None:
+        hooked.disable_hooks()
+    network.train(training)
     try:
-        yield
+        yield network
     finally:
         for m, flag in before:
             m.training = flag
+        if hooked is not None:
+            hooked.enable_hooks()
 
 
 def input_gradient(loss: Tensor, images: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attacks.evasion import EvasionAttack, Radius, input_gradient, mode, plain
+from attacks.evasion import EvasionAttack, Radius, crafting, input_gradient
 
 
 class FGSM(EvasionAttack):
@@ -20,8 +20,7 @@ class FGSM(EvasionAttack):
 
     def perturb(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         """Return images one step up the cross-entropy; see the contract for shapes."""
-        network = plain(model)
-        with torch.enable_grad(), mode(network, training=False):
+        with torch.enable_grad(), crafting(model) as network:
             start = images.detach().clone().requires_grad_(True)
             loss = F.cross_entropy(network(start), labels, reduction="sum")
             ascent = input_gradient(loss, start).sign()

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from attacks.evasion import EvasionAttack, mode
+from attacks.evasion import EvasionAttack, crafting
 from attacks.evasion.fgsm import FGSM
 from attacks.evasion.pgd import PGD
 
@@ -106,7 +106,7 @@ def test_a_mode_is_put_back_after_an_error():
     model = nn.Sequential(nn.Dropout()).train()
 
     def fail() -> None:
-        with mode(model, training=False):
+        with crafting(model):
             assert not model[0].training
             raise RuntimeError
 
