@@ -25,6 +25,8 @@ from scipy.stats import norm
 from attacks.membership.lira import Lira
 from runner import tables
 from runner.audit import audit
+from runner.sources import Source
+from runner.tables import Reading
 
 ATTACKS = {
     f"{mode}_{variance}": Lira(mode=mode, variance=variance)
@@ -124,7 +126,8 @@ def main() -> None:
     given = parser.parse_args()
     size = given.models, given.examples
     members = {"member": pairs(*size, seed=0), "null": pairs(*size, seed=1)}
-    partner = np.arange(given.models) ^ 1
+    partner, models = np.arange(given.models) ^ 1, np.arange(given.models)
+    shadows = [models[(models != m) & (models != partner[m])] for m in models]
     answers = synthetic_answers(members["member"], given.views)
     readings = len(ATTACKS) * len(members)
 
@@ -132,7 +135,7 @@ def main() -> None:
         folder = Path(temporary)
         paths = write(answers, folder)
         few = slice(0, given.slice)
-        shadows, shadow_member = answers[2:, few].copy(), members["member"][2:, few]
+        others, others_member = answers[2:, few].copy(), members["member"][2:, few]
         target = answers[0, few].copy()
         start = time.perf_counter()
         in_memory = {
@@ -156,13 +159,15 @@ def main() -> None:
         with PeakMemory() as memory:
             for _ in range(2):
                 start = time.perf_counter()
-                audit({"arm": paths}, members, partner, ATTACKS, folder / "scores")
+                sources = {Source("arm", 1): paths}
+                audit(sources, members, partner, shadows, ATTACKS, folder / "scores")
                 times.append(time.perf_counter() - start)
         ray.shutdown()
-        scores = tables.read_scores(folder / "scores", "arm", "online_per_example", "member", 0)
+        reading = Reading("arm", 1, "online_per_example", "member")
+        scores = tables.read_scores(folder / "scores", reading, 0)
 
     start = time.perf_counter()
-    looped = loop_over_examples(target, shadows, shadow_member)
+    looped = loop_over_examples(target, others, others_member)
     per_target = (time.perf_counter() - start) * given.examples / len(target)
     np.testing.assert_allclose(scores[few], looped, 1e-3, 1e-3)
     np.testing.assert_allclose(scores[few], expected, 1e-5, 1e-5)

@@ -51,7 +51,7 @@ def main() -> None:
         steps = [
             train,
             partial(ask, answers=experiment.answers),
-            partial(attack_all, robustness=experiment.robustness),
+            partial(attack_all, robustness=experiment.robustness, draws=experiment.answers.draws),
         ]
         first: list[float] = []
         last: list[float] = []

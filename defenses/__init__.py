@@ -58,7 +58,8 @@ class Facts(NamedTuple):
     network: nn.Module  # as it is trained; its weights may be on the meta device
     num_members: int
     batch_size: int
-    epochs: int
+    epochs: int  # done so far
+    planned_epochs: int  # that the training takes in all
     delta: float
     assumed: Mapping[str, float] = {}  # bounds that the user takes for granted, by their letter
 

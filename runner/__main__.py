@@ -21,6 +21,16 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+budget = typer.Typer(
+    help="Say what epsilon some noise gives, or what noise an epsilon takes; trains nothing.",
+    no_args_is_help=True,
+)
+app.add_typer(budget, name="budget")
+demo = typer.Typer(
+    help="Repeat what the residual-perturbation paper shows by itself; trains nothing.",
+    no_args_is_help=True,
+)
+app.add_typer(demo, name="demo")
 
 ConfigPath = Annotated[
     str, typer.Argument(metavar="CONFIG", help="a YAML file, or a shipped name such as quickstart")
@@ -93,6 +103,102 @@ def report(config_path: ConfigPath, overrides: Overrides = None, storage: Storag
         print(f"report: {work.folder / 'report' / 'index.html'}")
 
 
+Count = Annotated[int | None, typer.Option(min=1)]
+Delta = Annotated[float, typer.Option(help="the delta of (epsilon, delta)")]
+Target = Annotated[float | None, typer.Option(help="print the noise that gives this epsilon")]
+
+
+@budget.command()
+def residual(
+    strategy: Annotated[str, typer.Option(help="I: additive noise; II: multiplicative")] = "I",
+    gamma: Annotated[float | None, typer.Option(help="noise on each residual mapping")] = None,
+    pi: Annotated[
+        float | None, typer.Option(help="noise on the input (I), the output (II)")
+    ] = None,
+    epsilon: Target = None,
+    G: Annotated[float | None, typer.Option("--G", help="I: bound of a mapping's mean")] = None,
+    R: Annotated[float | None, typer.Option("--R", help="I: bound of an input's norm")] = None,
+    epochs: Annotated[float | None, typer.Option(help="I: times an image is used")] = None,
+    T: Annotated[float | None, typer.Option("--T", help="I: steps, in place of epochs")] = None,
+    batch_size: Count = None,
+    num_examples: Count = None,
+    members: Annotated[int | None, typer.Option(min=1, help="I: ensemble, default 1")] = None,
+    eta: Annotated[float | None, typer.Option(help="II: floor of a feature's size")] = None,
+    B: Annotated[float | None, typer.Option("--B", help="II: bound of a mapping's norm")] = None,
+    a: Annotated[float | None, typer.Option("--a", help="II: bound of the last layer")] = None,
+    queries: Annotated[int | None, typer.Option(min=1, help="II: answers, default 1")] = None,
+    num_layers: Annotated[int, typer.Option(min=1, help="residual mappings M")] = 3,
+    delta: Delta = 1e-5,
+) -> None:
+    """Residual perturbation, by the theorems of its paper; the noise is in the paper's units."""
+    given = {"gamma": gamma, "pi": pi, "epsilon": epsilon, "G": G, "R": R, "epochs": epochs}
+    given |= {"T": T, "batch_size": batch_size, "num_examples": num_examples, "members": members}
+    given |= {"eta": eta, "B": B, "a": a, "queries": queries}
+    with complaints():
+        from runner import budget
+
+        print(budget.residual(strategy, num_layers, delta, given))
+
+
+@budget.command()
+def dp_sgd(
+    batch_size: Annotated[int, typer.Option(min=1, help="expected batch size")],
+    num_examples: Annotated[int, typer.Option(min=1, help="training examples")],
+    epochs: Annotated[int, typer.Option(min=1)],
+    noise_multiplier: Annotated[float | None, typer.Option(help="print epsilon")] = None,
+    epsilon: Target = None,
+    delta: Delta = 1e-5,
+    accountant: Annotated[str, typer.Option(help="rdp, prv or both")] = "prv",
+) -> None:
+    """DP-SGD, by Opacus's accountants for Poisson-sampled batches."""
+    with complaints():
+        from runner import budget
+
+        facts = (batch_size, num_examples, epochs, delta, accountant)
+        print(budget.dp_sgd(noise_multiplier, epsilon, *facts))
+
+
+Seed = Annotated[int, typer.Option(help="of every random draw")]
+Out = Annotated[Path, typer.Option(help="folder to write to")]
+
+
+@demo.command()
+def reversal(
+    image: Annotated[
+        Path | None, typer.Option(help="a photograph (default: one that comes with scikit-learn)")
+    ] = None,
+    gamma: Annotated[float, typer.Option(help="noise, for pixels in [0, 1]")] = 1.0,
+    dt: Annotated[float, typer.Option(help="time step; it divides 1")] = 0.01,
+    seed: Seed = 0,
+    out: Out = Path("results/demos/reversal"),
+) -> None:
+    """Figures 1 and 8: is an image recovered from its features, with and without noise?"""
+    with complaints():
+        from runner.demos.reversal_report import demonstrate
+
+        print(demonstrate(image, gamma, dt, seed, out))
+        print(f"figures: {out}")
+
+
+@demo.command()
+def rademacher(
+    dim: Annotated[int, typer.Option(help="entries of an example")] = 8,
+    num_examples: Annotated[int, typer.Option(help="examples N")] = 16,
+    c: Annotated[float, typer.Option("--c", help="bound of the norms of w and U")] = 1.0,
+    T: Annotated[float, typer.Option("--T", help="time")] = 1.0,
+    p: Annotated[float, typer.Option("--p", help="power, between 0 and 1")] = 0.5,
+    gamma: Annotated[float, typer.Option(help="noise")] = 1.0,
+    seed: Seed = 0,
+    out: Out = Path("results/demos/rademacher"),
+) -> None:
+    """Theorem 3: its closed forms beside a search over the functions that they speak of."""
+    with complaints():
+        from runner.demos.rademacher_report import demonstrate
+
+        print(demonstrate(dim, num_examples, c, T, p, gamma, seed, out))
+        print(f"figures: {out}")
+
+
 @contextmanager
 def complaints() -> Iterator[None]:
     """Print what a user can mend as one message, without a traceback.
@@ -110,7 +216,7 @@ def complaints() -> Iterator[None]:
         _stop(f"{error}; `run` sets it aside and makes it again", 2)
     except Exception as error:
         # By name, so that `check` need not wait for torch and Ray to be imported.
-        if type(error).__name__ in ("DataMissing", "NoRoom", "NoCluster"):
+        if type(error).__name__ in ("DataMissing", "NoRoom", "NoCluster", "NoBudget", "BadInput"):
             _stop(str(error), 2)
         if type(error).__name__ == "Unfinished":
             _stop(str(error), 1)

@@ -1,5 +1,7 @@
 """Ask a trained model about every example of the pool, the same way for every model."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -8,29 +10,62 @@ from attacks.membership import log_odds
 from runner import store, tables
 from runner.augment import to_float, view
 from runner.experiment import Answers
+from runner.ids import seed_of
 from runner.plan import Run
 from runner.workplace import Workplace
 
-BATCH = 1000  # images in one forward pass; moves no answer but its speed
+BATCH = 1000  # images in one forward pass; another number would move a randomized model's draws
+
+
+class Said(NamedTuple):
+    """What a model answers to one view of all images."""
+
+    once: np.ndarray  # (N, C) float32 logits, of one draw where the model is randomized
+    mean: np.ndarray  # (N, C) float32 logarithms of the mean class probabilities over all draws
 
 
 def ask(run: Run, place: Workplace, answers: Answers) -> None:
     """Write a finished Run's answers, in eval mode and float32, and mark them done."""
+    answers = answers.settled(run.defense.randomized)
     folder = place.store.answers(run.id, answers.id)
     if not place.leads or store.facts(folder) is not None:
         return
     place.tell("answers", 0.95)
     model, labels = place.trained(run), place.pool_labels.cpu().numpy()
-    odds = [
-        log_odds(logits_of(model, view(place.pool_images, name)), labels) for name in answers.views
-    ]
-    logits = logits_of(model, place.pool_images)
-    if not np.isfinite(logits).all() or not np.isfinite(odds).all():
+    said = {
+        name: _listen(model, view(place.pool_images, name), answers.draws, run.seed, name)
+        for name in {"identity": None, **dict.fromkeys(answers.views)}
+    }
+    if not all(np.isfinite(logits).all() for each in said.values() for logits in each):
         raise FloatingPointError("the trained model answers with numbers that are not finite")
-    content = tables.answers_to_bytes(labels, np.stack(odds, axis=1), logits, answers.views)
+
+    def columns(by: str) -> tuple[np.ndarray, np.ndarray]:
+        odds = [log_odds(getattr(said[name], by), labels) for name in answers.views]
+        return np.stack(odds, axis=1), getattr(said["identity"], by)
+
+    def train_accuracy(logits: np.ndarray) -> float:
+        return float((logits.argmax(1) == labels)[run.members].mean())
+
+    once, mean = columns("once"), columns("mean") if answers.draws > 1 else None
+    content = tables.answers_to_bytes(labels, *once, answers.views, mean)
     store.write(folder / "answers.parquet", content)
-    right = (logits.argmax(1) == labels)[run.members]
-    store.finish(folder, ["answers.parquet"], {"train_accuracy": float(right.mean())})
+    accuracies = {"train_accuracy": train_accuracy(said["identity"].once)}
+    if mean:
+        accuracies["train_accuracy_mean"] = train_accuracy(said["identity"].mean)
+    store.finish(folder, ["answers.parquet"], accuracies)
+
+
+def _listen(model: nn.Module, images: Tensor, draws: int, seed: int, view: str) -> Said:
+    """Ask about uint8 images (N, channels, H, W), each draw with a seed of its own."""
+    once, total = np.empty(0), np.empty(0)
+    for draw in range(draws):
+        torch.manual_seed(seed_of(seed, "draw", view, draw))
+        logits = logits_of(model, images)
+        if draw == 0:
+            once, total = logits, np.full(logits.shape, -np.inf)
+        logits = logits.astype(np.float64)
+        total = np.logaddexp(total, logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+    return Said(once, (total - np.log(draws)).astype(np.float32))
 
 
 @torch.no_grad()

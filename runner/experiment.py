@@ -1,8 +1,8 @@
-"""The schema of an experiment's YAML, and every refusal that concerns more than one field."""
+"""The schema of an experiment's YAML."""
 
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
+import torch
 from pydantic import (
     Field,
     NonNegativeFloat,
@@ -14,17 +14,18 @@ from pydantic import (
 )
 from pydantic import ValidationError as Invalid
 from pydantic_core import InitErrorDetails, PydanticCustomError
+from torch import nn
 
 from attacks.by_name import ByName, Keys, unknown
 from attacks.evasion import EvasionAttack
 from attacks.membership import MembershipAttack
 from attacks.membership.lira import Lira
-from defenses import Defense
+from defenses import Defense, Wrapper
 from runner.augment import VIEWS
 from runner.data import Data
 from runner.ids import digest
 from runner.metrics import Rule
-from runner.models import Model
+from runner.models import ImageShape, Model
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]  # names a folder
 Rate = Annotated[float, Field(gt=0, lt=1)]
@@ -71,22 +72,16 @@ class Training(Keys):
 
 
 class Design(Keys):
-    """How the member matrix is drawn: `pairs` are complementary halves of the pool, as in LiRA."""
+    """How the member matrix is drawn, two models at a time.
 
-    name: Literal["pairs"] = "pairs"
+    pairs: complementary halves of the pool, as in LiRA.
+    quarters: the pool is halved at random, a half for each model of the pair, and each is trained
+    on half of its half and judged on all of it. Each is the other's shadow model: the protocol of
+    residual perturbation's paper, section IV-A, and of Salem et al. (2018).
+    """
+
+    name: Literal["pairs", "quarters"] = "pairs"
     num_models: PositiveInt = 16
-
-    @field_validator("num_models")
-    @classmethod
-    def _whole_pairs(cls, num_models: int) -> int:
-        if num_models % 2:
-            raise ValueError(f"`pairs` trains models two by two: {num_models} is odd")
-        if num_models < 6:
-            raise ValueError(
-                f"{num_models} models leave fewer than two others in each class once a target and "
-                "its partner are left out; use 6 or more"
-            )
-        return num_models
 
 
 class Arm(Keys):
@@ -96,16 +91,41 @@ class Arm(Keys):
     model: Annotated[Model, ByName("runner.models")]
     training: Training
 
+    def network(self, shape: ImageShape) -> nn.Module:
+        """Return the network as it is trained, on the meta device: its shape, without numbers.
+
+        Raises:
+            ValueError: the defense cannot be built into this model.
+        """
+        with torch.device("meta"):
+            return self.defense.build(lambda: self.model.build(shape))
+
+    def remarks(self, shape: ImageShape) -> tuple[str, ...]:
+        """Return what a reader of this arm's figures must know."""
+        with torch.device("meta"):
+            return self.defense.remarks(self.model.build(shape))
+
 
 class Answers(Keys):
-    """What every model is asked about every example of the pool."""
+    """What every model is asked about every example of the pool.
+
+    A randomized model is asked for one draw of its noise, which is what one query shows, and for
+    the mean of the class probabilities over `draws` of them, which is what a patient attacker or
+    user has. Every figure of such a model stands for both.
+    """
 
     views: tuple[str, ...] = Field(default=("identity",), min_length=1)
+    draws: PositiveInt = 10  # of a randomized model; others answer the same each time
+
+    def settled(self, randomized: bool) -> Self:
+        """Return what a model is asked: one draw, unless it is randomized."""
+        return self if randomized else self.model_copy(update={"draws": 1})
 
     @property
     def id(self) -> str:
         """The folder name of this question: another one never overwrites its answers."""
-        return f"views{len(self.views)}-{digest(self.model_dump(mode='json'))}"
+        facts = self.model_dump(mode="json", exclude={"draws"} if self.draws == 1 else None)
+        return f"views{len(self.views)}-{digest(facts)}"
 
     @field_validator("views")
     @classmethod
@@ -125,10 +145,20 @@ class Robustness(Keys):
     num_examples: PositiveInt | None = None  # the first so many of them; None: all
     attacks: dict[Name, Annotated[EvasionAttack, ByName("attacks.evasion")]] = {}
 
-    def id(self, attack: str | None) -> str:
-        """Return the folder name of one attack's outcome; attack None is the natural images."""
+    def settled(self, randomized: bool) -> Self:
+        """Return the attacks as they are run on a model."""
+        attacks = {name: attack.settled(randomized) for name, attack in self.attacks.items()}
+        return self.model_copy(update={"attacks": attacks})
+
+    def id(self, attack: str | None, draws: int) -> str:
+        """Return the folder name of one attack's outcome; attack None is the natural images.
+
+        Args:
+            draws: of the model's noise, over which its answers are averaged.
+        """
         chosen = self.attacks[attack] if attack else None
-        facts = {
+        facts: dict[str, Any] = {"draws": draws} if draws > 1 else {}
+        facts |= {
             "on": self.on,
             "num_examples": self.num_examples,
             "attack": chosen.model_dump(mode="json") if chosen else None,
@@ -146,6 +176,34 @@ class Membership(Keys):
         default=(0.1, 0.01, 0.001, 0.00001), min_length=1
     )
     tpr_rule: Rule = "step_le"  # how a TPR at an FPR is read off the curve; public codes differ
+    thresholds: tuple[Rate, ...] = (0.5, 0.6, 0.7, 0.8)  # precision and recall of probabilities
+
+
+class Stated(Keys):
+    """At which delta guarantees are stated, and the bounds that theorems take for granted.
+
+    Nothing enforces the bounds. G: of a residual mapping's expected output; R: of the input; B: of
+    a residual mapping's output; a: of the last layer's weights; all in l2 norm. Moves no figure.
+    """
+
+    delta: Rate = 1e-5
+    G: PositiveFloat | None = None
+    R: PositiveFloat | None = None
+    B: PositiveFloat | None = None
+    a: PositiveFloat | None = None
+
+    @property
+    def assumed(self) -> dict[str, float]:
+        """The bounds that are given, by their letter."""
+        return {k: v for k, v in self.model_dump(exclude={"delta"}).items() if v is not None}
+
+
+class Report(Keys):
+    """What figures are drawn against: a number of the defenses, such as gamma. Moves no figure."""
+
+    against: str | None = None
+    by: str | None = None  # a line for each value of this number of the defenses
+    baseline: Name | None = None  # the arm that stands at 0 of every line
 
 
 class Fleet(Keys):
@@ -187,7 +245,14 @@ class Experiment(Keys):
     answers: Answers = Answers()
     robustness: Robustness = Robustness()
     membership: Membership = Membership()
+    guarantee: Stated = Stated()
+    report: Report = Report()
     fleet: Fleet = Fleet()
+
+    def questions(self, defense: Defense) -> tuple[Answers, Robustness]:
+        """Return what a model of this defense is asked, and how it is attacked."""
+        randomized = defense.randomized
+        return self.answers.settled(randomized), self.robustness.settled(randomized)
 
     @model_validator(mode="before")
     @classmethod
@@ -206,49 +271,25 @@ class Experiment(Keys):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        from runner.refusals import faults_of  # it reads the classes above
+
         faults = [
             InitErrorDetails(
                 type=PydanticCustomError("fault", "{why}", {"why": why}), loc=at, input=0
             )
-            for at, why in self._faults()
+            for at, why in faults_of(self)
         ]
         if faults:
             raise Invalid.from_exception_data("Experiment", faults)
         return self
 
-    def _faults(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """What does not fit together: where, and why."""
-        if self.robustness.on == "test" and self.data.pool == "train+test":
-            yield (
-                ("robustness", "on"),
-                "with data.pool: train+test no test split is left; use `on: non_members`, as the "
-                "DeMem protocol does",
-            )
-        workers = self.fleet.workers_per_run
-        models = {("model",): self.model} | {
-            ("arms", name, "model"): arm.model
-            for name, arm in self.arms.items()
-            if arm.model != self.model
-        }
-        for at, model in models.items():
-            if workers > 1 and not self.fleet.num_gpus and getattr(model, "norm", "") == "batch":
-                yield (
-                    (*at, "norm"),
-                    "on CPUs each worker of a Run would keep BatchNorm statistics of its own; use "
-                    "`norm: group`, or fleet.workers_per_run: 1",
-                )
-        trainings = {("training",): self.training} | {
-            ("arms", name, "training"): arm.training
-            for name, arm in self.arms.items()
-            if arm.training != self.training
-        }
-        for at, training in trainings.items():
-            if training.batch_size < 2 * workers:
-                yield (
-                    (*at, "batch_size"),
-                    f"a batch of {training.batch_size} leaves fewer than two examples to each of "
-                    f"the {workers} workers of a Run",
-                )
+
+def dials(defense: Defense) -> dict[str, float]:
+    """Return every number among a defense's fields, and its base's where the names differ."""
+    found = dials(defense.base) if isinstance(defense, Wrapper) else {}
+    own = {key: getattr(defense, key) for key in type(defense).model_fields}
+    numbers = {k: v for k, v in own.items() if isinstance(v, int | float)}
+    return found | {k: float(v) for k, v in numbers.items() if not isinstance(v, bool)}
 
 
 def _merged(shared: Any, own: Any) -> Any:

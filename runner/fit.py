@@ -108,12 +108,15 @@ def fit(
                 kit.optimizer.step()
                 sums.add(losses._asdict())
         metrics = sums.means(group)
-        if not math.isfinite(metrics["loss_total"]):
+        if not math.isfinite(metrics.get("loss_total", 0)):
             raise FloatingPointError(
                 f"the loss is {metrics['loss_total']} in epoch {epoch}; "
                 f"lower training.lr (now {training.lr}) or use precision: fp32"
             )
         metrics |= {"lr": lr, "time_s": time.perf_counter() - started}
+        spent = run.defense.guarantee(run.facts(plain(kit.model), epoch + 1, {}))
+        if spent and spent.status == "proved" and spent.epsilon is not None:
+            metrics |= {"epsilon": spent.epsilon, "delta": spent.delta}
 
         def now(epoch: int = epoch) -> dict[str, Any]:
             model = plain(kit.model).state_dict()
@@ -168,7 +171,7 @@ class _Sums:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.sums: dict[str, Tensor] = {}
-        self.count = 0
+        self.count = 0  # 0 after an epoch of empty batches, which Poisson sampling can give
 
     def add(self, losses: dict[str, Tensor | None]) -> None:
         for term, values in losses.items():

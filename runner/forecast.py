@@ -76,7 +76,7 @@ def _disk_bytes(work: Work) -> float:
     """Weights, answers and robustness of all models, and the scores."""
     num_models, num_pool = work.plan.member.shape
     shape = image_shape(work.dataset)
-    row = 8 + 4 * len(work.experiment.answers.views) + 4 * shape.num_classes
+    row = 4 * len(work.experiment.answers.views) + 4 * shape.num_classes
     robustness = work.experiment.robustness
     on_test = robustness.on == "test"
     judged = len(work.dataset.test_labels) if on_test else work.plan.num_negatives
@@ -84,8 +84,10 @@ def _disk_bytes(work: Work) -> float:
     attacks = 12 * judged * (1 + len(robustness.attacks))
     total = 0.0
     for runs in work.plan.arms.values():
+        readings = 2 if work.experiment.questions(runs[0].defense)[0].draws > 1 else 1
         state = build_model(runs[0], shape, torch.device("cpu")).state_dict()
         weights = sum(t.numel() * t.element_size() for t in state.values())
         scores = 2 * 4 * num_pool * len(work.experiment.membership.attacks)
-        total += num_models * (weights + row * num_pool + attacks + scores)
+        answers = (8 + readings * row) * num_pool
+        total += num_models * (weights + answers + attacks + readings * scores)
     return total

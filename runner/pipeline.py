@@ -10,13 +10,14 @@ from rich.console import Console
 
 from runner import store, tables
 from runner.answers import ask
-from runner.data import Dataset
+from runner.data import Dataset, image_shape
 from runner.experiment import Experiment
 from runner.ids import digest
 from runner.plan import Plan, Run, make_plan
 from runner.progress import Show, say
 from runner.results import gather, git_commit, versions
 from runner.robustness import attack_all
+from runner.sources import Source
 from runner.store import Corrupt, Store
 
 MAX_REPAIRS = 20  # corrupt files set aside in one command before it gives up
@@ -47,10 +48,14 @@ class Work(NamedTuple):
         """The scores of exactly these answers, attacks and matrices."""
         facts = {
             "runs": {name: [run.id for run in runs] for name, runs in self.plan.arms.items()},
-            "question": self.experiment.answers.id,
+            "questions": {
+                name: self.experiment.questions(arm.defense)[0].id
+                for name, arm in self.experiment.arms.items()
+            },
             "attacks": {
                 k: a.model_dump(mode="json") for k, a in self.experiment.membership.attacks.items()
             },
+            "design": self.experiment.design.model_dump(),
             "seed": self.experiment.seed,
         }
         return self.folder / "scores" / digest(facts)
@@ -60,14 +65,24 @@ class Work(NamedTuple):
 
     def asked(self, run: Run) -> list[Path]:
         """The folders of a Run's answers, and of what it answers under each attack."""
-        robustness = self.experiment.robustness
+        answers, robustness = self.experiment.questions(run.defense)
         return [
-            self.store.answers(run.id, self.experiment.answers.id),
+            self.store.answers(run.id, answers.id),
             *(
-                self.store.robustness(run.id, robustness.id(attack))
+                self.store.robustness(run.id, robustness.id(attack, answers.draws))
                 for attack in (None, *robustness.attacks)
             ),
         ]
+
+    @property
+    def sources(self) -> dict[Source, list[str]]:
+        """The files of answers that the audit reads; a randomized arm's are read in two ways."""
+        found = {}
+        for name, runs in self.plan.arms.items():
+            answers, _ = self.experiment.questions(self.experiment.arms[name].defense)
+            paths = [str(self.store.answers(r.id, answers.id) / "answers.parquet") for r in runs]
+            found |= {Source(name, draws): paths for draws in sorted({1, answers.draws})}
+        return found
 
     def is_done(self, run: Run) -> bool:
         """Whether a Run is trained and has answered everything."""
@@ -91,12 +106,23 @@ def prepare(experiment: Experiment, storage: Path) -> Work:
     if experiment.robustness.on == "test" and not len(dataset.test_labels):
         raise DataMissing("robustness.on: test, but the data has no test images; use non_members")
     num_pool, workers = len(dataset.pool_labels), experiment.fleet.workers_per_run
-    if num_pool < 4 * workers:
+    share = num_pool // (2 if experiment.design.name == "pairs" else 4)
+    if share < 2 * workers:
         raise DataMissing(
-            f"data: a pool of {num_pool} images leaves a model {num_pool // 2} to train on; "
+            f"data: a pool of {num_pool} images leaves a model {share} to train on; "
             f"{workers} workers of a Run need {2 * workers}"
         )
-    return Work(experiment, dataset, make_plan(experiment, dataset), at)
+    work = Work(experiment, dataset, make_plan(experiment, dataset), at)
+    for name, arm in experiment.arms.items():
+        try:
+            run = work.plan.arms[name][0]
+            network = arm.network(image_shape(dataset))
+            arm.defense.guarantee(
+                run.facts(network, run.training.epochs, experiment.guarantee.assumed)
+            )
+        except ValueError as error:  # such as more examples to a batch than there are members
+            raise DataMissing(f"arms.{name}.defense: {error}") from None
+    return work
 
 
 def run(work: Work, console: Console) -> dict[str, Any]:
@@ -159,13 +185,16 @@ def report(work: Work, runs: Mapping[str, Any]) -> dict[str, Any]:
         Corrupt: something that was finished cannot be read.
     """
     from runner.report import write_report  # matplotlib: only who draws waits for it
+    from runner.report.samples import sample_png
 
     missing = sum(not work.is_done(r) for r in work.plan.runs)
     if missing or store.facts(work.scores) is None:
         raise Unfinished(f"{missing} of {len(work.plan.runs)} models are still to do: use `run`")
     results = gather(work.experiment, work.dataset, work.plan, work.store, work.scores, runs)
     store.write_json(work.folder / "results.json", results)
-    write_report(results, work.folder / "report")
+    data = work.dataset
+    samples = sample_png(data.pool_images, data.pool_labels, data.num_classes)
+    write_report(results, work.folder / "report", samples)
     return results
 
 
@@ -183,7 +212,11 @@ def _train_and_ask(work: Work, console: Console) -> Mapping[str, str]:
     steps = [
         train.train,
         partial(ask, answers=work.experiment.answers),
-        partial(attack_all, robustness=work.experiment.robustness),
+        partial(
+            attack_all,
+            robustness=work.experiment.robustness,
+            draws=work.experiment.answers.draws,
+        ),
     ]
     show = Show(console)
     try:
@@ -212,15 +245,10 @@ def _audit(work: Work, console: Console) -> None:
 
     say(console, "audit: membership scores of every model as target")
     fleet.connect()
-    question = work.experiment.answers.id
-    arms = {
-        name: [str(work.store.answers(r.id, question) / "answers.parquet") for r in runs]
-        for name, runs in work.plan.arms.items()
-    }
-    members = {"member": work.plan.member, "null": work.plan.null_member}
-    attacks = work.experiment.membership.attacks
+    plan, attacks = work.plan, work.experiment.membership.attacks
+    members = {"member": plan.member, "null": plan.null_member}
     try:
-        audit(arms, members, work.plan.partner, attacks, work.scores)
+        audit(work.sources, members, plan.partner, plan.shadows, attacks, work.scores)
     except Corrupt:
         raise
     except ValueError as error:

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
-from defenses import Defense
+from defenses import Defense, Facts
 from runner.data import Augment, Dataset
-from runner.experiment import Experiment, Training
+from runner.experiment import Arm, Design, Experiment, Training
 from runner.ids import digest, seed_of
 from runner.models import Model
 
@@ -31,6 +32,7 @@ class Run:
     member: np.ndarray  # (N,) int8: 1 in, 0 out, -1 not judged
     seed: int
     workers: int  # that train it together
+    delta: float  # at which epsilon is logged; moves no weight
 
     def recipe(self) -> dict[str, Any]:
         """Return exactly what changes the weights, as JSON; never an arm's or experiment's name."""
@@ -55,6 +57,18 @@ class Run:
         """The numbers of the examples it is trained on, (n,) int64."""
         return np.flatnonzero(self.member == 1)
 
+    def facts(self, network: nn.Module, epochs: int, assumed: Mapping[str, float]) -> Facts:
+        """Return what a guarantee after so many epochs depends on."""
+        return Facts(
+            network,
+            num_members=len(self.members),
+            batch_size=self.training.batch_size,
+            epochs=epochs,
+            planned_epochs=self.training.epochs,
+            delta=self.delta,
+            assumed=assumed,
+        )
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -62,7 +76,8 @@ class Plan:
 
     member: np.ndarray  # (M, N) int8
     null_member: np.ndarray  # (M, N) int8, redrawn from the same design: no model was trained on it
-    partner: np.ndarray  # (M,) int64, the model complementary to each
+    partner: np.ndarray  # (M,) int64, the other model of each one's pair
+    shadows: tuple[np.ndarray, ...]  # of each model as target, the models that its attacker has
     arms: Mapping[str, tuple[Run, ...]]  # M Runs each
 
     @property
@@ -79,10 +94,10 @@ class Plan:
 
 def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
     """Return the plan; it depends on the experiment and the data alone."""
-    num_models, num_pool = experiment.design.num_models, len(dataset.pool_labels)
-    member = member_matrix(num_models, num_pool, seed_of(experiment.seed, "members"))
+    design, num_pool = experiment.design, len(dataset.pool_labels)
+    member = member_matrix(design, num_pool, seed_of(experiment.seed, "members"))
+    null_member = member_matrix(design, num_pool, seed_of(experiment.seed, "null"))
     data_digest = dataset.digest()
-    precision = {"precision": resolve_precision(experiment)}
     arms = {
         name: tuple(
             Run(
@@ -92,48 +107,66 @@ def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
                 model=arm.model,
                 defense=arm.defense,
                 training=arm.training.model_copy(
-                    update=precision if arm.training.precision == "auto" else None
+                    update={"precision": resolve_precision(experiment, arm)}
                 ),
-                member=member[m],
-                seed=seed_of(
-                    experiment.seed, "run", m
-                ),  # arms share it: they are compared in pairs
+                member=row,
+                # Arms share seeds: they are compared in pairs.
+                seed=seed_of(experiment.seed, "run", m),
                 workers=experiment.fleet.workers_per_run,
+                delta=experiment.guarantee.delta,
             )
-            for m in range(num_models)
+            for m, row in enumerate(member)
         )
         for name, arm in experiment.arms.items()
     }
-    return Plan(
-        member=member,
-        null_member=member_matrix(num_models, num_pool, seed_of(experiment.seed, "null")),
-        partner=np.arange(num_models) ^ 1,
-        arms=arms,
-    )
+    models = np.arange(design.num_models)
+    partner = models ^ 1
+    shadows = [
+        partner[[m]]
+        if design.name == "quarters"
+        else models[(models != m) & (models != partner[m])]
+        for m in models
+    ]
+    return Plan(member, null_member, partner, tuple(shadows), arms)
 
 
-def member_matrix(num_models: int, num_pool: int, seed: int) -> np.ndarray:
-    """Return the member matrix of the design `pairs`, (M, N) int8.
+def member_matrix(design: Design, num_pool: int, seed: int) -> np.ndarray:
+    """Return the member matrix of a design, (M, N) int8: 1 in, 0 out, -1 not judged.
 
-    Rows 2k and 2k + 1 are complementary halves of the pool, so each example is in exactly half of
-    the models. A row depends on the seed and its number alone: more models keep the first ones.
+    pairs: rows 2k and 2k + 1 are complementary halves of the pool, so each example is in exactly
+    half of the models. quarters: row 2k is judged on one half of the pool and row 2k + 1 on the
+    other, and each is trained on half of its half; up to three examples are left over.
+
+    A row depends on the seed and its number alone: more models keep the first ones.
     """
-    member = np.zeros((num_models, num_pool), np.int8)
-    for k in range(num_models // 2):
+    member = np.full((design.num_models, num_pool), -1, np.int8)
+    for k in range(design.num_models // 2):
         order = np.random.Generator(np.random.Philox(seed_of(seed, k))).permutation(num_pool)
-        member[2 * k, order[: num_pool // 2]] = 1
-        member[2 * k + 1] = 1 - member[2 * k]
+        first, second = member[2 * k], member[2 * k + 1]
+        if design.name == "pairs":
+            first[:] = 0
+            first[order[: num_pool // 2]] = 1
+            second[:] = 1 - first
+        else:
+            quarters = order[: num_pool // 4 * 4].reshape(4, -1)
+            first[quarters[0]], first[quarters[1]] = 1, 0
+            second[quarters[2]], second[quarters[3]] = 1, 0
     return member
 
 
-def resolve_precision(experiment: Experiment) -> str:
-    """Return bf16 where the hardware multiplies it natively, else fp32.
+def resolve_precision(experiment: Experiment, arm: Arm) -> str:
+    """Return the precision that an arm names, or for `auto` bf16 where hardware multiplies it.
 
-    That is on GPUs since Ampere, and on CPUs with AMX or AVX512-BF16.
+    That is on GPUs since Ampere, and on CPUs with AMX or AVX512-BF16. A defense that takes each
+    example's gradient by itself is given fp32.
 
     Asked where the plan is made. A driver without a GPU takes the GPUs it asks for to be recent;
     a worker whose GPU is not says so and stops.
     """
+    if arm.training.precision != "auto":
+        return arm.training.precision
+    if arm.defense.per_example_steps:
+        return "fp32"
     if experiment.fleet.num_gpus:
         if not torch.cuda.is_available():
             return "bf16"

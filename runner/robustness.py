@@ -14,26 +14,37 @@ from runner.workplace import Workplace
 BATCH = 500  # images attacked at once; another number would move an attack's random draws
 
 
-def attack_all(run: Run, place: Workplace, robustness: Robustness) -> None:
-    """Write a finished Run's answers to natural images and under each attack of the experiment."""
+def attack_all(run: Run, place: Workplace, robustness: Robustness, draws: int) -> None:
+    """Write a finished Run's answers to natural images and under each attack of the experiment.
+
+    Args:
+        draws: of a randomized model's noise; its answers are taken from one, and from their mean.
+    """
+    robustness = robustness.settled(run.defense.randomized)
+    draws = draws if run.defense.randomized else 1
     for attack in (None, *robustness.attacks):
-        _attack(run, place, robustness, attack)
+        _attack(run, place, robustness, attack, draws)
 
 
-def _attack(run: Run, place: Workplace, robustness: Robustness, name: str | None) -> None:
-    folder = place.store.robustness(run.id, robustness.id(name))
+def _attack(
+    run: Run, place: Workplace, robustness: Robustness, name: str | None, draws: int
+) -> None:
+    attack_id = robustness.id(name, draws)
+    folder = place.store.robustness(run.id, attack_id)
     if not place.leads or store.facts(folder) is not None:
         return
     place.tell(name or "natural images", 0.95)
     examples, images, labels = _examples(run, place, robustness)
     model = place.trained(run)
-    torch.manual_seed(seed_of(run.seed, robustness.id(name)))
+    torch.manual_seed(seed_of(run.seed, attack_id))
     attack = robustness.attacks[name] if name else None
-    predictions = _predictions(model, attack, images, labels)
-    right = predictions == labels.cpu().numpy()
-    content = tables.robustness_to_bytes(examples, labels.cpu().numpy(), predictions)
+    once, mean = _predictions(model, attack, images, labels, draws)
+    truth = labels.cpu().numpy()
+    content = tables.robustness_to_bytes(examples, truth, once, mean if draws > 1 else None)
     store.write(folder / "robustness.parquet", content)
-    facts = {"accuracy": float(right.mean()), "num_examples": len(right)}
+    facts = {"accuracy": float((once == truth).mean()), "num_examples": len(truth)}
+    if draws > 1:
+        facts["accuracy_mean"] = float((mean == truth).mean())
     store.finish(folder, ["robustness.parquet"], facts)
 
 
@@ -56,13 +67,16 @@ def _predictions(
     attack: EvasionAttack | None,
     images: torch.Tensor,
     labels: torch.Tensor,
-) -> np.ndarray:
-    """The classes answered, (N,) int64."""
-    predictions = []
+    draws: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The classes answered by the first draw, and by the mean of all, each (N,) int64."""
+    once, mean = [], []
     for batch, truth in zip(images.split(BATCH), labels.split(BATCH), strict=True):
         shown = to_float(batch)
         if attack:
             shown = attack.perturb(model, shown, truth)
         with torch.no_grad():
-            predictions.append(model(shown).argmax(1).cpu())
-    return torch.cat(predictions).numpy()
+            answers = [model(shown).float().softmax(1) for _ in range(draws)]
+        once.append(answers[0].argmax(1).cpu())
+        mean.append(torch.stack(answers).mean(0).argmax(1).cpu())
+    return torch.cat(once).numpy(), torch.cat(mean).numpy()

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -13,7 +14,9 @@ import pyarrow.parquet as pq
 from runner.store import Corrupt
 
 BLOCK = 8192  # examples of one row group of answers: what a task of the audit holds of every model
-PARTITIONS = ["arm", "attack", "matrix"]  # folders of the scores, outermost first
+# Folders of the scores, outermost first. Attacks that judge a target at a time have one more.
+PARTITIONS = ["arm", "draws", "attack", "matrix"]
+OF_TARGETS = [*PARTITIONS, "model"]
 
 # Floats do not repeat, so a dictionary of them takes six times as long to write and more room.
 # Checksums make a flipped bit on a disk an error and not an answer.
@@ -21,11 +24,17 @@ WRITING = {"use_dictionary": False, "compression": "none", "write_page_checksum"
 
 EXAMPLE = {"example": pa.int32()}
 LOG_ODDS = {"log_odds": pa.float32()}  # lists of V
-ANSWERS = EXAMPLE | {"label": pa.int32()} | LOG_ODDS | {"logits": pa.float32()}  # lists of C
+LOGITS = {"logits": pa.float32()}  # lists of C
+MEANS = {"log_odds_mean": pa.float32(), "logits_mean": pa.float32()}  # where there are more draws
+ANSWERS = EXAMPLE | {"label": pa.int32()} | LOG_ODDS | LOGITS | MEANS
 
 
 def answers_to_bytes(
-    labels: np.ndarray, log_odds: np.ndarray, logits: np.ndarray, views: Sequence[str]
+    labels: np.ndarray,
+    log_odds: np.ndarray,
+    logits: np.ndarray,
+    views: Sequence[str],
+    mean: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> bytes:
     """Return answers.parquet: what one model says of examples 0 to N-1, in order.
 
@@ -36,6 +45,8 @@ def answers_to_bytes(
         log_odds: (N, V) float, stored as float32, one column per view.
         logits: (N, C) float of the plain view, stored as float32.
         views: the names of the V views.
+        mean: log-odds and logits of the mean probabilities over several draws of a randomized
+            model, in the same shapes; the other two are then of the first draw.
     """
     if len(views) != log_odds.shape[1]:
         raise ValueError(f"{len(views)} names of views for log-odds of shape {log_odds.shape}")
@@ -45,6 +56,8 @@ def answers_to_bytes(
         "log_odds": _rows_of_floats(log_odds),
         "logits": _rows_of_floats(logits),
     }
+    if mean:
+        columns |= {key: _rows_of_floats(each) for key, each in zip(MEANS, mean, strict=True)}
     fields = [pa.field(name, column.type, nullable=False) for name, column in columns.items()]
     schema = pa.schema(fields, metadata={"views": json.dumps(list(views))})
     return _to_bytes(pa.table(list(columns.values()), schema=schema))
@@ -65,24 +78,38 @@ def read_views(path: str) -> tuple[str, ...]:
         return tuple(views)
 
 
-def read_block(path: str, block: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the examples (B,) int32 of one block of answers, and their log-odds (B, V) float32."""
-    with _open(path, EXAMPLE | LOG_ODDS) as file:
+def read_block(path: str, block: int, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the examples (B,) int32 of one block of answers, and a column of theirs (B, K)."""
+    with _open(path, EXAMPLE | {column: ANSWERS[column]}) as file:
         if block >= file.num_row_groups:
             raise Corrupt(path, f"block {block} was asked of {file.num_row_groups} blocks")
-        table = file.read_row_group(block, columns=["example", "log_odds"])
-        return _numbers(table, "example"), _numbers(table, "log_odds")
+        table = file.read_row_group(block, columns=["example", column])
+        return _numbers(table, "example"), _numbers(table, column)
 
 
 def read_answers(path: str, column: str) -> np.ndarray:
-    """Return one whole column: label (N,) int32, log_odds (N, V) or logits (N, C) float32."""
+    """Return one whole column: label (N,) int32, log_odds (N, V) or logits (N, C) float32.
+
+    `log_odds_mean` and `logits_mean` are there where a randomized model was asked several times.
+    """
     with _open(path, {column: ANSWERS[column]}) as file:
         return _numbers(file.read(columns=[column]), column)
 
 
-def robustness_to_bytes(examples: np.ndarray, labels: np.ndarray, predictions: np.ndarray) -> bytes:
-    """Return robustness.parquet: what one model answers to each attacked image, each (K,) int."""
+def robustness_to_bytes(
+    examples: np.ndarray,
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    mean: np.ndarray | None = None,
+) -> bytes:
+    """Return robustness.parquet: what one model answers to each attacked image, each (K,) int.
+
+    Args:
+        mean: predictions by the mean over several draws; `predictions` are then by the first.
+    """
     columns = {"example": examples, "label": labels, "prediction": predictions}
+    if mean is not None:
+        columns["prediction_mean"] = mean
     arrays = [pa.array(values.astype(np.int32)) for values in columns.values()]
     return _to_bytes(pa.table(arrays, names=list(columns)))
 
@@ -103,35 +130,45 @@ def read_members(path: str) -> np.ndarray:
     return np.stack([_numbers(table, name) for name in table.schema.names]).astype(np.int8)
 
 
-def scores_table(
-    arm: str, attack: str, matrix: str, examples: np.ndarray, scores: np.ndarray
-) -> pa.Table:
+class Reading(NamedTuple):
+    """One reading of the answers: whose, by how many draws, by which attack, for which members."""
+
+    arm: str
+    draws: int  # 1, or the number that the answers are averaged over
+    attack: str
+    matrix: str
+
+
+def scores_table(reading: Reading, examples: np.ndarray, scores: np.ndarray) -> pa.Table:
     """Return rows of the scores: where they belong, the example, and one column per model.
 
     Args:
-        arm, attack, matrix: become the folders that the rows lie in.
+        reading: becomes the folders that the rows lie in.
         examples: (B,) int32.
         scores: (M, B) float, stored as float32: half the bytes, and scores that agree in seven
             digits are the only ones that can tie.
     """
-    rows = {
-        name: pa.array([value]).take(pa.array(np.zeros(len(examples), np.int8)))
-        for name, value in zip(PARTITIONS, (arm, attack, matrix), strict=True)
-    }
-    rows["example"] = pa.array(examples)
-    return pa.table(
-        rows | {_model(m): pa.array(row.astype(np.float32)) for m, row in enumerate(scores)}
-    )
+    columns = {_model(m): pa.array(row.astype(np.float32)) for m, row in enumerate(scores)}
+    return _rows(reading._asdict(), examples, columns)
 
 
-def read_scores(folder: Path, arm: str, attack: str, matrix: str, model: int) -> np.ndarray:
+def target_table(reading: Reading, model: int, scores: np.ndarray) -> pa.Table:
+    """Return the scores (N,) float, stored as float32, of one model as target."""
+    places = {**reading._asdict(), "model": _model(model)}
+    columns = {"score": pa.array(scores.astype(np.float32))}
+    return _rows(places, np.arange(len(scores), dtype=np.int32), columns)
+
+
+def read_scores(folder: Path, reading: Reading, model: int) -> np.ndarray:
     """Return the scores (N,) float32 of one model as target, by example.
 
     What is Corrupt is the whole folder, since the audit makes all of it anew.
     """
-    part, columns = folder, EXAMPLE | {_model(model): pa.float32()}
-    for key, value in zip(PARTITIONS, (arm, attack, matrix), strict=True):
-        part = part / f"{key}={quote(value, safe='')}"
+    path = [f"{key}={quote(str(value), safe='')}" for key, value in reading._asdict().items()]
+    part, column = folder.joinpath("targets", *path, f"model={_model(model)}"), "score"
+    if not part.is_dir():
+        part, column = folder.joinpath("blocks", *path), _model(model)
+    columns = EXAMPLE | {column: pa.float32()}
     examples, scores = [np.empty(0, np.int32)], [np.empty(0, np.float32)]
     for path in sorted(str(path) for path in part.glob("*.parquet")):
         try:
@@ -140,13 +177,22 @@ def read_scores(folder: Path, arm: str, attack: str, matrix: str, model: int) ->
         except Corrupt as corrupt:
             raise Corrupt(str(folder), str(corrupt)) from corrupt
         examples.append(_numbers(table, "example"))
-        scores.append(_numbers(table, _model(model)))
+        scores.append(_numbers(table, column))
     order = np.argsort(np.concatenate(examples))
     if not len(order):
         raise FileNotFoundError(f"no scores in {part}; run the audit first")
     if not np.array_equal(np.concatenate(examples)[order], np.arange(len(order))):
         raise Corrupt(str(folder), f"examples in {part} are missing, or are there twice")
     return np.concatenate(scores)[order]
+
+
+def _rows(
+    places: Mapping[str, object], examples: np.ndarray, columns: Mapping[str, pa.Array]
+) -> pa.Table:
+    """Rows of scores with the names of the folders that they belong to, the same in each."""
+    first = pa.array(np.zeros(len(examples), np.int8))
+    named = {name: pa.array([str(value)]).take(first) for name, value in places.items()}
+    return pa.table({**named, "example": pa.array(examples), **columns})
 
 
 def _model(number: int) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import io
 import json
+import math
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +46,7 @@ def train(run: Run, place: Workplace) -> None:
             history.append({"epoch": epoch.number, **epoch.metrics})
             for name, value in epoch.metrics.items():
                 board.add_scalar(name, value, epoch.number)
-            loss = epoch.metrics["loss_total"]
+            loss = epoch.metrics.get("loss_total", math.nan)  # no example was drawn all epoch
             ended, epochs = epoch.number + 1, run.training.epochs
             place.tell(f"epoch {ended}/{epochs} loss {loss:.3f}", 0.9 * ended / epochs)
             last = ended == epochs  # what follows writes the model itself

@@ -29,6 +29,25 @@ TINY = {
     },
 }
 
+NOISY = {  # a randomized arm, and the protocol of residual perturbation's paper
+    **TINY,
+    "name": "noisy",
+    "model": {"name": "resnet8", "width": 4, "norm": "group"},
+    "training": {"epochs": 1, "batch_size": 32, "precision": "fp32"},
+    "design": {"name": "quarters", "num_models": 4},
+    "arms": {
+        "erm": {"defense": {"name": "erm"}},
+        "noisy": {"defense": {"name": "residual_perturbation", "gamma": 0.5}},
+    },
+    "answers": {"draws": 3},
+    "membership": {
+        "attacks": {
+            "own": {"name": "shadow_mlp"},
+            "plain": {"name": "shadow_mlp", "shadow_arm": "erm"},
+        }
+    },
+}
+
 
 @pytest.fixture
 def tiny() -> Experiment:
@@ -41,7 +60,21 @@ def work(tiny: Experiment, tmp_path: Path) -> Work:
 
 
 @pytest.fixture
+def noisy_work(tmp_path: Path) -> Work:
+    return prepare(Experiment.model_validate(NOISY), tmp_path / "storage")
+
+
+@pytest.fixture
 def place(work: Work) -> Workplace:
+    return place_of(work)
+
+
+@pytest.fixture
+def noisy_place(noisy_work: Work) -> Workplace:
+    return place_of(noisy_work)
+
+
+def place_of(work: Work) -> Workplace:
     """A workplace on this process's CPU that says nothing."""
     return make_workplace(
         work.dataset,

@@ -4,7 +4,7 @@ import importlib
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -17,9 +17,10 @@ from pydantic import TypeAdapter
 from attacks.by_name import Keys, find
 from attacks.evasion import EvasionAttack
 from attacks.membership import MembershipAttack
+from attacks.membership.shadow_mlp import ShadowMLP
 from defenses import Defense
 from defenses.erm import ERM
-from runner import store, tables
+from runner import metrics, store, tables
 from runner.augment import VIEWS
 from runner.config import parse
 from runner.data import Augment, Data, image_shape
@@ -30,15 +31,17 @@ from runner.experiment import (
     Experiment,
     Fleet,
     Membership,
+    Report,
     Robustness,
     Schedule,
+    Stated,
     Training,
 )
 from runner.fit import fit
 from runner.models import ImageShape, Model
 from runner.pipeline import Work, prepare
 from runner.results import gather
-from tests.conftest import TINY
+from tests.conftest import NOISY, TINY
 from tests.defenses import test_contract as contract
 
 HOUSE = Path(__file__).parent.parent
@@ -63,6 +66,8 @@ SECTIONS: dict[str, type[Keys]] = {  # heading of configuration.md -> whose keys
     "answers": Answers,
     "robustness": Robustness,
     "membership": Membership,
+    "guarantee": Stated,
+    "report": Report,
     "fleet": Fleet,
 }
 BY_NAME = {  # heading -> package, whose files' keys its table has
@@ -95,25 +100,28 @@ def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
     """Every example as a file that the runner finds; by package, the class found."""
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     modules, classes = [], {}
-    for path, text in EXAMPLES.items():
-        file = tmp_path / "added" / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-        package = package_of(path)
-        monkeypatch.setattr(
-            importlib.import_module(package),
-            "__path__",
-            [*importlib.import_module(package).__path__, str(file.parent)],
-        )
-        modules.append(f"{package}.{file.stem}")
-        assert modules[-1] not in sys.modules, f"{path} exists: the example needs another name"
-        classes[package] = find(package, file.stem, CONTRACTS[package])
-        assert sys.modules[modules[-1]].__file__ == str(file)
-    yield classes
-    for module in modules:
-        sys.modules.pop(module, None)
-        package, _, name = module.rpartition(".")
-        vars(sys.modules[package]).pop(name, None)
+    try:
+        for path, text in EXAMPLES.items():
+            file = tmp_path / "added" / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+            package = package_of(path)
+            monkeypatch.setattr(
+                importlib.import_module(package),
+                "__path__",
+                [*importlib.import_module(package).__path__, str(file.parent)],
+            )
+            module = f"{package}.{file.stem}"
+            assert module not in sys.modules, f"{path} exists: the example needs another name"
+            modules.append(module)
+            classes[package] = find(package, file.stem, CONTRACTS[package])
+            assert sys.modules[module].__file__ == str(file)
+        yield classes
+    finally:
+        for module in modules:
+            sys.modules.pop(module, None)
+            package, _, name = module.rpartition(".")
+            vars(sys.modules[package]).pop(name, None)
 
 
 def test_there_is_one_example_of_everything_that_is_found_by_name():
@@ -230,7 +238,8 @@ def test_the_snippet_reads_what_the_stages_write(work: Work, tmp_path: Path, mon
         content = tables.answers_to_bytes(
             labels, answers, np.zeros((len(labels), 10)), ["identity"]
         )
-        store.write(at.answers(run.id, experiment.answers.id) / "answers.parquet", content)
+        question = experiment.answers.settled(run.defense.randomized)
+        store.write(at.answers(run.id, question.id) / "answers.parquet", content)
     folder = at.experiment("quickstart")
     described = {
         "experiment": experiment.model_dump(mode="json"),
@@ -242,6 +251,34 @@ def test_the_snippet_reads_what_the_stages_write(work: Work, tmp_path: Path, mon
     exec(snippet, read)
     assert np.array_equal(read["answers"], odds)
     assert np.array_equal(read["member"], work.plan.member)
+
+
+def simulated(random: np.random.Generator, sure: float, gap: float, spread: float) -> Any:
+    """Logits (2000, 10) of a model, `gap` surer of its members, and their membership."""
+    member = (np.arange(2000) % 2).astype(np.int8)
+    logits = random.normal(size=(2000, 10))
+    logits[:, 0] += sure + gap * member + spread * random.normal(size=2000)
+    return logits, member
+
+
+@pytest.mark.slow
+def test_a_shadow_that_is_surer_than_the_target_finds_less_than_one_of_its_own_arm():
+    """The simulation that docs/threat_models.md tells of, where members are there to be found."""
+    found = {"plain": [], "own": []}
+    for seed in range(4):
+        random = np.random.default_rng(seed)
+        target, member = simulated(random, 1.0, 0.8, 0.5)
+        shadows = {
+            "plain": simulated(random, 8.0, 4.0, 2.0),
+            "own": simulated(random, 1.0, 0.8, 0.5),
+        }
+        for name, (logits, of_shadow) in shadows.items():
+            scores = ShadowMLP().score(target, logits[None], of_shadow[None], seed)
+            found[name].append(metrics.auc(scores, member == 1))
+    assert abs(np.mean(found["plain"]) - 0.5) < 0.08
+    assert min(found["own"]) > 0.58
+    for plain, own in zip(found["plain"], found["own"], strict=True):
+        assert plain < own - 0.02
 
 
 def rows(heading: str, columns: int) -> list[list[str]]:
@@ -365,35 +402,66 @@ def test_the_map_of_the_readme_names_every_file_of_the_runner():
             assert file.name in {name.split("/")[-1] for name in named}, file
 
 
-def test_the_schema_of_results_names_every_key_and_no_other(work: Work):
-    results = json.loads(json.dumps(gathered(work)))
+def test_the_schema_of_results_names_every_key_and_no_other(work: Work, tmp_path: Path):
+    """What one draw of a randomized model gives and what their mean does have the same keys."""
+    changed = {
+        "data": {**NOISY["data"], "classes": [3, 8]},
+        "report": {"against": "gamma", "by": "members", "baseline": "erm"},
+        "guarantee": {"G": 1, "R": 1},
+    }
+    noisy = prepare(Experiment.model_validate({**NOISY, **changed}), tmp_path / "noisy")
+    found: dict[str, str] = {}
+    for each in (work, noisy):
+        results = json.loads(json.dumps(gathered(each)))
+        for arm in results["arms"].values():
+            if (averaged := arm["averaged"]) is not None:
+                once = {key: arm[key] for key in averaged}
+                assert dict(flat(averaged)) == dict(flat(once))
+                arm["averaged"] = {}
+        found |= dict(flat(results))
     text = (HOUSE / "docs" / "results_schema.md").read_text()
-    rows = dict(re.findall(r"^\| `([^`]+)` \| (\w+) \|", text, re.M))
-    found = dict(flat(results))
+    rows = dict(re.findall(r"^\| `([^`]+)` \| (\w+)", text, re.M))
     assert rows == found
 
 
-def gathered(work: Work, null_scores: np.ndarray | None = None) -> dict[str, Any]:
-    """results.json of an experiment whose stages wrote made-up facts and scores (M, N)."""
+def gathered(
+    work: Work,
+    null_scores: np.ndarray | None = None,
+    member_scores: Mapping[int, np.ndarray] | None = None,
+) -> dict[str, Any]:
+    """results.json of an experiment whose stages wrote made-up facts and scores (M, N).
+
+    Model m is right on 0.9 - m / 100 of its members and on 0.5 of the others; the mean over draws,
+    where there are any, on 0.05 more of both.
+
+    Args:
+        member_scores: by the number of draws; None are random numbers.
+    """
     experiment, at = work.experiment, work.store
     for run in work.plan.runs:
+        answers, robustness = experiment.questions(run.defense)
+        by = {"": 0.0} | ({"_mean": 0.05} if answers.draws > 1 else {})
         store.finish(at.run(run.id), [], {"train_time_s": 1.0})
-        asked = at.answers(run.id, experiment.answers.id)
-        store.finish(asked, [], {"train_accuracy": 0.9})
-        for attack in (None, *experiment.robustness.attacks):
-            folder = at.robustness(run.id, experiment.robustness.id(attack))
-            store.finish(folder, [], {"accuracy": 0.5, "num_examples": 60})
+        told = {f"train_accuracy{key}": 0.9 - run.number / 100 + more for key, more in by.items()}
+        store.finish(at.answers(run.id, answers.id), [], told)
+        for attack in (None, *robustness.attacks):
+            folder = at.robustness(run.id, robustness.id(attack, answers.draws))
+            right = {f"accuracy{key}": 0.5 + more for key, more in by.items()}
+            store.finish(folder, [], {**right, "num_examples": 60})
     examples = np.arange(work.plan.member.shape[1], dtype=np.int32)
-    scores = np.random.default_rng(0).normal(size=work.plan.member.shape)
-    for arm in work.plan.arms:
+    random = np.random.default_rng(0).random(work.plan.member.shape)
+    for source in work.sources:
+        given = (member_scores or {}).get(source.draws, random)
         for attack in experiment.membership.attacks:
-            for matrix, given in (("member", None), ("null", null_scores)):
-                folder = work.scores / f"arm={arm}" / f"attack={attack}" / f"matrix={matrix}"
-                folder.mkdir(parents=True)
-                found = scores if given is None else given
-                table = tables.scores_table(arm, attack, matrix, examples, found)
-                pq.write_table(table.drop_columns(tables.PARTITIONS), folder / "a.parquet")
-    runs = {"trained": 0, "reused": 12}
+            for matrix, scores in (("member", given), ("null", null_scores)):
+                table = tables.scores_table(
+                    tables.Reading(*source, attack, matrix),
+                    examples,
+                    random if scores is None else scores,
+                )
+                folder = work.scores / "blocks"
+                pq.write_to_dataset(table, folder, partition_cols=tables.PARTITIONS)
+    runs = {"trained": 0, "reused": len(work.plan.runs)}
     return gather(experiment, work.dataset, work.plan, at, work.scores, runs)
 
 
@@ -405,19 +473,23 @@ NAMES = {  # what holds names of the user's -> how the schema writes them
     "robust_accuracy": "<attack>",
     "membership": "<attack>",
     "tpr_at_fpr": "<rate>",
+    "thresholds": "<threshold>",
+    "dials": "<number>",
 }
 TYPES = {bool: "bool", int: "int", float: "float", str: "string", list: "list"}
 
 
 def flat(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-    """Each key of results.json with its type, names of the user's replaced."""
+    """Each key of results.json with its type, names of the user's replaced; null has none."""
     if isinstance(value, dict) and set(value) >= FIGURE:
         yield ".".join(path), "figure"
         value = {key: rest for key, rest in value.items() if key not in FIGURE}
     if isinstance(value, dict):
+        if not value and path[-1] == "averaged":
+            yield ".".join(path), "object"
         for key, inner in value.items():
             yield from flat(inner, (*path, NAMES.get(path[-1] if path else "", str(key))))
-    else:
+    elif value is not None:
         yield ".".join(path), TYPES[type(value)]
 
 

@@ -9,11 +9,12 @@ import pytest
 
 HOUSE = Path(__file__).parent.parent
 STAGES = {"answers", "audit", "fleet", "forecast", "lane", "report", "results", "robustness"}
+AUDIT = {f"runner/audit/{file}.py" for file in ("blocks", "shipping", "targets")}
 ONLY_IN = {  # package -> the only files that may import it
-    "ray": {"runner/fleet.py", "runner/lane.py", "runner/audit.py"},
-    "opacus": {"defenses/dp_sgd.py"},
+    "ray": {"runner/fleet.py", "runner/lane.py", *AUDIT},
+    "opacus": {f"defenses/{file}.py" for file in ("dp_sgd", "_accounting", "_per_example")},
     "pyautoattack": {"attacks/evasion/autoattack.py"},
-    "pyarrow": {"runner/tables.py", "runner/audit.py"},
+    "pyarrow": {"runner/tables.py", *AUDIT},
     "typer": {"runner/__main__.py"},
 }
 SOURCES = sorted(

@@ -36,8 +36,7 @@ class EvasionAttack(Keys):
         return False
 
     def settled(self, randomized: bool) -> Self:
-        """Return the attack as it is run: there is nothing to average over on a model that is not
-        randomized."""
+        """Return the attack as it is run on a model; without noise there is nothing to average."""
         return self
 
     def perturb(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ Letters: M models, N examples, B examples of one block, V views, C classes.
 """
 
 from collections.abc import Mapping
-from typing import Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 
@@ -18,16 +18,28 @@ class MembershipAttack(Keys):
 
     `score` is the definition of the attack. `score_all` judges every model as target at once;
     override it with a closed form, which the tests hold equal to `score`.
+
+    What the runner must know of an attack, and no YAML key:
+        reads: the answers that it is given. "logits" are those of one view, in place of log-odds:
+            `target` is (N, C) and `shadows` (S, N, C), float; log-probabilities do as well.
+        per_target: the runner calls `score` once for each target, with all examples, as one task,
+            and never `sums` or `score_all`.
+        calibrated: scores are probabilities of membership in [0, 1], so that precision and recall
+            at a threshold mean something.
     """
 
     name: str
+
+    reads: ClassVar[Literal["log_odds", "logits"]] = "log_odds"
+    per_target: ClassVar[bool] = False
+    calibrated: ClassVar[bool] = False
 
     def resolved(self, num_models: int) -> Self:
         """Return the attack with whatever depends on the number of models put in its place."""
         return self
 
     def score(
-        self, target: np.ndarray, shadows: np.ndarray, shadow_member: np.ndarray
+        self, target: np.ndarray, shadows: np.ndarray, shadow_member: np.ndarray, seed: int = 0
     ) -> np.ndarray:
         """Return how likely each example is a member of the target's training set.
 
@@ -37,6 +49,7 @@ class MembershipAttack(Keys):
             target: (N, V) float log-odds of the target model.
             shadows: (S, N, V) float log-odds of the other models.
             shadow_member: (S, N) int8, 1 in, 0 out, -1 not judged.
+            seed: of an attack that draws at random; the same seed gives the same scores.
 
         Returns:
             (N,) float64, higher means more likely a member.
@@ -57,6 +70,7 @@ class MembershipAttack(Keys):
 
         The shadows of target m are all models but m and its partner: in a design of complementary
         pairs the partner's row is the mirror of the target's, so keeping it would give m away.
+        Here target m draws with seed m.
 
         Args:
             answers: (M, B, V) float log-odds.
@@ -69,8 +83,8 @@ class MembershipAttack(Keys):
         """
         models = np.arange(len(answers))
         shadows = [(models != m) & (models != partner[m]) for m in models]
-        pairs = zip(answers, shadows, strict=True)
-        return np.stack([self.score(target, answers[s], member[s]) for target, s in pairs])
+        scores = [self.score(answers[m], answers[s], member[s], m) for m, s in enumerate(shadows)]
+        return np.stack(scores)
 
 
 def log_odds(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:

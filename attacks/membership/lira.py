@@ -51,7 +51,7 @@ class Lira(MembershipAttack):
         return self.model_copy(update={"variance": variance})
 
     def score(
-        self, target: np.ndarray, shadows: np.ndarray, shadow_member: np.ndarray
+        self, target: np.ndarray, shadows: np.ndarray, shadow_member: np.ndarray, seed: int = 0
     ) -> np.ndarray:
         """Return how likely each example is a member; the contract has the shapes.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import AfterValidator, NonNegativeInt, PositiveInt
+from pydantic import AfterValidator, NonNegativeInt, PositiveInt, field_validator
 
 from attacks.by_name import Keys
 from runner.models import ImageShape
@@ -49,6 +49,8 @@ class Data(Keys):
 
     `pool: train` judges the training split and keeps the test split for accuracy;
     `pool: train+test` judges both, as the DeMem protocol does (60,000 images of CIFAR).
+    `classes: [0, 6]` makes a task of two classes out of both splits. A mean and std that are
+    published with a data set stay those of all its classes: they only normalise.
     """
 
     name: str
@@ -57,8 +59,20 @@ class Data(Keys):
     )  # where the files lie, or are downloaded to
     download: bool = True
     pool: Literal["train", "train+test"] = "train"
+    classes: tuple[NonNegativeInt, ...] | None = None  # these alone, as 0, 1, ...; None: all
     num_examples: PositiveInt | None = None  # of the pool, drawn class-balanced; None: all
     augment: Augment = Augment()
+
+    @field_validator("classes")
+    @classmethod
+    def _two_different_classes(cls, classes: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if classes is not None and len(classes) < 2:
+            raise ValueError(
+                f"expected two classes or more, got {list(classes)}; leave it out to keep all"
+            )
+        if classes is not None and (twice := {c for c in classes if classes.count(c) > 1}):
+            raise ValueError(f"{sorted(twice)} named more than once in {list(classes)}")
+        return classes
 
     def load(self) -> Dataset:
         """Return the data.

@@ -1,5 +1,6 @@
 """From the splits that a file holds to a Dataset: pool, subset, and pixel statistics."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,13 +28,15 @@ def assemble(
     num_classes: int,
     statistics: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
 ) -> Dataset:
-    """Return the Dataset that `pool` and `num_examples` ask for.
+    """Return the Dataset that `pool`, `classes` and `num_examples` ask for.
 
     Args:
-        statistics: published mean and std per channel, of [0, 1] pixels; None: the pool's own.
+        statistics: published mean and std per channel, of [0, 1] pixels, which are kept whatever
+            part of the data is; None: those of the pool that is returned.
 
     Raises:
-        ValueError: the pool is empty, or has fewer examples than `num_examples`.
+        ValueError: the pool is empty, has none of a class in `classes`, or has fewer examples than
+            `num_examples`.
     """
     pool = train
     if data.pool == "train+test":
@@ -41,6 +44,10 @@ def assemble(
         test = test.take(np.arange(0))
     if len(pool.labels) == 0:
         raise ValueError(f"the pool of {data.name} is empty: a model needs examples to train on")
+    if data.classes is not None:
+        _check_classes(data, data.classes, pool.labels, num_classes)
+        pool, test = (only(data.classes, split, num_classes) for split in (pool, test))
+        num_classes = len(data.classes)
     if data.num_examples is not None:
         if data.num_examples > len(pool.labels):
             raise ValueError(
@@ -50,6 +57,14 @@ def assemble(
         pool = pool.take(balanced(pool.labels, data.num_examples))
     mean, std = statistics or pixel_statistics(pool.images)
     return Dataset(*pool, *test, num_classes=num_classes, mean=mean, std=std)
+
+
+def only(classes: Sequence[int], whole: Split, num_classes: int) -> Split:
+    """Return the examples of these classes, relabelled 0, 1, ... in the order of `classes`."""
+    new = np.full(num_classes, -1, dtype=np.int64)
+    new[list(classes)] = np.arange(len(classes))
+    relabelled = Split(whole.images, new[whole.labels])
+    return relabelled.take(np.flatnonzero(relabelled.labels >= 0))
 
 
 def balanced(labels: np.ndarray, count: int) -> np.ndarray:
@@ -96,6 +111,23 @@ def pixel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float
     mean = share @ levels
     std = np.sqrt((share * (levels - mean[:, None]) ** 2).sum(axis=1)).round(4)
     return tuple(mean.round(4).tolist()), tuple(np.where(std > 0, std, 1.0).tolist())
+
+
+def _check_classes(
+    data: Data, classes: Sequence[int], labels: np.ndarray, num_classes: int
+) -> None:
+    """Refuse a class that the data does not have, or that has no example in the pool."""
+    if unknown := [c for c in classes if c >= num_classes]:
+        raise ValueError(
+            f"data.classes names {unknown}, but the classes of {data.name} are 0 to "
+            f"{num_classes - 1}: choose among these"
+        )
+    present = np.unique(labels).tolist()
+    if empty := [c for c in classes if c not in present]:
+        raise ValueError(
+            f"data.classes names {empty}, but the pool of {data.name} has examples of {present} "
+            "alone: choose among these"
+        )
 
 
 def _rank_in_class(labels: np.ndarray) -> np.ndarray:

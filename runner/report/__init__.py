@@ -7,33 +7,42 @@ import pathlib
 from typing import Any
 
 
-def write_report(results: dict[str, Any], folder: pathlib.Path) -> pathlib.Path:
+def write_report(
+    results: dict[str, Any], folder: pathlib.Path, samples: bytes | None = None
+) -> pathlib.Path:
     """Write the tables, the figures and the page; return the path of index.html.
 
-    The same results give the same bytes. A figure that has nothing to show is not written, and is
-    removed where an earlier report left it.
+    The same results give the same bytes. What has nothing to show is not written, and is removed
+    where an earlier report left it.
 
     Args:
         results: what results.json holds.
         folder: made if it is not there.
+        samples: a PNG file of images that were judged, as `samples.sample_png` makes it.
     """
-    from runner.report import figures, page, tables  # matplotlib takes half a second to import
+    # matplotlib takes half a second to import
+    from runner.report import csv_rows, figures, guarantees, page, tables
 
-    drawn = figures.draw(results)
-    files = {
+    claims, decisions = tables.guarantees_markdown(results), tables.decisions_markdown(results)
+    files: dict[str, bytes | None] = {
         "table.md": tables.markdown(results).encode(),
-        "table.csv": tables.csv_rows(results).encode(),
+        "table.csv": csv_rows.csv_rows(results).encode(),
         "table.tex": tables.latex(results).encode(),
+        "guarantees.md": claims.encode() if claims else None,
+        "guarantees.csv": guarantees.guarantees_csv(results).encode() if claims else None,
+        "decisions.md": decisions.encode() if decisions else None,
+        "samples.png": samples,
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    drawn = figures.draw(results)
     for name, figure in drawn.items():
         for form in ("svg", "pdf"):
-            if figure is None:
-                (folder / f"{name}.{form}").unlink(missing_ok=True)
-            else:
-                files[f"{name}.{form}"] = figures.save(figure, form)
-    svgs = {name: files.get(f"{name}.svg", b"").decode() for name in drawn}
-    files["index.html"] = page.html(results, svgs).encode()
+            files[f"{name}.{form}"] = figures.save(figure, form) if figure else None
+    svgs = {name: (files[f"{name}.svg"] or b"").decode() for name in drawn}
+    files["index.html"] = page.html(results, svgs, samples).encode()
+    folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        (folder / name).write_bytes(content)
+        if content is None:
+            (folder / name).unlink(missing_ok=True)
+        else:
+            (folder / name).write_bytes(content)
     return folder / "index.html"

@@ -9,9 +9,11 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from runner.report.against_figure import against_figure
 from runner.report.privacy_robustness import privacy_robustness_figure
-from runner.report.roc_figure import roc_figure
+from runner.report.roc_figure import roc_figure, roc_linear_figure
 from runner.report.style import RC
+from runner.report.thresholds_figure import thresholds_figure
 
 # What would name the day or the version; None leaves it out, so that the same figure repeats.
 METADATA = {
@@ -24,8 +26,11 @@ def draw(results: dict[str, Any]) -> dict[str, Figure | None]:
     """Return each figure by the name of its file; None where there is nothing to draw."""
     with matplotlib.rc_context(RC):
         return {
-            "roc": roc_figure(results),
             "privacy_robustness": privacy_robustness_figure(results),
+            "against": against_figure(results),
+            "thresholds": thresholds_figure(results),
+            "roc": roc_figure(results),
+            "roc_linear": roc_linear_figure(results),
         }
 
 

@@ -1,46 +1,93 @@
 """The report as one HTML page that needs nothing beside itself."""
 
+import base64
 import re
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from runner.report import columns, style
+from runner.report import columns, guarantees, style, tables
+from runner.report.as_text import percent, printed
+from runner.report.readings import (
+    Reading,
+    by_draws,
+    calibrated,
+    every_figure,
+    readings,
+    with_shadows,
+)
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
-# How details print a metric, by the last part of its name: factor, digits, unit.
-PRINTED = {"train_time_s": (1, 1, "s"), "auc": (1, 3, "")}
+# How details print a metric, by a part of its name: factor, digits, unit.
+PRINTED = {
+    "train_time_s": (1, 1, "s"),
+    "auc": (1, 3, ""),
+    "epsilon_lower_bound": (1, 3, ""),
+    "generalization_gap": (100, 2, "points"),
+}
 IN_PERCENT = (100, 2, "%")
 
 
-def html(results: dict[str, Any], svgs: dict[str, str]) -> str:
+def html(results: dict[str, Any], svgs: dict[str, str], samples: bytes | None = None) -> str:
     """Return the page.
 
     Args:
         results: what results.json holds.
         svgs: each figure by name, as the text of an SVG file; "" leaves the figure out.
+        samples: a PNG file of images that were judged.
     """
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     shown = columns.main_columns(results)
+    several = [reading.draws for reading in readings(results) if reading.averaged]
     return environment.from_string(TEMPLATE.read_text("utf-8")).render(
         results=results,
         columns=shown,
         groups=columns.groups(shown),
         rows=columns.rows(results, shown),
+        draws=by_draws(several[0]) if several else "",
+        guarantees=guarantees.guarantees(results),
+        guarantees_note=guarantees.guarantees_note(results),
+        decisions=_decisions(results),
+        decisions_note=tables.decisions_note(results),
         figures={name: _inline(name, svg) for name, svg in svgs.items() if svg},
-        details={name: _details(arm) for name, arm in results["arms"].items()},
+        samples=base64.b64encode(samples or b"").decode(),
+        remarks=_remarks(results["arms"]),
+        details={name: _details(results, name) for name in results["arms"]},
         recipes=_recipes(results["arms"]),
         null=_null(results),
         tolerance=results["null_control"]["tolerance"],
         note=" ".join(columns.notes(results)),
-        smallest=columns.percent(float(f"{1 / max(results['data']['num_negatives'], 1):.2g}")),
+        smallest=percent(float(f"{1 / max(results['data']['num_negatives'], 1):.2g}")),
     )
 
 
-def _recipes(arms: dict[str, columns.Arm]) -> dict[str, dict[str, str]]:
+def _decisions(results: dict[str, Any]) -> dict[str, Any]:
+    """Columns, groups and rows of precision and recall, by the calibrated attack."""
+    found = {}
+    for attack in calibrated(results):
+        shown = columns.decision_columns(results, attack)
+        parts = (shown, columns.groups(shown), columns.rows(results, shown))
+        found[with_shadows(results, attack)] = parts
+    return found
+
+
+def _remarks(arms: dict[str, Any]) -> list[tuple[list[str], list[str]]]:
+    """What to know of arms, and of which: those of which the same is said stand together."""
+    found: list[tuple[list[str], list[str]]] = []
+    for name, arm in arms.items():
+        sentences = arm.get("remarks") or []
+        alike = [names for said, names in found if said == sentences]
+        if alike:
+            alike[0].append(name)
+        elif sentences:
+            found.append((sentences, [name]))
+    return found
+
+
+def _recipes(arms: dict[str, Any]) -> dict[str, dict[str, str]]:
     """Each arm's model and training; once, under "", where all arms share them."""
     recipes = {name: arm["recipe"] for name, arm in arms.items()}
     first, *others = recipes.values()
@@ -50,18 +97,28 @@ def _recipes(arms: dict[str, columns.Arm]) -> dict[str, dict[str, str]]:
 def _null(holder: dict[str, Any]) -> dict[str, Any] | None:
     """The null control of the results or of an arm, as the page shows it."""
     null = holder.get("null_control")
-    return null and {"auc": columns.printed(null["auc"], 1, 3, 0), "verdict": null["verdict"]}
+    return null and {"auc": printed(null["auc"], 1, 3, 0), "verdict": null["verdict"]}
 
 
-def _details(arm: columns.Arm) -> dict[str, Any]:
-    """Every figure of one arm as (metric, text, unit, number of models), and its null control."""
-    figures = []
-    for metric, figure in columns.every_figure(arm):
-        scale, digits, unit = PRINTED.get(metric.split("/")[-1], IN_PERCENT)
-        num_models = figure["num_models"]
-        text = columns.printed(figure, scale, digits, num_models)
-        figures.append((metric, text, unit, num_models))
+def _details(results: dict[str, Any], name: str) -> dict[str, Any]:
+    """Every figure of one arm by reading, and its null control."""
+    arm = results["arms"][name]
+    own = [reading for reading in readings(results) if reading.arm == name]
+    figures = {by_draws(reading.draws): _figures(reading) for reading in own}
     return {"defense": arm.get("defense", ""), "figures": figures, "null": _null(arm)}
+
+
+def _figures(reading: Reading) -> list[tuple[str, Any, str, int]]:
+    """Every figure of a reading as (metric, text, unit, number of models)."""
+    found = []
+    for metric, figure in every_figure(reading.figures):
+        kind, *_, last = metric.split("/")[0], metric.split("/")[-1]
+        scale, digits, unit = PRINTED.get(last, IN_PERCENT)
+        overstated = kind == "robust_accuracy" and last in reading.overstated
+        num_models = figure["num_models"]
+        text = printed(figure, scale, digits, num_models, overstated)
+        found.append((metric, text, unit, num_models))
+    return found
 
 
 def _inline(name: str, svg: str) -> str:

@@ -1,4 +1,4 @@
-"""Privacy against robustness: a point an arm, with both error bars."""
+"""Privacy against robustness: a point a reading of an arm, with both error bars."""
 
 from typing import Any
 
@@ -7,14 +7,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from runner.report import columns, labels, style
+from runner.report.as_text import DAGGER, rate_title
+from runner.report.readings import Reading, ends, measured, readings
 
 SHOWN_RATE = 0.001  # the FPR at which the papers compare; else the smallest that was resolved
+Points = list[tuple[Reading, labels.Point]]
 
 
 def privacy_robustness_figure(results: dict[str, Any]) -> Figure | None:
     """Return a grid of panels: a column a robustness attack, a row a membership attack.
 
-    Without a robustness attack, privacy is drawn against natural accuracy.
+    Without a robustness attack, privacy is drawn against natural accuracy. A point is hollow where
+    answers are averaged over several draws.
     """
     across = list(results["attacks"].get("robustness", {})) or [None]
     down = list(results["attacks"].get("membership", {}))
@@ -30,35 +34,35 @@ def privacy_robustness_figure(results: dict[str, Any]) -> Figure | None:
     for axes, (membership, robustness, at, points) in zip(panels, found, strict=True):
         _panel(axes, points, at)
         x = f"robust accuracy under {robustness}" if robustness else "natural accuracy"
-        axes.set_xlabel(style.plain(f"{x} (%)"))
-        axes.set_ylabel(style.plain(f"{membership}: {columns.rate_title(at)} (%)"))
+        over = any(robustness in reading.overstated for reading, _ in points)
+        axes.set_xlabel(style.plain(f"{x} (%){f'; {DAGGER} overstated' if over else ''}"))
+        axes.set_ylabel(style.plain(f"{membership}: {rate_title(at)} (%)"))
         axes.set_title("lower right is better", loc="right", fontsize=8)
-    points = dict(zip(panels, (list(one[-1].values()) for one in found), strict=True))
+    points = {a: [p for _, p in one[-1]] for a, one in zip(panels, found, strict=True)}
     if not labels.place(figure, points):
         marks = {
-            arm: Line2D([], [], color=style.color(i), marker=style.marker(i), linewidth=0)
-            for i, arm in enumerate(results["arms"])
+            r.label: Line2D([], [], linewidth=0, **style.mark(r.place, r.averaged))
+            for r in readings(results)
         }
         style.legend(figure, marks)
     return figure
 
 
-def _panel(axes: Axes, points: dict[int, labels.Point], at: float) -> None:
+def _panel(axes: Axes, points: Points, at: float) -> None:
     """Draw the points, from a TPR of 0 up, and leave room for their names."""
-    for i, p in points.items():
+    for reading, p in points:
         axes.errorbar(
             p.x,
             p.y,
             xerr=[[p.x - p.left], [p.right - p.x]],
             yerr=[[p.y - p.bottom], [p.top - p.y]],
-            fmt=style.marker(i),
-            color=p.color,
+            **style.mark(reading.place, reading.averaged),
             markersize=6,
             elinewidth=1,
         )
-    left = min((p.left for p in points.values()), default=0.0)
-    right = max((p.right for p in points.values()), default=100.0)
-    top = max([100 * at, 0.1, *(p.top for p in points.values())])
+    left = min((p.left for _, p in points), default=0.0)
+    right = max((p.right for _, p in points), default=100.0)
+    top = max([100 * at, 0.1, *(p.top for _, p in points)])
     margin = max(0.18 * (right - left), 0.5)
     axes.set_xlim(max(left - margin, -2), min(right + margin, 102))
     axes.set_ylim(-0.04 * top, min(1.12 * top, 104))
@@ -75,29 +79,19 @@ def _rate(results: dict[str, Any], attack: str) -> list[float]:
     return [SHOWN_RATE] if SHOWN_RATE in rates else (resolved or rates)[:1]
 
 
-def _points(
-    results: dict[str, Any], membership: str, at: float, robustness: str | None
-) -> dict[int, labels.Point]:
-    """A panel's points, in percent, by the arm's position; arms without both are left out."""
-    found = {}
-    for i, (name, arm) in enumerate(results["arms"].items()):
+def _points(results: dict[str, Any], membership: str, at: float, robustness: str | None) -> Points:
+    """A panel's points, in percent; readings without both quantities are left out."""
+    found = []
+    for reading in readings(results):
+        figures = reading.figures
         x = (
-            arm.get("robust_accuracy", {}).get(robustness)
+            figures.get("robust_accuracy", {}).get(robustness)
             if robustness
-            else arm.get("natural_accuracy")
+            else figures.get("natural_accuracy")
         )
-        y = columns.tpr(arm, membership, at)
-        if columns.measured(x) and columns.measured(y):
-            found[i] = labels.Point(name, style.color(i), *_percents(x), *_percents(y))
+        y = columns.tpr(figures, membership, at)
+        if measured(x) and measured(y):
+            over = f" {DAGGER}" if robustness in reading.overstated else ""
+            color = style.color(reading.place)
+            found.append((reading, labels.Point(reading.label + over, color, *ends(x), *ends(y))))
     return found
-
-
-def _percents(figure: columns.Figure) -> tuple[float, float, float]:
-    """Mean, low and high in percent; an end that is not known is the mean."""
-    mean = 100 * figure["mean"]
-    low, high = (figure.get(key) for key in ("low", "high"))
-    return (
-        mean,
-        100 * low if columns.finite(low) else mean,
-        100 * high if columns.finite(high) else mean,
-    )

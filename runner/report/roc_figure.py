@@ -1,6 +1,7 @@
-"""ROC curves in logarithmic axes: one panel a membership attack, one curve an arm."""
+"""ROC curves: one panel a membership attack, one curve a reading of an arm."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,61 +9,105 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from runner.report import columns, style
+from runner.report import style
+from runner.report.as_text import percent
+from runner.report.columns import num_negatives
+from runner.report.readings import Reading, calibrated, membership, readings, with_shadows
 
 Curve = dict[str, Any]  # fpr, tpr and, where there are several models, low and high: lists
+Curves = list[tuple[Reading, Curve]]
 
 
 def roc_figure(results: dict[str, Any]) -> Figure | None:
-    """Return mean curves with their intervals, chance, and the smallest FPR that can be seen."""
-    drawn = {
-        attack: curves
-        for attack in results["attacks"].get("membership", {})
-        if (curves := _curves(results, attack))
-    }
+    """Return mean curves with their intervals, chance, and the smallest FPR that can be seen.
+
+    Both axes are logarithmic: what an attack finds without accusing many is at the left.
+    """
+    smallest = Line2D([], [], color=style.FAINT, linewidth=0.9, linestyle=style.DOTTED)
+
+    def panel(axes: Axes, attack: str, curves: Curves) -> None:
+        _logarithmic(axes, curves, num_negatives(results, attack))
+
+    attacks = list(results["attacks"].get("membership", {}))
+    return _figure(results, attacks, panel, {"one false positive": smallest})
+
+
+def roc_linear_figure(results: dict[str, Any]) -> Figure | None:
+    """Return the curves of calibrated attacks in linear axes, as the papers draw them."""
+    return _figure(results, calibrated(results), _linear, {})
+
+
+def _figure(
+    results: dict[str, Any],
+    attacks: list[str],
+    panel: Callable[[Axes, str, Curves], None],
+    also: dict[str, Line2D],
+) -> Figure | None:
+    """A panel an attack that has curves; `also` goes into the legend."""
+    drawn = {attack: curves for attack in attacks if (curves := _curves(results, attack))}
     if not drawn:
         return None
     num_across = min(len(drawn), 3)
     figure, panels = style.panels(len(drawn), num_across, width=4.0, height=3.8)
     for axes, (attack, curves) in zip(panels, drawn.items(), strict=True):
-        _panel(axes, attack, curves, columns.num_negatives(results, attack))
-    lines = {
-        arm: Line2D([], [], color=style.color(i), linestyle=style.line(i))
-        for i, arm in enumerate(results["arms"])
-    }
+        panel(axes, attack, curves)
+        axes.set(xlabel="false-positive rate", ylabel="true-positive rate", box_aspect=1)
+        axes.set_title(style.plain(with_shadows(results, attack)))
+    lines = {r.label: Line2D([], [], **_stroke(r)) for r in readings(results)}
     chance = Line2D([], [], color=style.FAINT, linewidth=0.8)
-    smallest = Line2D([], [], color=style.FAINT, linewidth=0.9, linestyle=style.DOTTED)
-    style.legend(figure, {**lines, "chance": chance, "one false positive": smallest})
+    style.legend(figure, {**lines, "chance": chance, **also})
     return figure
 
 
-def _panel(axes: Axes, attack: str, curves: dict[int, Curve], num_negatives: int) -> None:
+def _logarithmic(axes: Axes, curves: Curves, num_negatives: int) -> None:
     """Draw one attack's curves, from the decade of the smallest FPR that can be seen."""
     smallest = 1 / num_negatives
     begin = min(10.0 ** math.floor(math.log10(smallest) + 1e-9), 0.1)
-    for i, curve in curves.items():
-        # a logarithmic axis has no zero: what is zero goes below the frame
-        tpr, low, high = (
-            np.maximum(np.array(curve.get(key) or curve["tpr"], dtype=float), begin / 10)
-            for key in ("tpr", "low", "high")
-        )
-        axes.fill_between(curve["fpr"], low, high, color=style.color(i), alpha=0.15, linewidth=0)
-        axes.plot(curve["fpr"], tpr, style.line(i), color=style.color(i), linewidth=1.6)
+    # a logarithmic axis has no zero: what is zero goes below the frame
+    _draw(axes, curves, least=begin / 10)
     axes.plot([begin, 1], [begin, 1], color=style.FAINT, linewidth=0.8)
     axes.axvline(smallest, color=style.FAINT, linewidth=0.9, linestyle=style.DOTTED)
-    axes.set(xscale="log", yscale="log", xlim=(begin, 1), ylim=(begin, 1), box_aspect=1)
-    axes.set(xlabel="false-positive rate", ylabel="true-positive rate")
-    axes.set_title(style.plain(attack))
+    axes.set(xscale="log", yscale="log", xlim=(begin, 1), ylim=(begin, 1))
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(lambda rate, _: columns.percent(rate))
+        axis.set_major_formatter(lambda rate, _: percent(rate))
         axis.set_minor_formatter(lambda rate, _: "")
 
 
-def _curves(results: dict[str, Any], attack: str) -> dict[int, Curve]:
-    """The curves of one attack by the arm's position; arms without one are left out."""
-    found = {}
-    for i, arm in enumerate(results["arms"].values()):
-        curve = (arm.get("membership", {}).get(attack) or {}).get("roc")
+def _linear(axes: Axes, attack: str, curves: Curves) -> None:
+    """Draw one attack's curves as they are."""
+    _draw(axes, curves, least=0)
+    axes.plot([0, 1], [0, 1], color=style.FAINT, linewidth=0.8)
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+
+
+def _draw(axes: Axes, curves: Curves, least: float) -> None:
+    """The curves with their intervals, no lower than `least`."""
+    for reading, curve in curves:
+        tpr, low, high = (
+            np.maximum(np.array(curve.get(key) or curve["tpr"], dtype=float), least)
+            for key in ("tpr", "low", "high")
+        )
+        color = style.color(reading.place)
+        axes.fill_between(curve["fpr"], low, high, color=color, alpha=0.15, linewidth=0)
+        axes.plot(curve["fpr"], tpr, **_stroke(reading))
+
+
+def _stroke(reading: Reading) -> dict[str, Any]:
+    """How a curve looks; the mean of several draws has hollow marks on it."""
+    look = {
+        "color": style.color(reading.place),
+        "linestyle": style.line(reading.place),
+        "linewidth": 1.6,
+    }
+    marks = {**style.mark(reading.place, averaged=True), "markersize": 4, "markevery": 0.12}
+    return look | marks if reading.averaged else look
+
+
+def _curves(results: dict[str, Any], attack: str) -> Curves:
+    """The curves of one attack; readings without one are left out."""
+    found = []
+    for reading in readings(results):
+        curve = membership(reading.figures, attack).get("roc")
         if curve and curve.get("fpr"):
-            found[i] = curve
+            found.append((reading, curve))
     return found

@@ -1,8 +1,10 @@
 """How figures look: colours, line styles and markers by an arm's position, and rcParams."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
@@ -53,6 +55,12 @@ def marker(i: int) -> str:
     return MARKERS[i % len(MARKERS)]
 
 
+def mark(i: int, averaged: bool = False) -> dict[str, Any]:
+    """Return how a point looks; it is hollow where answers are averaged over several draws."""
+    hollow = {"markerfacecolor": PAPER} if averaged else {}
+    return {"color": color(i), "marker": marker(i), **hollow}
+
+
 def plain(text: str) -> str:
     """Return text that matplotlib neither reads as mathematics nor hides from a legend."""
     text = text.replace("$", r"\$")
@@ -79,3 +87,11 @@ def legend(figure: Figure, lines: dict[str, Line2D]) -> None:
     num_columns = min(max(1, int(figure.get_figwidth() / wide)), len(names))
     figure.set_figheight(figure.get_figheight() + 0.2 * -(-len(names) // num_columns))
     figure.legend([*lines.values()], names, loc="outside lower center", ncols=num_columns)
+
+
+def errorbar(axes: Axes, x: Sequence[float], y: Sequence[Sequence[float]], **look: Any) -> None:
+    """Draw a line with error bars; `y` is mean, low and high at each x."""
+    mean, low, high = y
+    below = [m - end for m, end in zip(mean, low, strict=True)]
+    above = [end - m for m, end in zip(mean, high, strict=True)]
+    axes.errorbar(x, mean, yerr=[below, above], elinewidth=1, capsize=2, **look)

@@ -1,7 +1,5 @@
-"""The table of answers, one row an arm: as Markdown, CSV, LaTeX, and on the terminal."""
+"""The tables as Markdown, LaTeX, and on the terminal."""
 
-import csv
-import io
 import re
 from typing import Any
 
@@ -9,61 +7,50 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from runner.report.columns import (
-    DASH,
-    Figure,
-    Printed,
-    every_figure,
-    groups,
-    main_columns,
-    notes,
-    rows,
-)
+from runner.report.as_text import DAGGER, DASH, Printed, percent
+from runner.report.columns import Column, decision_columns, groups, main_columns, notes, rows
+from runner.report.guarantees import guarantees, guarantees_note
+from runner.report.readings import calibrated, share_of_members, with_shadows
 
 
 def markdown(results: dict[str, Any]) -> str:
     """Return the main table for a README."""
-    shown = main_columns(results)
-    head = ["arm", "models", *(column.title for column in shown)]
-    lines = [[_in_markdown(cell) for cell in head], ["---", *["---:"] * (len(head) - 1)]]
-    for row in rows(results, shown):
-        lines.append([_in_markdown(row.arm), row.num_models, *map(str, row.cells)])
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    note = " ".join(notes(results))
-    return f"# {_in_markdown(results['experiment'])}\n\n{table}\n\n{note}\n"
+    title, table = _in_markdown(results["experiment"]), _table(results, main_columns(results))
+    return f"# {title}\n\n{table}\n\n{' '.join(notes(results))}\n"
 
 
-def csv_rows(results: dict[str, Any]) -> str:
-    """Return every figure in full precision, one a line; fractions, not percents.
-
-    The experiment's own null control, over all arms, has an empty arm. `on` and `num_examples` are
-    the images of an accuracy, `num_negatives` the non-members of a membership figure.
-    """
-    text = io.StringIO()
-    write = csv.writer(text, lineterminator="\n").writerow
-    keys = ("mean", "low", "high", "num_models", "on", "num_examples", "num_negatives")
-    write(("arm", "metric", *keys))
-
-    def line(arm: str, metric: str, figure: Figure) -> None:
-        known = {**figure, **_measured_on(results, metric)}
-        write((arm, metric, *(known.get(key) for key in keys)))
-
-    for name, arm in results["arms"].items():
-        for metric, figure in every_figure(arm):
-            line(name, metric, figure)
-    if overall := (results.get("null_control") or {}).get("auc"):
-        line("", "null_control/auc", overall)
-    return text.getvalue()
+def decisions_markdown(results: dict[str, Any]) -> str | None:
+    """Return precision and recall at thresholds, a table an attack; None where there is none."""
+    parts = [
+        f"## {_in_markdown(with_shadows(results, attack))}\n\n"
+        f"{_table(results, decision_columns(results, attack))}\n"
+        for attack in calibrated(results)
+    ]
+    if not parts:
+        return None
+    title = f"# {_in_markdown(results['experiment'])}: decisions at thresholds"
+    return "\n".join([f"{title}\n", *parts, f"{decisions_note(results)}\n"])
 
 
-def _measured_on(results: dict[str, Any], metric: str) -> dict[str, Any]:
-    """What a figure of table.csv was measured on, as far as that says anything of it."""
-    data, kind = results["data"], metric.split("/")[0]
-    if kind in ("natural_accuracy", "robust_accuracy"):
-        return results["evaluation"]
-    if kind == "train_accuracy":
-        return {"on": "members", "num_examples": data["num_members"]}
-    return {"num_negatives": data["num_negatives"]} if kind != "train_time_s" else {}
+def decisions_note(results: dict[str, Any]) -> str:
+    """Return what stands below precision and recall."""
+    return (
+        "p is the attack's probability of membership. Precision: the share of members among those "
+        "it calls members. Recall: the share of members that it calls so. A guess has a precision "
+        f"of {percent(round(share_of_members(results), 3))}, and a dash means that nobody was "
+        "called a member."
+    )
+
+
+def guarantees_markdown(results: dict[str, Any]) -> str | None:
+    """Return the claims of differential privacy; None where there is nothing to tell."""
+    table = guarantees(results)
+    if not table:
+        return None
+    lines = [table.head, ["---"] * len(table.head), *table.rows]
+    title = f"# {_in_markdown(results['experiment'])}: privacy guarantees"
+    parts = [title, _joined([[_in_markdown(cell) for cell in line] for line in lines])]
+    return "\n\n".join([*parts, *filter(None, [guarantees_note(results)])]) + "\n"
 
 
 def latex(results: dict[str, Any]) -> str:
@@ -86,8 +73,8 @@ def latex(results: dict[str, Any]) -> str:
         r"\midrule",
     ]
     for row in rows(results, shown):
-        cells = [row.arm, row.num_models, *map(str, row.cells)]
-        guard = "{}" if row.arm.startswith("[") else ""  # \\ would read it as a length
+        cells = [row.label, row.num_models, *map(str, row.cells)]
+        guard = "{}" if row.label.startswith("[") else ""  # \\ would read it as a length
         lines.append(guard + " & ".join(map(_in_latex, cells)) + r" \\")
     lines.append(r"\bottomrule")
     for note in notes(results):
@@ -101,16 +88,16 @@ def terminal_table(results: dict[str, Any]) -> Table:
     made = rows(results, shown)
     head = ["models", *(column.title for column in shown)]
     cells = [[row.num_models, *(_two_lines(c) for c in row.cells)] for row in made]
-    arms = [row.arm for row in made]
-    if len(arms) < len(head):
-        arms, head, cells = head, arms, [[line[i] for line in cells] for i in range(len(head))]
+    labels = [row.label for row in made]
+    if len(labels) < len(head):
+        labels, head, cells = head, labels, [[line[i] for line in cells] for i in range(len(head))]
     # Text, not str: rich would read an arm's name for markup
     title, caption = Text(results["experiment"]), Text("\n".join(notes(results)))
     table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=0)
     table.add_column("", min_width=12)
     for name in head:
         table.add_column(Text(name), justify="right", overflow="fold")
-    for name, line in zip(arms, cells, strict=True):
+    for name, line in zip(labels, cells, strict=True):
         table.add_row(Text(name), *map(Text, line))
     return table
 
@@ -118,6 +105,19 @@ def terminal_table(results: dict[str, Any]) -> Table:
 def _two_lines(cell: Printed) -> str:
     """The mean above its interval, so that a column stays narrow."""
     return "\n".join(part for part in cell if part)
+
+
+def _table(results: dict[str, Any], shown: list[Column]) -> str:
+    """A row a reading, in Markdown."""
+    head = ["arm", "models", *(column.title for column in shown)]
+    lines = [[_in_markdown(cell) for cell in head], ["---", *["---:"] * (len(head) - 1)]]
+    for row in rows(results, shown):
+        lines.append([_in_markdown(row.label), row.num_models, *map(str, row.cells)])
+    return _joined(lines)
+
+
+def _joined(lines: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _in_markdown(text: str) -> str:
@@ -133,7 +133,9 @@ LATEX = {
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
+    "·": r"\textperiodcentered{}",
     DASH: "--",
+    DAGGER: r"\dag{}",
 }
 
 

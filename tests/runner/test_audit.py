@@ -8,9 +8,11 @@ import pytest
 ray = pytest.importorskip("ray", reason="machines that only train have no Ray")
 
 from attacks.membership.lira import Lira  # noqa: E402
-from runner import audit, tables  # noqa: E402
-from runner.audit import audit as run_audit  # noqa: E402
+from runner import tables  # noqa: E402
+from runner.audit import audit, blocks  # noqa: E402
+from runner.sources import Source  # noqa: E402
 from runner.store import Corrupt  # noqa: E402
+from runner.tables import Reading  # noqa: E402
 from tests import oracles  # noqa: E402
 
 pytestmark = [
@@ -21,6 +23,8 @@ pytestmark = [
 
 M, N, V = 6, 2 * tables.BLOCK + 37, 2
 PARTNER = np.arange(M) ^ 1
+SHADOWS = [np.array([m for m in range(M) if m not in (t, PARTNER[t])]) for t in range(M)]
+ERM = Source("erm", 1)
 ATTACKS = {
     "online": Lira(),
     "offline": Lira(mode="offline", variance="per_example"),
@@ -60,25 +64,27 @@ def answers(cluster: None) -> dict[str, np.ndarray]:
     }
 
 
-def write(folder: Path, answers: dict[str, np.ndarray]) -> dict[str, list[str]]:
-    arms = {}
+def write(folder: Path, answers: dict[str, np.ndarray]) -> dict[Source, list[str]]:
+    """Files of answers of one draw."""
+    sources = {}
     for arm, of_arm in answers.items():
-        arms[arm] = [str(folder / f"{arm}-{m}.parquet") for m in range(M)]
-        for path, log_odds in zip(arms[arm], of_arm, strict=True):
+        paths = [str(folder / f"{arm}-{m}.parquet") for m in range(M)]
+        sources[Source(arm, 1)] = paths
+        for path, log_odds in zip(paths, of_arm, strict=True):
             labels, logits = np.zeros(N, int), np.zeros((N, 3))
             Path(path).write_bytes(
                 tables.answers_to_bytes(labels, log_odds, logits, ["plain", "flip"])
             )
-    return arms
+    return sources
 
 
 def test_the_stage_scores_as_one_process_does_and_a_rerun_replaces(
     tmp_path: Path, answers: dict[str, np.ndarray], capfd: pytest.CaptureFixture[str]
 ):
-    arms, folder = write(tmp_path, answers), tmp_path / "scores"
+    sources, folder = write(tmp_path, answers), tmp_path / "scores"
     written = []
     for _ in range(2):
-        run_audit(arms, MEMBERS, PARTNER, ATTACKS, folder)
+        audit(sources, MEMBERS, PARTNER, SHADOWS, ATTACKS, folder)
         files = sorted(folder.rglob("*.parquet"))
         written.append([(path.parent, path.stat().st_size) for path in files])
     assert written[0] == written[1]
@@ -89,10 +95,10 @@ def test_the_stage_scores_as_one_process_does_and_a_rerun_replaces(
                 totals = attack.sums(of_arm, member, PARTNER)
                 expected = attack.score_all(of_arm, member, PARTNER, totals)
                 for m in range(M):
-                    scores = tables.read_scores(folder, arm, name, matrix, m)
+                    scores = tables.read_scores(folder, Reading(arm, 1, name, matrix), m)
                     np.testing.assert_allclose(scores, expected[m], 1e-5, 1e-6)
     few = np.r_[:5, N - 5 : N]
-    scores = tables.read_scores(folder, "erm", "offline", "null", 3)[few]
+    scores = tables.read_scores(folder, Reading("erm", 1, "offline", "null"), 3)[few]
     shadows, member = answers["erm"][[0, 1, 4, 5]], MEMBERS["null"][[0, 1, 4, 5]]
     expected = oracles.lira(
         answers["erm"][3][few], shadows[:, few], member[:, few], "offline", pooled=False
@@ -104,11 +110,11 @@ def test_the_stage_scores_as_one_process_does_and_a_rerun_replaces(
 def test_a_truncated_file_is_named_before_anything_starts(
     tmp_path: Path, answers: dict[str, np.ndarray]
 ):
-    arms = write(tmp_path, {"erm": answers["erm"]})
-    broken = Path(arms["erm"][4])
+    sources = write(tmp_path, {"erm": answers["erm"]})
+    broken = Path(sources[ERM][4])
     broken.write_bytes(broken.read_bytes()[:-50])
     with pytest.raises(Corrupt) as corrupt:
-        run_audit(arms, MEMBERS, PARTNER, ATTACKS, tmp_path / "scores")
+        audit(sources, MEMBERS, PARTNER, SHADOWS, ATTACKS, tmp_path / "scores")
     assert corrupt.value.path == str(broken)
     assert not (tmp_path / "scores").exists()
 
@@ -116,21 +122,21 @@ def test_a_truncated_file_is_named_before_anything_starts(
 def test_a_damaged_answer_found_by_a_worker_is_named(
     tmp_path: Path, answers: dict[str, np.ndarray]
 ):
-    arms = write(tmp_path, {"erm": answers["erm"]})
-    broken = Path(arms["erm"][4])
+    sources = write(tmp_path, {"erm": answers["erm"]})
+    broken = Path(sources[ERM][4])
     content = bytearray(broken.read_bytes())
     content[content.index(answers["erm"][4, N - 1].tobytes())] ^= 1
     broken.write_bytes(content)
     with pytest.raises(Corrupt) as corrupt:
-        run_audit(arms, MEMBERS, PARTNER, ATTACKS, tmp_path / "scores")
+        audit(sources, MEMBERS, PARTNER, SHADOWS, ATTACKS, tmp_path / "scores")
     assert type(corrupt.value) is Corrupt
     assert corrupt.value.path == str(broken)
     assert "Ray" not in str(corrupt.value)
 
 
 def test_a_file_of_other_examples_or_views_is_named(tmp_path: Path, answers: dict[str, np.ndarray]):
-    arms = write(tmp_path, {"erm": answers["erm"]})
-    odd = Path(arms["erm"][2])
+    sources = write(tmp_path, {"erm": answers["erm"]})
+    odd = Path(sources[ERM][2])
     contents = {
         r"answers \('plain', 'crop'\)": (N, ["plain", "crop"]),
         "has 4 blocks": (N + tables.BLOCK, ["plain", "flip"]),
@@ -140,36 +146,56 @@ def test_a_file_of_other_examples_or_views_is_named(tmp_path: Path, answers: dic
         zeros = np.zeros((size, V))
         odd.write_bytes(tables.answers_to_bytes(zeros[:, 0], zeros, zeros, views))
         with pytest.raises(ValueError, match=message) as refused:
-            run_audit(arms, MEMBERS, PARTNER, ATTACKS, tmp_path / "scores")
+            audit(sources, MEMBERS, PARTNER, SHADOWS, ATTACKS, tmp_path / "scores")
         assert str(odd) in str(refused.value)
 
 
 def test_an_answer_that_is_no_number_is_refused(tmp_path: Path, answers: dict[str, np.ndarray]):
     bad = answers["erm"].copy()
     bad[3, 9000, 1] = np.inf
-    arms = write(tmp_path, {"erm": bad})
+    sources = write(tmp_path, {"erm": bad})
     with pytest.raises(ValueError, match=r"block 1 of .*erm-3\.parquet has log-odds that are not"):
-        run_audit(arms, MEMBERS, PARTNER, ATTACKS, tmp_path / "scores")
+        audit(sources, MEMBERS, PARTNER, SHADOWS, ATTACKS, tmp_path / "scores")
 
 
 def test_an_example_without_enough_shadows_is_refused_only_if_it_is_judged(
     tmp_path: Path, answers: dict[str, np.ndarray]
 ):
-    arms = write(tmp_path, {"erm": answers["erm"]})
+    sources = write(tmp_path, {"erm": answers["erm"]})
     member = MEMBERS["member"].copy()
     member[:, 8500] = -1
-    run_audit(arms, {"member": member}, PARTNER, ATTACKS, tmp_path / "scores")
-    scores = tables.read_scores(tmp_path / "scores", "erm", "online", "member", 0)
+    audit(sources, {"member": member}, PARTNER, SHADOWS, ATTACKS, tmp_path / "scores")
+    scores = tables.read_scores(tmp_path / "scores", Reading("erm", 1, "online", "member"), 0)
     assert np.flatnonzero(np.isnan(scores)).tolist() == [8500]
     member[:, 8500] = 1
     with pytest.raises(ValueError, match=r"online cannot judge .* erm under the member matrix"):
-        run_audit(arms, {"member": member}, PARTNER, ATTACKS, tmp_path / "scores")
+        audit(sources, {"member": member}, PARTNER, SHADOWS, ATTACKS, tmp_path / "scores")
 
 
 def test_the_first_pass_is_skipped_where_no_attack_needs_it(
     tmp_path: Path, answers: dict[str, np.ndarray]
 ):
-    arms = write(tmp_path, {"erm": answers["erm"]})
-    job = audit.Job(arms, MEMBERS, PARTNER, ATTACKS, [], {})
-    assert audit._needs_sums(job)
-    assert not audit._needs_sums(job._replace(attacks={"offline": ATTACKS["offline"]}))
+    sources = write(tmp_path, {"erm": answers["erm"]})
+    job = blocks.Job(sources, MEMBERS, PARTNER, ATTACKS, [], {})
+    assert blocks._needs_sums(job)
+    assert not blocks._needs_sums(job._replace(attacks={"offline": ATTACKS["offline"]}))
+
+
+def test_the_mean_over_draws_is_judged_by_its_own_columns(
+    tmp_path: Path, answers: dict[str, np.ndarray]
+):
+    (sources,), folder = [write(tmp_path, {"erm": answers["erm"]})], tmp_path / "scores"
+    mean = answers["trades"]
+    for path, once, averaged in zip(sources[ERM], answers["erm"], mean, strict=True):
+        zeros = np.zeros((N, 3))
+        views = ["plain", "flip"]
+        content = tables.answers_to_bytes(zeros[:, 0], once, zeros, views, (averaged, zeros))
+        Path(path).write_bytes(content)
+    both = sources | {Source("erm", 5): sources[ERM]}
+    audit(both, MEMBERS, PARTNER, SHADOWS, ATTACKS, folder)
+    for draws, said in {1: answers["erm"], 5: mean}.items():
+        for name, attack in ATTACKS.items():
+            totals = attack.sums(said, MEMBERS["member"], PARTNER)
+            expected = attack.score_all(said, MEMBERS["member"], PARTNER, totals)
+            scores = tables.read_scores(folder, Reading("erm", draws, name, "member"), 2)
+            np.testing.assert_allclose(scores, expected[2], 1e-5, 1e-6)

@@ -123,6 +123,89 @@ def test_asking_for_more_examples_than_there_are_is_refused():
         data("digits", num_examples=0)
 
 
+@pytest.mark.parametrize("classes", [[3, 8], [8, 3], [9, 0, 4]])
+def test_classes_are_selected_and_relabelled_in_the_order_given(classes: list[int]):
+    whole, some = load("digits"), load("digits", classes=classes)
+    for part in ("pool", "test"):
+        pairs = zip(getattr(whole, f"{part}_images"), getattr(whole, f"{part}_labels"), strict=True)
+        expected = [(image, classes.index(label)) for image, label in pairs if label in classes]
+        images, labels = zip(*expected, strict=True)
+        assert np.array_equal(getattr(some, f"{part}_images"), np.stack(images))
+        assert getattr(some, f"{part}_labels").tolist() == list(labels)
+    assert some.num_classes == image_shape(some).num_classes == len(classes)
+
+
+def test_classes_are_selected_from_a_pool_of_train_and_test_too():
+    whole, some = (load("digits", pool="train+test", classes=c) for c in (None, [6, 1]))
+    kept = np.isin(whole.pool_labels, [6, 1])
+    assert np.array_equal(some.pool_images, whole.pool_images[kept])
+    assert np.array_equal(some.pool_labels, whole.pool_labels[kept] == 1)
+    assert some.test_images.shape == (0, 1, 8, 8)
+
+
+def test_a_draw_from_selected_classes_is_balanced_over_them():
+    whole = load("digits", classes=[6, 1])
+    few = load("digits", classes=[6, 1], num_examples=101)
+    assert sorted(np.bincount(few.pool_labels)) == [50, 51]
+    assert rows(few.pool_images) < rows(whole.pool_images)
+    assert np.array_equal(few.test_images, whole.test_images)
+    most = np.bincount(whole.pool_labels).sum()
+    with pytest.raises(ValueError, match=f"the pool of digits has only {most} examples"):
+        load("digits", classes=[6, 1], num_examples=most + 1)
+
+
+def test_all_classes_in_their_own_order_leave_every_bit_as_it_was():
+    every = list(range(10))
+    for num, pool in ((None, "train"), (None, "train+test"), (100, "train")):
+        as_it_was = load("digits", pool=pool, num_examples=num).digest()
+        assert load("digits", pool=pool, num_examples=num, classes=every).digest() == as_it_was
+
+
+def test_the_digest_knows_the_classes_and_their_order():
+    asked = (None, [0, 1], [1, 0], [0, 2], [0, 1, 2])
+    assert len({load("digits", classes=classes).digest() for classes in asked}) == len(asked)
+
+
+def test_published_statistics_stay_those_of_all_classes_and_others_are_the_pools(tmp_path: Path):
+    arrays = write_idx(tmp_path, zipped=False)
+    old = arrays["train-labels-idx1-ubyte"]
+    a, b = np.unique(old)[-2:].tolist()
+    kept = (old == a) | (old == b)
+    assert 0 < kept.sum() < 12
+    whole, some = (load("fashion_mnist", tmp_path, classes=c) for c in (None, [b, a]))
+    assert np.array_equal(some.pool_images[:, 0], arrays["train-images-idx3-ubyte"][kept])
+    assert np.array_equal(some.pool_labels, old[kept] == a)
+    assert (some.mean, some.std) == (whole.mean, whole.std) == ((0.2860,), (0.3530,))
+    digits = load("digits", classes=[1, 7])
+    assert (digits.mean, digits.std) == pixel_statistics(digits.pool_images)
+    assert digits.mean != load("digits").mean
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        ([], r"expected two classes or more, got \[\]; leave it out to keep all"),
+        ([4], r"expected two classes or more, got \[4\]"),
+        ([4, 0, 4], r"\[4\] named more than once in \[4, 0, 4\]"),
+        ([0, -1], "greater than or equal to 0"),
+    ],
+)
+def test_classes_that_make_no_task_are_refused(classes: list[int], said: str):
+    with pytest.raises(ValidationError, match=f"(?s)classes.*{said}"):
+        data("digits", classes=classes)
+
+
+def test_classes_that_the_data_does_not_have_are_refused_with_those_it_has(tmp_path: Path):
+    said = r"data.classes names \[10, 12\], but the classes of digits are 0 to 9: choose among"
+    with pytest.raises(ValueError, match=said):
+        load("digits", classes=[3, 10, 12])
+    present = set(write_idx(tmp_path, zipped=False)["train-labels-idx1-ubyte"].tolist())
+    absent = min(set(range(10)) - present)
+    said = rf"names \[{absent}\], but the pool of mnist has examples of .* alone: choose among"
+    with pytest.raises(ValueError, match=said):
+        load("mnist", tmp_path, classes=[min(present), absent])
+
+
 def test_a_balanced_draw_takes_all_of_a_class_that_runs_out():
     labels = np.repeat([0, 1, 2], [2, 10, 30])
     chosen = balanced(labels, 20)

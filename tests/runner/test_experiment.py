@@ -3,15 +3,21 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from runner.experiment import Experiment, Schedule
+from attacks.evasion.pgd import PGD
+from defenses import Defense
+from defenses.demem import DeMem
+from defenses.erm import ERM
+from defenses.residual_perturbation import ResidualPerturbation
+from defenses.trades import TRADES
+from runner.experiment import Answers, Experiment, Robustness, Schedule, dials
 from runner.models.small_cnn import SmallCnn
-from tests.conftest import TINY
+from tests.conftest import NOISY, TINY
 
 
-def refused(**changes: Any) -> dict[str, str]:
+def refused(base: dict[str, Any] = TINY, **changes: Any) -> dict[str, str]:
     """The reasons, by dotted path."""
     with pytest.raises(ValidationError) as caught:
-        Experiment.model_validate({**TINY, **changes})
+        Experiment.model_validate({**base, **changes})
     return {".".join(map(str, fault["loc"])): fault["msg"] for fault in caught.value.errors()}
 
 
@@ -46,8 +52,122 @@ def test_too_few_models_for_a_pair_dropped_attack_are_refused():
     assert "use 6 or more" in refused(design={"num_models": 4})["design.num_models"]
 
 
-def test_an_odd_number_of_models_is_refused():
-    assert "7 is odd" in refused(design={"num_models": 7})["design.num_models"]
+@pytest.mark.parametrize("name", ["pairs", "quarters"])
+def test_an_odd_number_of_models_is_refused(name: str):
+    faults = refused(NOISY, design={"name": name, "num_models": 7})
+    assert faults == {"design.num_models": f"`{name}` trains models two by two: 7 is odd"}
+
+
+def test_one_pair_of_quarters_is_enough():
+    design = {"name": "quarters", "num_models": 2}
+    assert Experiment.model_validate({**NOISY, "design": design}).design.num_models == 2
+
+
+def test_an_attack_that_compares_models_with_and_without_an_example_is_refused_over_quarters():
+    attacks = {"own": {"name": "shadow_mlp"}, "online": {"name": "lira"}}
+    faults = refused(NOISY, membership={"attacks": attacks})
+    assert list(faults) == ["membership.attacks.online"]
+    why = faults["membership.attacks.online"]
+    assert "lira" in why
+    assert "gives a target one shadow model" in why
+    assert "use `pairs` for it, or an attack like shadow_mlp" in why
+
+
+def test_the_shadow_attack_goes_with_either_design():
+    design = {"name": "pairs", "num_models": 6}
+    assert Experiment.model_validate({**NOISY, "design": design}).design.name == "pairs"
+
+
+def test_a_shadow_arm_that_is_no_arm_is_refused_with_the_nearest_one():
+    attacks = {"plain": {"name": "shadow_mlp", "shadow_arm": "ermm"}}
+    assert refused(NOISY, membership={"attacks": attacks}) == {
+        "membership.attacks.plain.shadow_arm": (
+            "unknown arm 'ermm'; did you mean 'erm'? (known: erm, noisy)"
+        )
+    }
+
+
+def test_a_defense_that_cannot_be_built_into_its_arms_network_is_refused_where_it_is_written():
+    faults = refused(NOISY, model={"name": "small_cnn", "width": 4})
+    assert list(faults) == ["arms.noisy.defense"]
+    assert "residual blocks" in faults["arms.noisy.defense"]
+    assert "choose another model or defense" in faults["arms.noisy.defense"]
+
+
+def test_a_figure_against_what_no_defense_has_is_refused_with_what_they_have():
+    report = {"against": "gama", "by": "beta", "baseline": "noise"}
+    faults = refused(NOISY, report=report)
+    assert list(faults) == ["report.against", "report.by", "report.baseline"]
+    assert "did you mean 'gamma'?" in faults["report.against"]
+    assert "unknown number of these defenses 'beta'" in faults["report.by"]
+    assert "did you mean 'noisy'?" in faults["report.baseline"]
+    good = {"against": "gamma", "by": "members", "baseline": "erm"}
+    assert Experiment.model_validate({**NOISY, "report": good}).report.by == "members"
+
+
+def test_per_example_gradients_are_refused_over_two_workers_and_in_bf16():
+    arms = {"private": {"defense": {"name": "dp_sgd", "noise_multiplier": 1}}}
+    model = {"name": "small_cnn", "width": 4, "norm": "group"}
+    workers = refused(model=model, arms=arms, fleet={"workers_per_run": 2})
+    assert workers == {
+        "arms.private.defense": "dp_sgd clips each example's gradient, which is implemented for "
+        "one worker a Run; use fleet.workers_per_run: 1"
+    }
+    halves = refused(model=model, arms=arms, training={"epochs": 1, "precision": "bf16"})
+    assert list(halves) == ["arms.private.defense"]
+    assert "use training.precision: fp32 or auto for this arm" in halves["arms.private.defense"]
+    auto = {"model": model, "arms": arms, "training": {"epochs": 1}}
+    assert Experiment.model_validate({**TINY, **auto}).arms["private"].defense.per_example_steps
+
+
+def test_all_faults_of_an_experiment_are_told_at_once():
+    faults = refused(
+        NOISY,
+        design={"name": "quarters", "num_models": 3},
+        membership={"attacks": {"online": {"name": "lira"}}},
+        report={"against": "beta"},
+    )
+    assert sorted(faults) == ["design.num_models", "membership.attacks.online", "report.against"]
+
+
+def test_a_model_that_is_not_randomized_is_asked_once_whatever_draws_says():
+    ids = {Answers(draws=draws).settled(randomized=False).id for draws in (1, 3, 10)}
+    assert ids == {Answers(draws=1).id}
+    assert len({Answers(draws=draws).settled(randomized=True).id for draws in (1, 3, 10)}) == 3
+
+
+def test_an_attack_averages_over_draws_only_where_there_are_any():
+    robustness = Robustness(attacks={"eot": PGD(draws=8), "once": PGD()})
+    calm, noisy = robustness.settled(randomized=False), robustness.settled(randomized=True)
+    assert calm.attacks["eot"] == calm.attacks["once"]
+    assert noisy.attacks == robustness.attacks
+    assert calm.id("eot", 1) == robustness.id("once", 1)
+    assert len({noisy.id(name, draws) for name in ("eot", "once") for draws in (1, 2)}) == 4
+
+
+def test_questions_are_settled_by_the_defense():
+    experiment = Experiment.model_validate(NOISY)
+    draws = {n: experiment.questions(a.defense)[0].draws for n, a in experiment.arms.items()}
+    assert draws == {"erm": 1, "noisy": 3}
+    still = ResidualPerturbation(gamma=0, pi=0)
+    assert experiment.questions(still)[0].draws == 1
+
+
+@pytest.mark.parametrize(
+    ("defense", "expected"),
+    [
+        (ERM(), {}),
+        (DeMem(weight=0.2, base=TRADES(beta=3)), {"weight": 0.2, "beta": 3.0}),
+        (
+            ResidualPerturbation(gamma=0.5, members=5, base=DeMem(weight=0.1, base=ERM())),
+            {"gamma": 0.5, "eta": 0, "last_layer_noise": 0, "members": 5, "weight": 0.1},
+        ),
+    ],
+)
+def test_dials_are_the_numbers_of_a_defense_and_of_its_base(
+    defense: Defense, expected: dict[str, float]
+):
+    assert dials(defense) == expected
 
 
 def test_batchnorm_over_several_cpu_workers_is_refused_once_where_it_is_written():

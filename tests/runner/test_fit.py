@@ -1,8 +1,11 @@
 import copy
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
+from defenses.dp_sgd import DPSGD
 from defenses.trades import TRADES, InnerPGD
 from runner.experiment import Experiment, Schedule, Training
 from runner.fit import build_model, fit, rate
@@ -65,8 +68,6 @@ def test_a_run_learns_from_its_members_alone(place: Workplace, work):
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_with_the_way_out(place: Workplace, work):
-    from dataclasses import replace
-
     run = work.plan.arms["erm"][0]
     wild = replace(run, training=run.training.model_copy(update={"lr": 1e20}))
     with pytest.raises(FloatingPointError, match=r"lower training\.lr"):
@@ -83,8 +84,6 @@ def test_learning_rates_follow_their_closed_forms():
 
 
 def test_adam_trains_too(place: Workplace, work):
-    from dataclasses import replace
-
     run = work.plan.arms["erm"][0]
     training = Training(epochs=2, batch_size=32, optimizer="adam", lr=1e-2, precision="fp32")
     epochs = trained(replace(run, training=training), place)
@@ -92,8 +91,6 @@ def test_adam_trains_too(place: Workplace, work):
 
 
 def test_bf16_stays_near_fp32(place: Workplace, work):
-    from dataclasses import replace
-
     run = work.plan.arms["erm"][0]
     low = replace(run, training=run.training.model_copy(update={"precision": "bf16"}))
     losses = [trained(r, place)[-1][0]["loss_total"] for r in (run, low)]
@@ -103,8 +100,6 @@ def test_bf16_stays_near_fp32(place: Workplace, work):
 
 def test_trades_in_bf16_moves_every_weight_as_fp32_does(place: Workplace, work):
     """Weights that autocast cached while crafting without gradients must still get theirs."""
-    from dataclasses import replace
-
     base = work.plan.arms["erm"][0]
     start = build_model(base, place.shape, torch.device("cpu")).state_dict()
     trades = TRADES(attack=InnerPGD(eps=0.1, step_size=0.05, num_steps=2))
@@ -117,3 +112,38 @@ def test_trades_in_bf16_moves_every_weight_as_fp32_does(place: Workplace, work):
         if move.is_floating_point():
             other = moves["bf16"][name].flatten()
             assert torch.cosine_similarity(move.flatten(), other, dim=0) > 0.9, name
+
+
+def private(run: Run, **keys: Any) -> Run:
+    noise = {} if "target_epsilon" in keys else {"noise_multiplier": 1.0}
+    defense = DPSGD(**noise, accountant="rdp", **keys)
+    return replace(run, defense=defense, delta=1e-6)
+
+
+def test_a_proved_epsilon_is_told_after_every_epoch_at_the_runs_delta(place: Workplace, work):
+    run = private(work.plan.arms["erm"][0])
+    epochs = trained(run, place)
+    assert len(epochs) == 2
+    for number, (metrics, _) in enumerate(epochs):
+        network = build_model(run, place.shape, torch.device("cpu"))
+        expected = run.defense.guarantee(run.facts(network, number + 1, {}))
+        assert expected is not None
+        assert (metrics["epsilon"], metrics["delta"]) == (expected.epsilon, 1e-6)
+    assert 0 < epochs[0][0]["epsilon"] < epochs[1][0]["epsilon"]
+    without = trained(work.plan.arms["erm"][0], place, stop=0)[0][0]
+    assert not {"epsilon", "delta"} & set(without)
+
+
+def test_a_target_epsilon_is_reached_after_the_last_epoch_and_not_before(place: Workplace, work):
+    run = private(work.plan.arms["erm"][0], target_epsilon=8, target_delta=1e-6)
+    first, last = (metrics["epsilon"] for metrics, _ in trained(run, place))
+    assert first < 7
+    assert 7.9 < last <= 8
+
+
+def test_a_step_in_several_parts_is_the_same_step(place: Workplace, work):
+    run = work.plan.arms["erm"][0]
+    whole, parts = (trained(private(run, physical_batch_size=n), place)[-1] for n in (1000, 5))
+    for name, value in whole[1]["model"].items():
+        assert torch.allclose(value, parts[1]["model"][name], atol=1e-5), name
+    assert parts[0]["loss_total"] == pytest.approx(whole[0]["loss_total"], rel=1e-4)

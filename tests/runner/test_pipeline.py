@@ -14,7 +14,7 @@ import psutil
 import pytest
 import yaml
 
-from tests.conftest import TINY
+from tests.conftest import NOISY, TINY
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -190,6 +190,44 @@ def test_the_demem_protocol_judges_train_and_test_and_attacks_non_members(tmp_pa
     assert found["evaluation"] == expected
     assert found["data"]["num_test"] == 0
     assert list(found["arms"]["erm"]["membership"]) == ["offline"]
+
+
+def test_a_randomized_model_is_asked_again_and_never_trained_again(tmp_path: Path):
+    """Quarters, a shadow of its own and one of another arm, over one draw and the mean of three."""
+    config = {**NOISY, "name": "tiny"}
+    code, out = run(tmp_path, config)
+    assert code == 0, out
+    assert results(tmp_path)["runs"] == {"trained": 8, "reused": 0}
+    before = figures(tmp_path)
+    erm, noisy = (before["arms"][name] for name in ("erm", "noisy"))
+    assert erm["averaged"] is None
+    assert noisy["averaged"]["draws"] == 3
+    for read in (erm, noisy, noisy["averaged"]):
+        for attack, shadow_arm in {"own": None, "plain": "erm"}.items():
+            found = read["membership"][attack]
+            assert found["shadow_arm"] == (shadow_arm or ("erm" if read is erm else "noisy"))
+            assert found["auc"]["low"] <= found["auc"]["mean"] <= found["auc"]["high"]
+            assert found["tpr_at_fpr"]["0.1"]["num_negatives"] == 50
+
+    code, out = run(tmp_path, config)
+    assert code == 0, out
+    assert results(tmp_path)["runs"] == {"trained": 0, "reused": 8}
+    assert figures(tmp_path) == before
+
+    runs = tmp_path / "storage" / "runs"
+    answered = {path: path.stat().st_mtime_ns for path in runs.glob("*/answers/*/DONE")}
+    code, out = run(tmp_path, config, "--set", "answers.draws=4")
+    assert code == 0, out
+    assert results(tmp_path)["runs"] == {"trained": 0, "reused": 8}
+    new = set(runs.glob("*/answers/*/DONE")) - set(answered)
+    assert len(new) == 4
+    assert all(path.parents[2].name.startswith("residual_perturbation-") for path in new)
+    assert all(path.stat().st_mtime_ns == at for path, at in answered.items())
+    after = figures(tmp_path)["arms"]
+    assert after["erm"] == erm
+    assert after["noisy"]["averaged"]["draws"] == 4
+    assert after["noisy"]["train_accuracy"] == noisy["train_accuracy"]
+    assert after["noisy"]["membership"] == noisy["membership"]
 
 
 def test_two_workers_of_one_run_follow_the_loss_curve_of_one(tmp_path: Path):

@@ -1,36 +1,101 @@
+import hashlib
+from typing import Literal
+
 import numpy as np
 import pytest
+import torch
 
-from runner.experiment import Experiment
+from runner.experiment import Design, Experiment
 from runner.ids import seed_of
 from runner.pipeline import Work
-from runner.plan import make_plan, member_matrix
+from runner.plan import make_plan, member_matrix, resolve_precision
 from tests.conftest import TINY
+
+OLD_GPU = torch.cuda.is_available() and not torch.cuda.is_bf16_supported(False)
+RECENT = "fp32" if OLD_GPU else "bf16"  # what auto is where GPUs are asked for
+
+
+def drawn(name: Literal["pairs", "quarters"], num_models: int, num_pool: int, seed: int = 0):
+    """The member matrix of a design, (M, N) int8."""
+    return member_matrix(Design(name=name, num_models=num_models), num_pool, seed)
 
 
 def test_partners_are_complementary_halves_and_every_example_is_in_half_of_the_models():
-    member = member_matrix(8, 101, seed=3)
+    member = drawn("pairs", 8, 101, seed=3)
     assert set(np.unique(member)) == {0, 1}
     assert (member[0::2] + member[1::2] == 1).all()
     assert (member.sum(0) == 4).all()
     assert sorted(member.sum(1)) == [50] * 4 + [51] * 4
 
 
-def test_more_models_keep_the_rows_of_the_first_ones():
-    assert (member_matrix(16, 50, seed=1)[:6] == member_matrix(6, 50, seed=1)).all()
+def test_the_first_half_of_a_seeded_order_is_in_the_first_model_of_each_pair():
+    """Other bits here would be other models: every Run's id hashes its row."""
+    member = drawn("pairs", 6, 101, seed=3)
+    for k in range(3):
+        order = np.random.Generator(np.random.Philox(seed_of(3, k))).permutation(101)
+        assert set(order[:50]) == set(np.flatnonzero(member[2 * k]))
+    first = hashlib.sha256(drawn("pairs", 6, 101, seed=3).tobytes()).hexdigest()
+    assert first[:16] == "a264935769bab076"
 
 
-def test_rows_of_different_pairs_and_seeds_are_independent():
-    member = member_matrix(400, 1000, seed=0)[0::2].astype(float)
+@pytest.mark.parametrize("num_pool", [100, 101, 102, 103])
+def test_quarters_part_the_pool_and_leave_up_to_three_examples_that_nobody_judges(num_pool: int):
+    member = drawn("quarters", 8, num_pool)
+    for first, second in zip(member[0::2], member[1::2], strict=True):
+        parts = [np.flatnonzero(row == value) for row in (first, second) for value in (1, 0)]
+        assert [len(part) for part in parts] == [25] * 4
+        assert len(np.unique(np.concatenate(parts))) == 100
+        assert ((first == -1) & (second == -1)).sum() == num_pool - 100
+
+
+def test_a_model_of_quarters_is_judged_on_its_half_and_its_partner_on_the_other():
+    member = drawn("quarters", 8, 100)
+    judged = member >= 0
+    assert (judged.sum(1) == 50).all()
+    assert ((member == 1).sum(1) == 25).all()
+    assert not (judged[0::2] & judged[1::2]).any()
+
+
+@pytest.mark.parametrize("name", ["pairs", "quarters"])
+def test_more_models_keep_the_rows_of_the_first_ones(name: Literal["pairs", "quarters"]):
+    assert (drawn(name, 16, 50, seed=1)[:6] == drawn(name, 6, 50, seed=1)).all()
+
+
+@pytest.mark.parametrize("name", ["pairs", "quarters"])
+def test_rows_of_different_pairs_and_seeds_are_independent(name: Literal["pairs", "quarters"]):
+    member = drawn(name, 400, 1000)[0::2].astype(float)
     correlation = np.corrcoef(member)[np.triu_indices(200, 1)]
     assert abs(correlation.mean()) < 1e-3
     assert correlation.std() == pytest.approx(1 / np.sqrt(1000), rel=0.05)
+    assert 0.2 < (drawn(name, 2, 1000, seed=1) == drawn(name, 2, 1000, seed=2)).mean() < 0.55
 
 
 def test_the_null_matrix_is_of_the_same_design_and_says_nothing_of_the_members(work: Work):
     null, member = work.plan.null_member, work.plan.member
     assert (null[0::2] + null[1::2] == 1).all()
     assert abs((null == member).mean() - 0.5) < 0.1
+
+
+def test_the_null_matrix_of_quarters_judges_other_halves(noisy_work: Work):
+    null, member = noisy_work.plan.null_member, noisy_work.plan.member
+    assert ((null == 1).sum(1) == 50).all()
+    assert ((null == 0).sum(1) == 50).all()
+    both = (null >= 0) & (member >= 0)
+    assert abs((null == member)[both].mean() - 0.5) < 0.1
+
+
+def test_the_shadows_of_pairs_are_all_but_the_target_and_its_partner(work: Work):
+    assert [list(others) for others in work.plan.shadows] == [
+        [m for m in range(6) if m // 2 != target // 2] for target in range(6)
+    ]
+
+
+def test_the_shadow_of_quarters_is_the_partner_which_never_saw_the_targets_half(noisy_work: Work):
+    plan = noisy_work.plan
+    assert [list(others) for others in plan.shadows] == [[1], [0], [3], [2]]
+    for target, (shadow,) in enumerate(plan.shadows):
+        assert not ((plan.member[shadow] == 1) & (plan.member[target] >= 0)).any()
+    assert plan.num_negatives == 50
 
 
 def test_a_run_id_depends_on_what_changes_the_weights_and_on_nothing_else(work: Work):
@@ -42,6 +107,8 @@ def test_a_run_id_depends_on_what_changes_the_weights_and_on_nothing_else(work: 
         return {run.id for run in make_plan(other, dataset).runs}
 
     assert renewed(name="other", fleet={"checkpoint_every_s": 1}, robustness={}) == ids
+    assert renewed(guarantee={"delta": 1e-6, "G": 1}, answers={"draws": 2}) == ids
+    assert renewed(membership={"thresholds": [0.9]}, report={"baseline": "erm"}) == ids
     assert renewed(arms={"x": TINY["arms"]["erm"], "y": TINY["arms"]["pgd_at"]}) == ids
     assert renewed(design={"num_models": 8}) > ids
     assert not renewed(seed=1) & ids
@@ -60,6 +127,19 @@ def test_precision_is_resolved_when_the_plan_is_made():
     auto = Experiment.model_validate({**TINY, "training": {"epochs": 1}})
     run = make_plan(auto, auto.data.load()).runs[0]
     assert run.training.precision in ("fp32", "bf16")
+
+
+def test_auto_is_fp32_for_a_defense_that_takes_each_examples_gradient_by_itself():
+    """On a driver without a GPU that asks for GPUs, auto is bf16 for everyone else."""
+    arms = {
+        "erm": {"defense": "erm"},
+        "private": {"defense": {"name": "dp_sgd", "noise_multiplier": 1}},
+        "named": {"defense": "erm", "training": {"precision": "fp32"}},
+    }
+    changed = {"training": {"epochs": 1}, "arms": arms, "fleet": {"num_gpus": 1}}
+    experiment = Experiment.model_validate({**TINY, **changed})
+    found = {name: resolve_precision(experiment, arm) for name, arm in experiment.arms.items()}
+    assert found == {"erm": RECENT, "private": "fp32", "named": "fp32"}
 
 
 def test_seeds_depend_on_every_part_and_fit_in_63_bits():

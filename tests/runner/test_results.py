@@ -9,10 +9,11 @@ from attacks.membership.lira import Lira
 from defenses.demem import DeMem
 from defenses.erm import ERM
 from defenses.trades import TRADES, InnerPGD
+from runner.describe import one_line
 from runner.experiment import Experiment
 from runner.metrics import Interval
 from runner.pipeline import Work, prepare
-from runner.results import git_commit, null_verdict, one_line
+from runner.results import git_commit, null_verdict
 from tests.conftest import TINY
 from tests.test_docs import gathered
 
@@ -24,7 +25,7 @@ def test_a_line_names_everything_that_is_nested_with_its_defaults():
     assert one_line(demem) == (
         "demem(weight 0.2, on adversarial, normaliser n-1, base trades(beta 6, attack pgd("
         "eps 0.15, step_size 0.05, num_steps 5, start normal, clamp_start false, restarts 1, "
-        "craft_in eval)))"
+        "craft_in eval, draws 1)))"
     )
 
 

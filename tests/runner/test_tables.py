@@ -7,7 +7,9 @@ import pytest
 
 from runner import tables
 from runner.store import Corrupt
-from runner.tables import BLOCK
+from runner.tables import BLOCK, Reading
+
+ODD = Reading("trades/6 é", 1, "lira=a%2F", "member")  # names that a folder could not have
 
 
 def answers(num_examples: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -31,7 +33,8 @@ def test_answers_are_read_as_they_were_written(tmp_path: Path, num_examples: int
     assert tables.read_views(path) == ("plain", "flip", "shift")
     np.testing.assert_array_equal(tables.read_answers(path, "label"), labels)
     np.testing.assert_array_equal(tables.read_answers(path, "logits"), logits.astype(np.float32))
-    blocks = [tables.read_block(path, block) for block in range(tables.num_blocks(path))]
+    numbers = range(tables.num_blocks(path))
+    blocks = [tables.read_block(path, block, "log_odds") for block in numbers]
     examples, of_blocks = (np.concatenate(column) for column in zip(*blocks, strict=True))
     np.testing.assert_array_equal(examples, np.arange(num_examples))
     np.testing.assert_array_equal(of_blocks, log_odds.astype(np.float32))
@@ -56,46 +59,118 @@ def test_members_are_read_as_they_were_written(tmp_path: Path):
     np.testing.assert_array_equal(read, member)
 
 
-def write_scores(folder: Path, examples: np.ndarray, scores: np.ndarray) -> None:
-    """File rows of scores as the audit does, in two files."""
+def test_the_answers_of_the_mean_over_draws_lie_beside_those_of_one(tmp_path: Path):
+    path, (labels, log_odds, logits) = tmp_path / "answers.parquet", answers(BLOCK + 1)
+    views, mean = ["plain", "flip", "shift"], (log_odds + 7, logits - 7)
+    path.write_bytes(tables.answers_to_bytes(labels, log_odds, logits, views, mean))
+    expected = {"log_odds": log_odds, "logits": logits}
+    expected |= {"log_odds_mean": mean[0], "logits_mean": mean[1]}
+    for column, values in expected.items():
+        read = tables.read_answers(str(path), column)
+        assert read.dtype == np.float32
+        np.testing.assert_array_equal(read, values.astype(np.float32))
+        examples, last = tables.read_block(str(path), 1, column)
+        assert examples.tolist() == [BLOCK]
+        np.testing.assert_array_equal(last, values[BLOCK:].astype(np.float32))
+
+
+def test_answers_of_one_draw_have_no_columns_of_a_mean_and_say_so_when_asked(tmp_path: Path):
+    path = tmp_path / "answers.parquet"
+    write_answers(path, 5)
+    assert pq.read_schema(path).names == ["example", "label", "log_odds", "logits"]
+    with pytest.raises(Corrupt, match="column logits_mean should be float, is None"):
+        tables.read_answers(str(path), "logits_mean")
+
+
+def test_robustness_has_the_predictions_of_the_mean_only_where_there_are_any(tmp_path: Path):
+    numbers, path = np.arange(3), tmp_path / "robustness.parquet"
+    path.write_bytes(tables.robustness_to_bytes(numbers, numbers + 1, numbers + 2))
+    once = {"example": [0, 1, 2], "label": [1, 2, 3], "prediction": [2, 3, 4]}
+    assert pq.read_table(path).to_pydict() == once
+    path.write_bytes(tables.robustness_to_bytes(numbers, numbers + 1, numbers + 2, numbers + 3))
+    assert pq.read_table(path).to_pydict() == once | {"prediction_mean": [3, 4, 5]}
+
+
+def write_scores(folder: Path, examples: np.ndarray, scores: np.ndarray, reading: Reading = ODD):
+    """File rows of scores of all models as targets, as the audit does, in two files."""
     for half, part in enumerate((slice(None, 3), slice(3, None))):
         pq.write_to_dataset(
-            tables.scores_table("trades/6 é", "lira", "member", examples[part], scores[:, part]),
-            folder,
+            tables.scores_table(reading, examples[part], scores[:, part]),
+            folder / "blocks",
             partition_cols=tables.PARTITIONS,
             basename_template=f"{half}-{{i}}.parquet",
         )
 
 
-def test_scores_come_back_by_example(tmp_path: Path):
+def write_targets(folder: Path, scores: np.ndarray, reading: Reading = ODD) -> None:
+    """File the scores of one model as target at a time, as the audit does."""
+    for m, row in enumerate(scores):
+        pq.write_to_dataset(
+            tables.target_table(reading, m, row),
+            folder / "targets",
+            partition_cols=tables.OF_TARGETS,
+            basename_template=f"{m}-{{i}}.parquet",
+        )
+
+
+def test_scores_of_blocks_come_back_by_example(tmp_path: Path):
     examples = np.array([6, 5, 4, 3, 0, 1, 2], np.int32)
     scores = np.arange(14.0).reshape(2, 7)
     write_scores(tmp_path, examples, scores)
     for m in range(2):
-        read = tables.read_scores(tmp_path, "trades/6 é", "lira", "member", m)
+        read = tables.read_scores(tmp_path, ODD, m)
         np.testing.assert_array_equal(read[examples], scores[m])
+
+
+def test_scores_of_targets_come_back_by_model(tmp_path: Path):
+    scores = np.random.default_rng(0).normal(size=(3, 7)).astype(np.float32)
+    write_targets(tmp_path, scores)
+    for m in range(3):
+        read = tables.read_scores(tmp_path, ODD, m)
+        assert read.dtype == np.float32
+        np.testing.assert_array_equal(read, scores[m])
+
+
+def test_each_reading_has_scores_of_its_own_whichever_way_they_were_made(tmp_path: Path):
+    readings = [
+        ODD._replace(**{field: value})
+        for field, value in [("arm", "b"), ("draws", 10), ("attack", "c"), ("matrix", "null")]
+    ]
+    write_scores(tmp_path, np.arange(7, dtype=np.int32), np.full((2, 7), -1.0))
+    for number, reading in enumerate(readings):
+        write_targets(tmp_path, np.full((2, 7), float(number)), reading)
+    assert set(tables.read_scores(tmp_path, ODD, 1)) == {-1}
+    for number, reading in enumerate(readings):
+        assert set(tables.read_scores(tmp_path, reading, 1)) == {number}
 
 
 def test_scores_with_a_missing_or_doubled_example_are_corrupt(tmp_path: Path):
     for name, examples in {"missing": [0, 1, 2, 3, 5], "doubled": [0, 1, 2, 3, 3]}.items():
         write_scores(tmp_path / name, np.array(examples, np.int32), np.zeros((1, 5)))
         with pytest.raises(Corrupt, match="missing, or are there twice"):
-            tables.read_scores(tmp_path / name, "trades/6 é", "lira", "member", 0)
+            tables.read_scores(tmp_path / name, ODD, 0)
 
 
-def test_a_damaged_file_of_scores_condemns_their_folder(tmp_path: Path):
-    write_scores(tmp_path, np.arange(5, dtype=np.int32), np.zeros((1, 5)))
+@pytest.mark.parametrize("kind", ["blocks", "targets"])
+def test_a_damaged_file_of_scores_condemns_their_folder(tmp_path: Path, kind: str):
+    if kind == "blocks":
+        write_scores(tmp_path, np.arange(5, dtype=np.int32), np.zeros((2, 5)))
+    else:
+        write_targets(tmp_path, np.zeros((2, 5)))
     broken = sorted(tmp_path.rglob("*.parquet"))[1]
     broken.write_bytes(broken.read_bytes()[:-9])
     with pytest.raises(Corrupt) as corrupt:
-        tables.read_scores(tmp_path, "trades/6 é", "lira", "member", 0)
+        tables.read_scores(tmp_path, ODD, 1)
     assert corrupt.value.path == str(tmp_path)
     assert str(broken) in str(corrupt.value)
 
 
 def test_scores_that_were_never_written_are_not_found(tmp_path: Path):
     with pytest.raises(FileNotFoundError, match="run the audit first"):
-        tables.read_scores(tmp_path, "erm", "lira", "member", 0)
+        tables.read_scores(tmp_path, ODD, 0)
+    write_targets(tmp_path, np.zeros((1, 5)))
+    with pytest.raises(FileNotFoundError, match="run the audit first"):
+        tables.read_scores(tmp_path, ODD, 1)
 
 
 @pytest.mark.parametrize("kept", [0, 3, 100, -1])
@@ -103,7 +178,7 @@ def test_a_truncated_file_is_corrupt_and_named(tmp_path: Path, kept: int):
     path = tmp_path / "answers.parquet"
     path.write_bytes(write_answers(path, 100)[:kept])
     readers = (tables.num_blocks, tables.read_views, tables.read_members)
-    for read in (*readers, lambda path: tables.read_block(path, 0)):
+    for read in (*readers, lambda path: tables.read_block(path, 0, "log_odds")):
         with pytest.raises(Corrupt) as corrupt:
             read(str(path))
         assert corrupt.value.path == str(path)
@@ -117,14 +192,18 @@ def test_a_flipped_bit_in_an_answer_is_corrupt(tmp_path: Path):
     content[content.index(needle)] ^= 1
     path.write_bytes(content)
     with pytest.raises(Corrupt):
-        tables.read_block(str(path), 0)
+        tables.read_block(str(path), 0, "log_odds")
 
 
 def test_another_schema_is_corrupt(tmp_path: Path):
     path = str(tmp_path / "answers.parquet")
     floats = pa.array(np.zeros((4, 2)).tolist(), pa.list_(pa.float64(), 2))
     pq.write_table(pa.table({"example": pa.array(range(4), pa.int32()), "log_odds": floats}), path)
-    for read in (lambda: tables.read_block(path, 0), lambda: tables.read_answers(path, "label")):
+    readers = (
+        lambda: tables.read_block(path, 0, "log_odds"),
+        lambda: tables.read_answers(path, "label"),
+    )
+    for read in readers:
         with pytest.raises(Corrupt, match="should be"):
             read()
     with pytest.raises(Corrupt, match="column m000 should be int8, is None"):
@@ -134,7 +213,7 @@ def test_another_schema_is_corrupt(tmp_path: Path):
 def test_a_block_beyond_the_last_is_corrupt(tmp_path: Path):
     write_answers(tmp_path / "answers.parquet", 10)
     with pytest.raises(Corrupt, match="block 1 was asked of 1"):
-        tables.read_block(str(tmp_path / "answers.parquet"), 1)
+        tables.read_block(str(tmp_path / "answers.parquet"), 1, "log_odds")
 
 
 def test_a_missing_file_is_not_corrupt(tmp_path: Path):

@@ -4,16 +4,11 @@ import json
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-import pyarrow.parquet as pq
 import pytest
-import torch
 
-from attacks.membership import log_odds
-from runner import store, tables
-from runner.answers import ask, logits_of
-from runner.augment import to_float, view
-from runner.experiment import Answers, Experiment
+from runner import store
+from runner.answers import ask
+from runner.experiment import Experiment
 from runner.pipeline import Work
 from runner.plan import Run
 from runner.queue import RunQueue
@@ -45,7 +40,7 @@ def steps_of(experiment: Experiment) -> list[Step]:
     return [
         train,
         partial(ask, answers=experiment.answers),
-        partial(attack_all, robustness=experiment.robustness),
+        partial(attack_all, robustness=experiment.robustness, draws=experiment.answers.draws),
     ]
 
 
@@ -139,52 +134,3 @@ def test_corrupt_weights_are_set_aside_and_trained_again_to_the_same_bits(
     queue = do([run], steps_of(work.experiment), place)
     assert "corrupt-1" in queue.snapshot().notes[0]
     assert weights.read_bytes() == good
-
-
-def test_answers_are_the_log_odds_of_the_trained_model_in_eval_mode(place: Workplace, work: Work):
-    run, answers = work.plan.arms["erm"][0], Answers(views=("identity", "shift_left"))
-    do([run], [train, partial(ask, answers=answers)], place)
-    path = str(work.store.answers(run.id, answers.id) / "answers.parquet")
-    model = place.trained(run)
-    assert not model.training
-    with torch.no_grad():
-        logits = model(to_float(view(place.pool_images, "shift_left"))).numpy()
-    expected = log_odds(logits, work.dataset.pool_labels)
-    assert tables.read_answers(path, "log_odds")[:, 1] == pytest.approx(expected, rel=1e-5)
-    assert tables.read_views(path) == answers.views
-    facts = store.facts(Path(path).parent)
-    assert facts is not None
-    plain = tables.read_answers(path, "logits")
-    right = (plain.argmax(1) == work.dataset.pool_labels)[run.members]
-    assert facts["train_accuracy"] == right.mean()
-
-
-def test_asking_in_batches_changes_no_answer(place: Workplace, work: Work):
-    run = work.plan.arms["erm"][0]
-    do([run], [train], place)
-    model = place.trained(run)
-    whole = logits_of(model, place.pool_images)
-    parts = np.concatenate([logits_of(model, part) for part in place.pool_images.split(7)])
-    assert whole == pytest.approx(parts, abs=1e-4)
-
-
-@pytest.mark.parametrize("on", ["test", "non_members"])
-def test_robustness_is_written_example_by_example_and_an_attack_only_harms(
-    place: Workplace, work: Work, on: str
-):
-    robustness = work.experiment.robustness.model_copy(update={"on": on, "num_examples": 40})
-    run = work.plan.arms["erm"][0]
-    do([run], [train, partial(attack_all, robustness=robustness)], place)
-    accuracy = {}
-    for attack in (None, "pgd2"):
-        folder = work.store.robustness(run.id, robustness.id(attack))
-        table = pq.read_table(folder / "robustness.parquet").to_pydict()
-        right = np.array(table["prediction"]) == np.array(table["label"])
-        facts = store.facts(folder)
-        assert facts == {"accuracy": right.mean(), "num_examples": 40}
-        accuracy[attack] = right.mean()
-        truth = work.dataset.test_labels if on == "test" else work.dataset.pool_labels
-        assert (truth[table["example"]] == table["label"]).all()
-        if on == "non_members":
-            assert (run.member[table["example"]] == 0).all()
-    assert accuracy["pgd2"] < accuracy[None]

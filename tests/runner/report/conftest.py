@@ -1,3 +1,4 @@
+import copy
 from typing import Any
 
 import pytest
@@ -68,4 +69,81 @@ def results() -> dict[str, Any]:
         "warnings": [],
         "git_commit": "0123456789ab",
         "versions": {"python": "3.12.1", "torch": "2.11.0"},
+    }
+
+
+def probabilities(shadow_arm: str, precision: float, auc: float, bound: float) -> dict[str, Any]:
+    """An attack whose scores are probabilities: recall falls with the threshold."""
+    return {
+        "auc": figure(auc, 0.005),
+        "tpr_at_fpr": {"0.1": rate(0.2)},
+        "roc": {"fpr": [0.0, 0.5, 1.0], "tpr": [0.0, auc, 1.0]},
+        "shadow_arm": shadow_arm,
+        "thresholds": {
+            "0.5": {"precision": figure(precision), "recall": figure(0.6)},
+            "0.8": {"precision": None, "recall": figure(0.0, 0.0)},
+        },
+        "epsilon_lower_bound": {
+            **figure(bound, 0.05),
+            "low": max(bound - 0.05, 0),
+            "delta": 1e-5,
+            "largest": 4.5,
+        },
+    }
+
+
+def residual(gamma: float, guarantee: dict[str, Any] | None) -> dict[str, Any]:
+    """A randomized arm: its mean of ten draws is surer, more accurate and easier to attack."""
+    found = arm(0.3, 0.6 - gamma / 10, 0.05)
+    found["membership"]["shadow_mlp"] = probabilities("erm", 0.55, 0.55 - gamma / 10, 0.1)
+    mean = copy.deepcopy(found) | {"draws": 10, "natural_accuracy": figure(0.92)}
+    mean["train_accuracy"] = figure(0.96)
+    mean["membership"]["shadow_mlp"] = probabilities("erm", 0.58, 0.58 - gamma / 10, 0.25)
+    for key in ("defense", "recipe", "null_control", "train_time_s"):
+        del mean[key]
+    return found | {
+        "dials": {"gamma": gamma, "members": 5.0},
+        "randomized": True,
+        "draws": 1,
+        "averaged": mean,
+        "overstated": ["pgd20"],
+        "guarantee": guarantee,
+        "remarks": ["Each block adds noise."],
+    }
+
+
+@pytest.fixture
+def noisy(results: dict[str, Any]) -> dict[str, Any]:
+    """Two settings of residual perturbation, one of DP-SGD and a plain arm, in quarters."""
+    of_weights = {"delta": 1e-5, "of": "the weights"}
+    proved = {**of_weights, "epsilon": 3.21, "status": "proved", "why": "RDP of DP-SGD"}
+    claim = {**of_weights, "epsilon": 4.56e9, "status": "claimed", "why": "taking G = 1 and R = 2"}
+    without = {**of_weights, "epsilon": None, "status": "none", "why": "nothing bounds G and R"}
+    dp_sgd = arm(0.2, 0.52, 0.02)
+    dp_sgd["membership"]["shadow_mlp"] = probabilities("erm", 0.51, 0.51, 0.0)
+    dp_sgd |= {"dials": {"noise_multiplier": 1.1}, "averaged": None, "guarantee": proved}
+    erm = results["arms"]["erm"]
+    erm["membership"]["shadow_mlp"] = probabilities("erm", 0.7, 0.75, 0.9)
+    erm |= {"dials": {}, "randomized": False, "averaged": None, "overstated": [], "remarks": []}
+    erm |= {"guarantee": None}
+    arms = {
+        "erm": erm,
+        "half": residual(0.5, claim),
+        "one": residual(1.0, without),
+        "dp_sgd": dp_sgd,
+    }
+    for one in arms.values():
+        for read in filter(None, (one, one["averaged"])):
+            read["generalization_gap"] = figure(
+                read["train_accuracy"]["mean"] - read["natural_accuracy"]["mean"]
+            )
+    return results | {
+        "design": {"name": "quarters", "num_models": 8},
+        "report": {"against": "gamma", "by": "members", "baseline": "erm"},
+        "data": {**results["data"], "classes": [0, 6]},
+        "attacks": {
+            "robustness": {"pgd20": "PGD, 20 steps"},
+            "membership": {"lira_online": "LiRA, online", "shadow_mlp": "a small network"},
+        },
+        "arms": arms,
     }

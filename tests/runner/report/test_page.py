@@ -1,12 +1,14 @@
+import base64
 import re
 from html.parser import HTMLParser
 
 import pytest
 
-from runner.report import write_report
+from runner.report import tables, write_report
 from runner.report.figures import draw, save
 from runner.report.page import html
 
+DRAWN = ("against", "thresholds", "roc_linear")
 VOID = {"meta", "link", "br", "img", "hr", "input", "wbr"}
 
 
@@ -74,6 +76,71 @@ def test_a_figure_that_no_longer_applies_is_removed(results, tmp_path):
         "table.tex",
     }
     assert "<svg" not in index.read_text("utf-8")
+
+
+def test_what_no_longer_applies_is_removed(noisy, results, tmp_path, monkeypatch):
+    monkeypatch.setattr("runner.report.figures.save", lambda figure, form: b"<svg></svg>")
+    write_report(noisy, tmp_path, samples=b"a picture")
+    there = {"guarantees.md", "guarantees.csv", "decisions.md", "samples.png"}
+    there |= {f"{name}.{form}" for name in DRAWN for form in ("svg", "pdf")}
+    assert there < {path.name for path in tmp_path.iterdir()}
+    assert (tmp_path / "samples.png").read_bytes() == b"a picture"
+    noisy["arms"] = {"erm": noisy["arms"]["erm"]}
+    del noisy["arms"]["erm"]["membership"]["shadow_mlp"]
+    write_report(noisy, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()}.isdisjoint(there)
+
+
+def test_samples_stand_in_the_page_itself_with_the_names_of_classes(noisy):
+    picture = b"\x89PNG and so on"
+    read = Page(html(noisy, {}, picture))
+    (image,) = [attributes for tag, attributes in read.tags if tag == "img"]
+    scheme, _, content = (image["src"] or "").partition(",")
+    assert scheme == "data:image/png;base64"
+    assert base64.b64decode(content) == picture
+    assert image["alt"]
+    text = " ".join(read.text.split())
+    assert "Class 0 is class 0 of digits, class 1 is class 6 of digits." in text
+
+
+def test_the_page_tells_of_guarantees_decisions_draws_and_remarks(noisy):
+    text = " ".join(Page(html(noisy, {})).text.split())
+    order = ["What to know", "Privacy guarantees", "Decisions at thresholds", "How to read"]
+    assert [text.index(what) for what in order] == sorted(text.index(what) for what in order)
+    assert "half, one Each block adds noise. Privacy" in text
+    for fact in (
+        "half mean of 10 draws8 92.0[90.0, 94.0]",
+        "30.0†[28.0, 32.0]overstated",
+        "none claimed",
+        "3.210.00001provedthe weightsRDP of DP-SGD",
+        "1 draw, mean of 10 draws A randomized model answers with noise.",
+        "Designquarters: for each two models the data are halved at random;",
+        "its classes 0, 6 alone, as 0, 1",
+        "Two models of a pair count as one.",
+    ):
+        assert fact in text
+
+
+def test_results_of_before_have_none_of_it(page):
+    text = page().text.partition("small")[2]
+    text = text[text.rindex("}") :]  # after the style
+    for what in ("What to know", "guarantees", "thresholds", "draw", "Design", "overstated"):
+        assert what not in text
+
+
+def test_new_text_of_the_user_is_escaped(noisy):
+    evil = '<b>&"|</b><script>alert(1)</script>'
+    half = noisy["arms"].pop("half")
+    half["remarks"] = [f"remark {evil}"]
+    half["guarantee"]["why"] = f"why {evil}"
+    noisy["arms"][f"arm {evil}"] = half
+    noisy["arms"]["erm"]["membership"]["shadow_mlp"]["shadow_arm"] = f"shadow {evil}"
+    noisy["data"]["name"] = f"data {evil}"
+    read = Page(html(noisy, {}, b"a picture"))
+    assert {tag for tag, _ in read.tags}.isdisjoint({"b", "script"})
+    for what in ("remark", "why", "arm", "shadow", "data"):
+        assert what + " " + evil in read.text
+    assert "<script>" not in (tables.guarantees_markdown(noisy) or "<script>")
 
 
 def test_the_page_fetches_nothing_and_runs_nothing(results, tmp_path):

@@ -5,8 +5,9 @@ import math
 import pytest
 from rich.console import Console
 
-from runner.report.columns import percent, printed
-from runner.report.tables import csv_rows, latex, markdown, terminal_table
+from runner.report.as_text import percent, printed
+from runner.report.csv_rows import csv_rows
+from runner.report.tables import latex, markdown, terminal_table
 
 
 def terminal(results, width: int = 200) -> str:

@@ -1,0 +1,165 @@
+"""AutoAttack in the L-infinity ball, through the package of its authors."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, Self
+
+import torch
+from pydantic import PositiveInt, model_validator
+from torch import Tensor, nn
+
+from attacks.evasion import EvasionAttack, Radius, crafting
+
+Predict = Callable[[Tensor], Tensor]  # (n, channels, H, W) -> (n, C) logits
+DRAWS = 20  # of the authors' version for randomized models
+
+
+class AutoAttack(EvasionAttack):
+    """Several attacks with nothing to tune; an image is robust if it withstands all of them.
+
+    Source: Croce and Hein (2020), https://arxiv.org/abs/2003.01690, with their package's settings.
+
+    `standard` runs APGD on the cross-entropy, then against each of the 9 most likely wrong classes
+    APGD on the targeted DLR loss and FAB, then Square, each on what withstood those before it.
+    The targeted DLR loss compares four logits. With 2 or 3 classes the attacks are APGD on the
+    cross-entropy, APGD on the untargeted DLR loss (3 classes only), untargeted FAB, and Square:
+    such a figure is not the published AutoAttack, and the smaller suite may be weaker.
+
+    `rand` is for randomized models: APGD on the cross-entropy and, from 3 classes on, on the
+    untargeted DLR loss, each step along the mean gradient of `draws` draws. The package then
+    keeps a point because one draw of the noise went wrong there. Here its candidates are judged
+    anew by their mean margin over `draws` fresh draws, and each image gets the most harmful one.
+
+    On a model that is not randomized `rand` would be the weaker check, so `standard` is run.
+
+    YAML: {name: autoattack, eps: 8/255}
+    """
+
+    name: Literal["autoattack"] = "autoattack"
+    eps: Radius = 8 / 255
+    version: Literal["standard", "rand"] = "standard"
+    draws: PositiveInt = DRAWS  # of a randomized model's noise, averaged in each step of `rand`
+
+    @model_validator(mode="after")
+    def _only_rand_draws(self) -> Self:
+        if self.version == "standard" and self.draws != DRAWS:
+            raise ValueError(
+                f"draws: {self.draws} belongs to version rand, and version standard averages no "
+                "draws; leave out draws, or write version: rand"
+            )
+        return self
+
+    @property
+    def averages_draws(self) -> bool:
+        return self.version == "rand" and self.draws > 1
+
+    def settled(self, randomized: bool) -> Self:
+        return self if randomized else type(self)(eps=self.eps)
+
+    def perturb(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        """Return the images found, and those for which none was found as they are.
+
+        Raises:
+            ValueError: the model has fewer than two classes.
+        """
+        import pyautoattack
+
+        with torch.no_grad(), crafting(model) as network, _frozen(network):
+
+            def predict(moved: Tensor) -> Tensor:
+                return network(moved.to(images.dtype)).float()
+
+            start = images.float().contiguous()  # the package reshapes what channels_last forbids
+            num_classes = predict(start[:1]).shape[1]
+            if num_classes < 2:
+                raise ValueError(
+                    f"AutoAttack needs logits of two classes or more, got {num_classes}; "
+                    "give the model one output per class"
+                )
+            suite: Any = pyautoattack.AutoAttack(
+                predict,  # pyright: ignore[reportArgumentType]
+                eps=self.eps,
+                seed=int(torch.randint(2**31, ())),  # its own default is the time
+                version=self.version,
+                device=images.device,
+            )
+            suite.apgd.eot_iter = self.draws if self.version == "rand" else 1
+            # Else it warns of zero gradients, on stderr: Square is there for such models.
+            suite.apgd.logger = suite.apgd_targeted.logger = logging.Logger("", logging.CRITICAL)
+            run = self._rand if self.version == "rand" else self._standard
+            found = run(suite, predict, start, labels, num_classes)
+            low, high = (images - self.eps).clamp_(0, 1), (images + self.eps).clamp_(0, 1)
+            return torch.clamp(found.to(images.dtype), low, high)
+
+    def _standard(
+        self, suite: Any, predict: Predict, images: Tensor, labels: Tensor, num_classes: int
+    ) -> Tensor:
+        """One attack after the other, each on the images that are still answered rightly."""
+        worst = images.clone()
+        left = (predict(images).argmax(1) == labels).nonzero()[:, 0]
+        # The attacks seed the global generators; the caller's own draws must not follow from that.
+        with torch.random.fork_rng([images.device] if images.is_cuda else []):
+            for attack in _attacks(suite, num_classes):
+                if len(left) == 0:
+                    break
+                low, high = images[left] - self.eps, images[left] + self.eps
+                found = torch.clamp(attack(images[left], labels[left]), low, high)
+                fooled = predict(found).argmax(1) != labels[left]
+                worst[left[fooled]] = found[fooled]
+                left = left[~fooled]
+        return worst
+
+    def _rand(
+        self, suite: Any, predict: Predict, images: Tensor, labels: Tensor, num_classes: int
+    ) -> Tensor:
+        """The most harmful, by its mean margin, of each image's candidates."""
+        worst, harm = images, self._mean_margin(predict, images, labels)
+        for loss in ("ce", "dlr") if num_classes > 2 else ("ce",):
+            suite.apgd.loss = loss
+            suite.apgd.init_hyperparam(images)
+            # `perturb` would leave alone what the first draw of the noise already gets wrong.
+            highest, _, _, erring = suite.apgd.attack_single_run(images, labels)
+            for found in (highest, erring):
+                again = self._mean_margin(predict, found, labels)
+                worst = torch.where((again > harm).view(-1, 1, 1, 1), found, worst)
+                harm = torch.maximum(again, harm)
+        return worst
+
+    def _mean_margin(self, predict: Predict, images: Tensor, labels: Tensor) -> Tensor:
+        """How far the best wrong class is above the true one, (N,), averaged over draws."""
+        total = torch.zeros(len(images), device=images.device)
+        for _ in range(self.draws):
+            logits = predict(images)
+            true = logits.gather(1, labels[:, None]).squeeze(1)
+            total += logits.scatter(1, labels[:, None], -torch.inf).amax(1) - true
+        return total / self.draws
+
+
+def _attacks(suite: Any, num_classes: int) -> Iterator[Callable[[Tensor, Tensor], Tensor]]:
+    """The attacks of the standard version, each made ready just before it is run."""
+    suite.apgd.loss = "ce"
+    yield suite.apgd.perturb
+    if num_classes >= 4:
+        suite.apgd_targeted.n_target_classes = min(9, num_classes - 1)
+        yield suite.apgd_targeted.perturb
+    elif num_classes == 3:
+        suite.apgd.loss = "dlr"
+        yield suite.apgd.perturb
+    suite.fab.targeted = num_classes >= 4
+    suite.fab.n_target_classes = min(9, num_classes - 1)
+    yield suite.fab.perturb
+    yield suite.square.perturb
+
+
+@contextmanager
+def _frozen(network: nn.Module) -> Iterator[None]:
+    """Let no parameter take a gradient: FAB calls `backward`, which would leave one on each."""
+    trained = [p for p in network.parameters() if p.requires_grad]
+    for p in trained:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in trained:
+            p.requires_grad_(True)

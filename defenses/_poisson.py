@@ -1,0 +1,55 @@
+"""Who is in a step of DP-SGD, and a step in parts that fit into memory."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from defenses import Kit
+
+
+def sampling(num_members: int, batch_size: int) -> tuple[float, int]:
+    """Return the probability of a member to be in a step's batch, and the steps of an epoch.
+
+    Raises:
+        ValueError: the batch is larger than the training set.
+    """
+    if batch_size > num_members:
+        raise ValueError(
+            "dp_sgd draws each member with probability batch_size / members: batch_size must be "
+            f"at most {num_members}, the number of members, got {batch_size}"
+        )
+    return batch_size / num_members, round(num_members / batch_size)
+
+
+def poisson_batches(kit: Kit, epoch: int) -> Iterator[Tensor]:
+    """Yield the example numbers of each step, (n,) with n random, and 0 now and then.
+
+    Each member is in each batch by a toss of its own, which the accountants presume. An epoch's
+    tosses depend on the seed and the epoch alone, so a resumed Run draws the same.
+    """
+    rate, num_steps = sampling(len(kit.members), kit.batch_size)
+    tosses = np.random.Generator(np.random.Philox([kit.seed, epoch]))
+    for _ in range(num_steps):
+        yield kit.members[torch.from_numpy(tosses.random(len(kit.members)) < rate)]
+
+
+def in_parts(batch: Tensor, size: int, optimizer: Any) -> Iterator[Tensor]:
+    """Yield a step's parts of at most `size` examples; see `Kit` for what the loop does with them.
+
+    Args:
+        optimizer: Opacus's DPOptimizer. It adds up clipped gradients, and after the last part adds
+            noise once and moves the weights.
+    """
+    if not len(batch):  # a step without noise would tell that nobody was drawn
+        optimizer.zero_grad(set_to_none=True)
+        for p in optimizer.params:
+            p.grad_sample = p.new_zeros(0, *p.shape)
+        optimizer.step()
+        return
+    parts = batch.split(size)
+    for number, part in enumerate(parts, 1):
+        optimizer.signal_skip_step(number < len(parts))
+        yield part

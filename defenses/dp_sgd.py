@@ -1,0 +1,179 @@
+"""DP-SGD: clipped per-example gradients and noise, over any defense that keeps examples apart."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Annotated, Literal, Self
+
+import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from attacks.by_name import ByName
+from defenses import Defense, Facts, Guarantee, Kit, Wrapper
+from defenses._accounting import Accountant, calibrated, spent
+from defenses._poisson import in_parts, poisson_batches, sampling
+from defenses.erm import ERM
+
+GRADIENT_BYTES = 2 * 2**30  # of per-example gradients in memory at once, where the user sets none
+
+
+class DPSGD(Wrapper):
+    """Differentially private SGD on the base's loss.
+
+    Source: Abadi et al. (2016), https://arxiv.org/abs/1607.00133, algorithm 1, by Opacus,
+    https://arxiv.org/abs/2109.12298. An epoch is round(members / batch_size) steps, and each member
+    is in a step's batch with probability q = batch_size / members. The sum of clipped gradients and
+    noise is divided by batch_size, however many examples were drawn.
+
+    Without `poisson_sampling` there is no guarantee, and the batches are the base's: the sum is
+    divided by the number of examples in it, so that without noise and clipping the base is left.
+
+    YAML: {name: dp_sgd, noise_multiplier: 1.1}
+    YAML: {name: dp_sgd, noise_multiplier: 1.0, max_grad_norm: 0.5, base: {name: pgd_at}}
+    YAML: {name: dp_sgd, target_epsilon: 8, target_delta: 1e-5, base: {name: trades}}
+    """
+
+    name: Literal["dp_sgd"] = "dp_sgd"
+    base: Annotated[Defense, ByName("defenses")] = ERM()
+    noise_multiplier: NonNegativeFloat | None = None  # std of the noise, in units of max_grad_norm
+    target_epsilon: PositiveFloat | None = None  # after all epochs; sets the noise
+    target_delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5  # of target_epsilon
+    max_grad_norm: PositiveFloat = 1.0  # l2, of one example's whole gradient
+    accountant: Accountant = "prv"
+    poisson_sampling: bool = True
+    physical_batch_size: PositiveInt | None = None  # the most examples whose gradients are held at
+    # once; None: as many as take 2 GiB. A step is then made of parts, and stays the same step.
+
+    @model_validator(mode="after")
+    def _noise_is_given_once(self) -> Self:
+        if (self.noise_multiplier is None) == (self.target_epsilon is None):
+            given = "neither" if self.noise_multiplier is None else "both"
+            raise ValueError(
+                "dp_sgd needs exactly one of noise_multiplier (how much noise) and target_epsilon "
+                f"(how much privacy; the noise follows), got {given}"
+            )
+        if self.target_epsilon is not None and not self.poisson_sampling:
+            raise ValueError(
+                "target_epsilon needs poisson_sampling: without it no epsilon is known; give "
+                "noise_multiplier instead"
+            )
+        if self.base.per_example_steps:
+            raise ValueError(
+                f"dp_sgd over {self.base.name} clips per-example gradients twice; leave out one"
+            )
+        return self
+
+    @property
+    def per_example_steps(self) -> bool:
+        return True
+
+    def build(self, make_model: Callable[[], nn.Module]) -> nn.Module:
+        """Return the base's network with GroupNorm in place of BatchNorm.
+
+        Raises:
+            ValueError: Opacus cannot take per-example gradients of a layer.
+        """
+        from opacus import GradSampleModule
+        from opacus.validators import ModuleValidator
+
+        network = self.base.build(make_model)
+        for parent in list(network.modules()):
+            for name, norm in list(parent.named_children()):
+                if isinstance(norm, _BatchNorm):
+                    groups = math.gcd(32, norm.num_features)  # as Opacus chooses
+                    setattr(
+                        parent, name, nn.GroupNorm(groups, norm.num_features, affine=norm.affine)
+                    )
+        errors = [*ModuleValidator.validate(network), *GradSampleModule.validate(network)]
+        if errors:
+            told = "; ".join(dict.fromkeys(str(error) for error in errors))
+            raise ValueError(f"dp_sgd cannot train this network: {told}; choose another model")
+        return network
+
+    def protect(self, kit: Kit) -> Kit:
+        """Return the kit with per-example gradients, clipping, noise, and Poisson batches."""
+        from opacus.optimizers import DPOptimizer
+
+        from defenses._per_example import PerExampleGradients
+
+        kit = self.base.protect(kit)
+        model = PerExampleGradients(kit.model, loss_reduction="mean")
+        optimizer = DPOptimizer(
+            kit.optimizer,
+            noise_multiplier=self._noise(len(kit.members), kit.batch_size, kit.epochs),
+            max_grad_norm=self.max_grad_norm,
+            expected_batch_size=kit.batch_size,
+            loss_reduction="mean",
+        )
+        size = sum(p.numel() * p.element_size() for p in kit.model.parameters() if p.requires_grad)
+        part = self.physical_batch_size or max(1, GRADIENT_BYTES // size)
+
+        def steps(epoch: int) -> Iterator[Iterator[Tensor]]:
+            if self.poisson_sampling:
+                for batch in poisson_batches(kit, epoch):
+                    yield in_parts(batch, part, optimizer)
+            else:
+                for parts in kit.steps(epoch):
+                    batch = torch.cat(list(parts))
+                    optimizer.expected_batch_size = len(batch)
+                    yield in_parts(batch, part, optimizer)
+
+        return kit._replace(model=model, optimizer=optimizer, steps=steps)
+
+    def guarantee(self, facts: Facts) -> Guarantee:
+        """Return epsilon of the weights after `facts.epochs`, every epoch's weights included.
+
+        It covers neither the logged losses nor what was learnt from other runs on the same members.
+        """
+        if not self.poisson_sampling:
+            why = "poisson_sampling is off, and the accountants presume it"
+            return Guarantee(None, facts.delta, "none", "the weights", why)
+        noise = self._noise(facts.num_members, facts.batch_size, facts.planned_epochs)
+        if noise == 0:
+            why = "noise_multiplier is 0: gradients are clipped and no noise is added"
+            return Guarantee(None, facts.delta, "none", "the weights", why)
+        rate, num_steps = sampling(facts.num_members, facts.batch_size)
+        num_steps *= facts.epochs
+        why = ""
+        for accountant in dict.fromkeys((self.accountant, "rdp")):  # rdp bounds what prv cannot
+            try:
+                epsilon = spent(noise, rate, num_steps, facts.delta, accountant)
+            except ValueError as error:
+                why = str(error)
+                continue
+            why = (
+                f"noise multiplier {noise:.4g}, sampling rate {rate:.4g}, {num_steps} steps, "
+                f"accountant {accountant}; one example added or removed"
+            )
+            return Guarantee(epsilon, facts.delta, "proved", "the weights", why)
+        return Guarantee(None, facts.delta, "none", "the weights", why)
+
+    def remarks(self, network: nn.Module) -> tuple[str, ...]:
+        """Return the base's remarks and DP-SGD's own."""
+        told = [*self.base.remarks(network)]
+        if any(isinstance(m, _BatchNorm) for m in network.modules()):
+            told.append(
+                "DP-SGD: BatchNorm is replaced by GroupNorm, which makes it another network; "
+                "train the baseline with `norm: group` to compare like with like."
+            )
+        if {"natural", "adversarial"} <= self.base.terms:
+            told.append(
+                f"DP-SGD: {self.base.name}'s loss of one example takes two forward passes; it is "
+                "still that example's alone, and its gradient is clipped as one."
+            )
+        told.append(
+            "DP-SGD: sampling and noise come from seeded generators, so a Run can be repeated; the "
+            "guarantee presumes that the seed stays secret."
+        )
+        return tuple(told)
+
+    def _noise(self, num_members: int, batch_size: int, epochs: int) -> float:
+        """The noise multiplier, given or found."""
+        if self.noise_multiplier is not None:
+            return self.noise_multiplier
+        assert self.target_epsilon is not None
+        rate, num_steps = sampling(num_members, batch_size)
+        return calibrated(
+            self.target_epsilon, self.target_delta, rate, num_steps * epochs, self.accountant
+        )

@@ -1,0 +1,54 @@
+"""Membership scores of every model as target, by Ray Data over the answers of all models."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from attacks.membership import MembershipAttack
+from runner.audit.blocks import score_blocks
+from runner.audit.shipping import unpacked
+from runner.audit.targets import score_targets
+from runner.sources import Sources
+
+
+def audit(
+    sources: Sources,
+    members: Mapping[str, np.ndarray],
+    partner: np.ndarray,
+    shadows: Sequence[np.ndarray],
+    attacks: Mapping[str, MembershipAttack],
+    folder: Path,
+) -> None:
+    """Write the scores of every attack, under every member matrix, of every model as target.
+
+    Ray is initialised by the caller. Read the scores with `runner.tables.read_scores`; what lay in
+    the folder before is replaced, and what a failed audit leaves there is not whole.
+
+    Args:
+        sources: the paths of the M files of answers of each arm, in the order of the models, for
+            one draw and where there are more for their mean.
+        members: by the name of the matrix, (M, N) int8: the true one, and those of controls.
+        partner: (M,) int, the other model of each one's pair, or the model itself.
+        shadows: of each model as target, the models that an attacker has who judges it alone.
+        attacks: by the name that the scores are filed under.
+        folder: where the scores go; all nodes must see it, and the answers.
+
+    Raises:
+        Corrupt: a file of answers cannot be read.
+        ValueError: a file holds other examples or views than the rest of its arm or an answer that
+            is no number; or an example that is judged has too few shadows for an attack.
+    """
+    num_models, num_examples = next(iter(members.values())).shape
+    for name, matrix in members.items():
+        assert matrix.shape == (num_models, num_examples), f"member matrix {name}: {matrix.shape}"
+    for source, paths in sources.items():
+        assert len(paths) == num_models, f"{source}: {len(paths)} files of {num_models} models"
+    matrices = {name: np.asarray(matrix, np.int8) for name, matrix in members.items()}
+    of_blocks = {name: a for name, a in attacks.items() if not a.per_target}
+    of_targets = {name: a for name, a in attacks.items() if a.per_target}
+    with unpacked():
+        if of_blocks:
+            score_blocks(sources, matrices, np.asarray(partner), of_blocks, folder / "blocks")
+        if of_targets:
+            score_targets(sources, matrices, shadows, of_targets, folder / "targets")

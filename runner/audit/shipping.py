@@ -1,0 +1,53 @@
+"""How errors leave a task of Ray Data, and how it is kept quiet."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray.data
+from ray.exceptions import RayTaskError
+
+
+class ShippedError(Exception):
+    """Carries an error out of a task. Ray Data adds a paragraph to the message of what it ships."""
+
+    def __init__(self, error: Exception, *_: str) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+@contextmanager
+def shipped() -> Iterator[None]:
+    """Send what the user can cause to the driver as it is; a fault of ours keeps its traceback."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise ShippedError(error) from error
+
+
+@contextmanager
+def unpacked() -> Iterator[None]:
+    """Run Ray Data, raise what tasks shipped, and keep the console free of its messages.
+
+    The log file in Ray's session folder gets everything as before. Exceptions of tasks are shipped
+    as they are: by default Ray Data ships only a text about them.
+    """
+    context = ray.data.DataContext.get_current()
+    before = context.enable_progress_bars, context.raise_original_map_exception
+    consoles = [h for h in logging.getLogger("ray.data").handlers if h.level >= logging.INFO]
+    levels = [console.level for console in consoles]
+    for console in consoles:
+        console.setLevel(logging.CRITICAL)
+    context.enable_progress_bars = before[0] and sys.stderr.isatty()
+    context.raise_original_map_exception = True
+    try:
+        yield
+    except RayTaskError as error:
+        if isinstance(error.cause, ShippedError):
+            raise error.cause.error from None
+        raise
+    finally:
+        context.enable_progress_bars, context.raise_original_map_exception = before
+        for console, level in zip(consoles, levels, strict=True):
+            console.setLevel(level)

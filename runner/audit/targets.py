@@ -1,0 +1,105 @@
+"""Attacks that judge a target at a time: tasks are targets, thousands of them over the cluster."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import ray
+import ray.data
+
+from attacks.membership import MembershipAttack
+from runner import tables
+from runner.audit.shipping import shipped
+from runner.ids import seed_of
+from runner.sources import Source, Sources, column_of
+from runner.tables import Reading
+
+
+class Task(NamedTuple):
+    """One target under one reading."""
+
+    reading: Reading
+    model: int
+
+
+class Job(NamedTuple):
+    """What every task knows; it lies in Ray's object store once."""
+
+    sources: Sources
+    members: Mapping[str, np.ndarray]
+    shadows: Sequence[np.ndarray]
+    attacks: Mapping[str, MembershipAttack]
+    tasks: list[Task]
+
+
+def score_targets(
+    sources: Sources,
+    members: Mapping[str, np.ndarray],
+    shadows: Sequence[np.ndarray],
+    attacks: Mapping[str, MembershipAttack],
+    folder: Path,
+) -> None:
+    """Write the scores of attacks that are trained anew for every target.
+
+    Args:
+        shadows: of each model as target, the models that its attacker has.
+        The others as for `runner.audit.audit`.
+    """
+    tasks = [
+        Task(Reading(*source, attack, matrix), model)
+        for source in sources
+        for attack in attacks
+        for matrix in members
+        for model in range(len(shadows))
+    ]
+    job = ray.put(Job(sources, members, shadows, attacks, tasks))
+    numbers = ray.data.range(len(tasks), override_num_blocks=len(tasks))
+    of_target: Any = scores_of_target
+    numbers.map_batches(of_target, batch_size=1, fn_kwargs={"job": job}).write_parquet(
+        str(folder),
+        partition_cols=tables.OF_TARGETS,
+        mode=ray.data.SaveMode.OVERWRITE,
+        **tables.WRITING,
+    )
+
+
+def scores_of_target(batch: dict[str, np.ndarray], job: ray.ObjectRef) -> Iterator[pa.Table]:
+    """Yield the scores of one target: rows of `runner.tables.target_table`."""
+    known: Job = ray.get(job)
+    reading, model = known.tasks[int(batch["id"][0])]
+    attack, member = known.attacks[reading.attack], known.members[reading.matrix]
+    source = Source(reading.arm, reading.draws)
+    others = known.shadows[model][: getattr(attack, "num_shadows", None)]
+    with shipped():
+        target = _answers(known, attack, source, model)
+        of_shadows = [_answers(known, attack, _shadow(known, attack, source), m) for m in others]
+        # Arms share the seed of a target: they are compared in pairs.
+        seed = seed_of(reading.attack, reading.matrix, model) % 2**32
+        scores = attack.score(target, np.stack(of_shadows), member[others], seed)
+        if not np.isfinite(scores[member[model] >= 0]).all():
+            raise ValueError(
+                f"{reading.attack} cannot judge every example of {reading.arm}, model {model}"
+            )
+        yield tables.target_table(reading, model, scores)
+
+
+def _shadow(job: Job, attack: MembershipAttack, source: Source) -> Source:
+    """Whose answers the attacker's shadow models give, by as many draws as they have."""
+    arm = getattr(attack, "shadow_arm", None) or source.arm
+    there = Source(arm, source.draws)
+    return there if there in job.sources else Source(arm, 1)
+
+
+def _answers(job: Job, attack: MembershipAttack, source: Source, model: int) -> np.ndarray:
+    path, column = job.sources[source][model], column_of(attack.reads, source)
+    answers = tables.read_answers(path, column)
+    num_examples = next(iter(job.members.values())).shape[1]
+    if len(answers) != num_examples:
+        raise ValueError(
+            f"{path} answers {len(answers)} examples, the member matrix {num_examples}"
+        )
+    if not np.isfinite(answers).all():
+        raise ValueError(f"{path} has {column} that are not finite")
+    return answers

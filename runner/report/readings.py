@@ -1,0 +1,136 @@
+"""What is known of an arm: by one draw of its model's noise, and by the mean of several.
+
+A model without noise has one reading. Every key may be missing: what was not measured is not shown.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple, TypeGuard
+
+Figure = dict[str, Any]  # mean, low, high, num_models; None where it was not measured
+Figures = dict[str, Any]  # an arm of results.json, or its `averaged`, which has the same shape
+
+
+class Reading(NamedTuple):
+    """The figures of an arm by so many draws."""
+
+    arm: str
+    place: int  # the arm's position, which decides its colour
+    draws: int
+    told: str  # of the draws, where the model has noise; else ""
+    figures: Figures
+    overstated: tuple[str, ...]  # evasion attacks that did not average over the model's noise
+
+    @property
+    def averaged(self) -> bool:
+        return self.draws > 1
+
+    @property
+    def label(self) -> str:
+        return label(self.arm, self.told)
+
+
+def readings(results: dict[str, Any]) -> list[Reading]:
+    """Return one reading of each arm, and a second one right after it where there is noise."""
+    found = []
+    for place, (name, arm) in enumerate(results["arms"].items()):
+        mean, overstated = arm.get("averaged"), tuple(arm.get("overstated") or ())
+        told = by_draws(1) if mean or arm.get("randomized") else ""
+        found.append(Reading(name, place, 1, told, arm, overstated))
+        if mean:
+            draws = mean["draws"]
+            found.append(Reading(name, place, draws, by_draws(draws), mean, overstated))
+    return found
+
+
+def label(arm: str, told: str) -> str:
+    """Return what a row or a line is called: the arm, and over how many draws if it has noise."""
+    return f"{arm} · {told}" if told else arm
+
+
+def by_draws(draws: int) -> str:
+    """1 -> 1 draw; 10 -> mean of 10 draws."""
+    return "1 draw" if draws == 1 else f"mean of {draws} draws"
+
+
+def membership(figures: Figures, attack: str) -> dict[str, Any]:
+    """Return what is known of one membership attack; empty if nothing is."""
+    return (figures.get("membership") or {}).get(attack) or {}
+
+
+def rates_of(figures: Figures, attack: str) -> dict[str, Figure]:
+    """Return the TPRs by the asked FPR, rising, without those that were not measured."""
+    asked = {at: f for at, f in membership(figures, attack).get("tpr_at_fpr", {}).items() if f}
+    return dict(sorted(asked.items(), key=lambda item: float(item[0])))
+
+
+def every_figure(figures: Figures) -> Iterator[tuple[str, Figure]]:
+    """Yield (metric, figure) of all that is known, as table.csv names them."""
+    accuracies = ("natural_accuracy", "train_accuracy", "generalization_gap")
+    known = {metric: figures.get(metric) for metric in accuracies}
+    for attack, figure in figures.get("robust_accuracy", {}).items():
+        known[f"robust_accuracy/{attack}"] = figure
+    for attack in figures.get("membership", {}):
+        read = membership(figures, attack)
+        known[f"membership/{attack}/auc"] = read.get("auc")
+        for at, figure in rates_of(figures, attack).items():
+            zero = figure["at_zero_false_positives"]
+            rate = "tpr_at_zero_false_positives" if zero else f"tpr_at_fpr/{at}"
+            known[f"membership/{attack}/{rate}"] = figure
+        for at, decided in (read.get("thresholds") or {}).items():
+            for quantity in ("precision", "recall"):
+                known[f"membership/{attack}/{quantity}_at_threshold/{at}"] = decided.get(quantity)
+        known[f"membership/{attack}/epsilon_lower_bound"] = read.get("epsilon_lower_bound")
+    known["null_control/auc"] = (figures.get("null_control") or {}).get("auc")
+    known["train_time_s"] = figures.get("train_time_s")
+    yield from ((metric, figure) for metric, figure in known.items() if figure)
+
+
+def calibrated(results: dict[str, Any]) -> list[str]:
+    """Return the membership attacks whose scores are probabilities, so that thresholds apply."""
+    return [
+        attack
+        for attack in results["attacks"].get("membership", {})
+        if any(membership(r.figures, attack).get("thresholds") for r in readings(results))
+    ]
+
+
+def thresholds(results: dict[str, Any], attack: str) -> list[str]:
+    """Return the thresholds of a calibrated attack, rising, as results.json writes them."""
+    of_each = [membership(r.figures, attack).get("thresholds") or {} for r in readings(results)]
+    return sorted({at for decided in of_each for at in decided}, key=float)
+
+
+def with_shadows(results: dict[str, Any], attack: str) -> str:
+    """Return an attack's name, and whose models it learned from where that is one arm's."""
+    arms = {
+        name: membership(arm, attack).get("shadow_arm") for name, arm in results["arms"].items()
+    }
+    whose = {arm: shadows for arm, shadows in arms.items() if shadows}
+    if not whose:
+        return attack
+    own = all(arm == shadows for arm, shadows in whose.items())
+    return f"{attack} (shadows: {'own arm' if own else ', '.join(dict.fromkeys(whose.values()))})"
+
+
+def share_of_members(results: dict[str, Any]) -> float:
+    """Return the share of members among those judged: the precision of a guess."""
+    data = results["data"]
+    return data["num_members"] / max(data["num_members"] + data["num_negatives"], 1)
+
+
+def measured(figure: Figure | None) -> TypeGuard[Figure]:
+    """Whether a figure is there and has a mean."""
+    return figure is not None and finite(figure.get("mean"))
+
+
+def finite(value: Any) -> TypeGuard[float]:
+    """Whether a number is there and finite."""
+    return value is not None and math.isfinite(value)
+
+
+def ends(figure: Figure, scale: float = 100) -> tuple[float, float, float]:
+    """Return mean, low and high times `scale`; an end that is not known is the mean."""
+    mean = scale * figure["mean"]
+    low, high = (figure.get(key) for key in ("low", "high"))
+    return mean, scale * low if finite(low) else mean, scale * high if finite(high) else mean

@@ -1,0 +1,351 @@
+"""DP-SGD's gradients, steps and refusals, with Opacus itself."""
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from attacks.evasion.pgd import PGD
+from defenses import Defense, Facts, Kit
+from defenses.demem import DeMem
+from defenses.dp_sgd import DPSGD
+from defenses.erm import ERM
+from defenses.pgd_at import PGDAT
+from defenses.trades import TRADES, InnerPGD
+from runner.experiment import Schedule
+from runner.fit import fit, rate
+from runner.models import ImageShape
+from runner.models.resnet import ResNet
+from runner.models.small_cnn import SmallCnn
+from runner.plan import Run
+from runner.workplace import Workplace
+
+SHAPE = ImageShape(3, 8, 8, 4, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+INNER = {"eps": 0.1, "step_size": 0.05, "num_steps": 2}
+BASES = {
+    "erm": ERM(),
+    "pgd_at": PGDAT(attack=PGD(**INNER)),
+    "pgd_at in train mode": PGDAT(attack=PGD(**INNER, craft_in="train")),
+    "trades": TRADES(attack=InnerPGD(**INNER)),
+}
+NUM = 20
+
+
+def network(norm: str = "group") -> nn.Module:
+    torch.manual_seed(0)
+    return ResNet(name="resnet8", width=4, norm=norm).build(SHAPE)  # pyright: ignore[reportArgumentType]
+
+
+def batch() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    images = torch.rand(NUM, 3, 8, 8, generator=generator).to(memory_format=torch.channels_last)
+    return images, torch.randint(0, 4, (NUM,), generator=generator)
+
+
+def protected(
+    defense: Defense,
+    batch_size: int = NUM,
+    seed: int = 0,
+    make_model: Callable[[], nn.Module] = network,
+) -> Kit:
+    """A kit of one epoch over all examples, laid out in memory as the loop does it."""
+    model: Any = defense.build(make_model).train()
+    model = model.to(memory_format=torch.channels_last)
+    everyone = torch.arange(NUM)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    kit = Kit(model, optimizer, lambda epoch: [[everyone]], everyone, batch_size, 1, seed)
+    return defense.protect(kit)
+
+
+def flat(model: nn.Module) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def backward(defense: Defense, kit: Kit, part: Tensor, scale: float = 1.0) -> None:
+    """What the loop does with a part, up to the step."""
+    images, labels = batch()
+    kit.optimizer.zero_grad(set_to_none=True)
+    losses = defense.losses(kit.model, images[part], labels[part])
+    (scale * losses.total.sum() / len(part)).backward()
+
+
+def train(defense: Defense, kit: Kit, epoch: int = 0, scale: float = 1.0) -> list[list[int]]:
+    """Train an epoch; return the sizes of each step's parts."""
+    sizes = []
+    for parts in kit.steps(epoch):
+        sizes.append([])
+        for part in parts:
+            backward(defense, kit, part, scale)
+            kit.optimizer.step()
+            sizes[-1].append(len(part))
+    return sizes
+
+
+def each_gradient(base: Defense) -> list[Tensor]:
+    """Each example's gradient by autograd alone, (n, *shape) of each parameter."""
+    model = network().train()
+    images, labels = batch()
+    torch.manual_seed(2)
+    total = base.losses(model, images, labels).total
+    rows = [torch.autograd.grad(t, [*model.parameters()], retain_graph=True) for t in total]
+    return [torch.stack(column) for column in zip(*rows, strict=True)]
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_per_example_gradients_are_autograds_and_crafting_leaves_no_trace(name: str):
+    defense = DPSGD(base=BASES[name], noise_multiplier=0.0)
+    kit = protected(defense)
+    torch.manual_seed(2)
+    backward(defense, kit, torch.arange(NUM))
+    for p, slow in zip(kit.model.parameters(), each_gradient(defense.base), strict=True):
+        ours: Any = p
+        assert ours.grad_sample.shape == slow.shape
+        assert torch.allclose(ours.grad_sample, slow, rtol=1e-4, atol=1e-5)
+        assert ours._forward_counter == 0
+    assert not any(getattr(m, "activations", []) for m in kit.model.modules())
+
+
+def pooled_to_one_pixel() -> nn.Module:
+    """Images of one pixel are contiguous in both layouts; padded, they are channels_last again."""
+    torch.manual_seed(0)
+    before, after = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 5, 3, padding=1)
+    return nn.Sequential(before, nn.AdaptiveAvgPool2d(1), after, nn.Flatten(), nn.Linear(5, 4))
+
+
+@pytest.mark.parametrize("make_model", [network, pooled_to_one_pixel])
+def test_per_example_gradients_are_those_of_batches_of_one(make_model: Callable[[], nn.Module]):
+    kit = protected(DPSGD(noise_multiplier=0.0), make_model=make_model)
+    alone = make_model().train()
+    backward(ERM(), kit, torch.arange(NUM))
+    for i, (image, label) in enumerate(zip(*batch(), strict=True)):
+        alone.zero_grad()
+        ERM().losses(alone, image[None], label[None]).total.sum().backward()
+        for p, q in zip(kit.model.parameters(), alone.parameters(), strict=True):
+            ours: Any = p
+            assert q.grad is not None
+            assert torch.allclose(ours.grad_sample[i], q.grad, rtol=1e-4, atol=3e-5)
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_a_step_is_the_sum_of_clipped_gradients_over_the_expected_batch_size(name: str):
+    defense = DPSGD(base=BASES[name], noise_multiplier=0.0, max_grad_norm=0.7)
+    kit = protected(defense)
+    before = flat(kit.model)
+    torch.manual_seed(2)
+    train(defense, kit)
+    rows = torch.cat([g.flatten(1) for g in each_gradient(defense.base)], 1).double()
+    norms = rows.norm(dim=1, keepdim=True)
+    assert (norms > 0.7).any()
+    expected = (rows * (0.7 / norms).clamp(max=1)).sum(0) / NUM
+    assert torch.allclose((before - flat(kit.model)).double(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_parts_of_different_sizes_make_the_same_step_as_the_whole_batch():
+    weights = {}
+    for part in (None, 7):
+        defense = DPSGD(noise_multiplier=0.0, max_grad_norm=0.5, physical_batch_size=part)
+        kit = protected(defense, batch_size=17)
+        sizes = [train(defense, kit, epoch) for epoch in range(3)]
+        weights[part] = flat(kit.model)
+        assert max(size for steps in sizes for parts in steps for size in parts) > 7 or part
+        if part:
+            assert all(set(parts[:-1]) <= {7} and parts[-1] <= 7 for s in sizes for parts in s)
+            assert any(len(parts) > 1 and parts[-1] < 7 for s in sizes for parts in s)
+    assert torch.allclose(weights[7], weights[None], rtol=0, atol=1e-6)
+
+
+def test_noise_is_added_once_a_step_however_many_parts_it_has():
+    for part, num_parts in ((None, 1), (7, 3)):
+        defense = DPSGD(noise_multiplier=3.0, max_grad_norm=0.5, physical_batch_size=part)
+        kit = protected(defense)
+        before = flat(kit.model)
+        torch.manual_seed(4)
+        assert [len(parts) for parts in train(defense, kit, scale=0.0)] == [num_parts]
+        noise = flat(kit.model) - before
+        assert noise.std().item() == pytest.approx(3.0 * 0.5 / NUM, rel=0.05)
+        assert abs(noise.mean().item()) < 4 * 3.0 * 0.5 / NUM / len(noise) ** 0.5
+
+
+def test_a_step_that_nobody_is_drawn_for_is_noise_alone():
+    defense = DPSGD(noise_multiplier=2.0, max_grad_norm=0.5)
+    kit = protected(defense, batch_size=1, seed=3)
+    torch.manual_seed(4)
+    moves = {}
+    for number, parts in enumerate(kit.steps(0)):
+        before, sizes = flat(kit.model), []
+        for part in parts:
+            backward(defense, kit, part)
+            kit.optimizer.step()
+            sizes.append(len(part))
+        moves[number] = (sum(sizes), (flat(kit.model) - before))
+    empty = [move for size, move in moves.values() if size == 0]
+    assert empty
+    assert len(empty) < len(moves) == NUM
+    assert torch.cat(empty).std().item() == pytest.approx(2.0 * 0.5, rel=0.05)
+
+
+def test_the_memory_bound_counts_the_bytes_of_all_gradients(monkeypatch: pytest.MonkeyPatch):
+    size = 4 * sum(p.numel() for p in network().parameters())
+    monkeypatch.setattr("defenses.dp_sgd.GRADIENT_BYTES", 6 * size + 1)
+    defense = DPSGD(noise_multiplier=0.0, poisson_sampling=False)
+    assert train(defense, protected(defense)) == [[6, 6, 6, 2]]
+
+
+def trained(run: Run, place: Workplace, state: dict | None = None) -> list[tuple[dict, dict]]:
+    epochs: Iterator = fit(run, place.pool_images, place.pool_labels, place.shape, state=state)
+    return [(epoch.metrics, copy.deepcopy(epoch.state())) for epoch in epochs]
+
+
+def a_run(work: Any, defense: Defense, **training: Any) -> Run:
+    run = work.plan.arms["erm"][0]
+    changed = run.training.model_copy(update=training)
+    return replace(run, model=SmallCnn(width=4, norm="group"), defense=defense, training=changed)
+
+
+@pytest.mark.parametrize("name", ["erm", "pgd_at"])
+def test_without_noise_clipping_and_poisson_sampling_it_is_its_base(
+    place: Workplace, work, name: str
+):
+    off = {"noise_multiplier": 0.0, "max_grad_norm": 1e9, "poisson_sampling": False}
+    plain = trained(a_run(work, BASES[name]), place)[-1]
+    for part in (None, 10) if name == "erm" else (None,):
+        defense = DPSGD(base=BASES[name], physical_batch_size=part, **off)
+        ours = trained(a_run(work, defense), place)[-1]
+        for key, weights in plain[1]["model"].items():
+            assert torch.allclose(ours[1]["model"][key], weights, rtol=0, atol=1e-6), key
+        assert ours[0]["loss_total"] == pytest.approx(plain[0]["loss_total"], rel=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_going_on_from_a_checkpoint_gives_the_bits_of_an_undisturbed_run(
+    place: Workplace, work, optimizer: str
+):
+    defense = DPSGD(noise_multiplier=1.0, physical_batch_size=10, base=BASES["pgd_at"])
+    run = a_run(work, defense, optimizer=optimizer, lr=0.01)
+    whole = trained(run, place)
+    torch.rand(17)
+    rest = trained(run, place, state=whole[0][1])
+    assert len(rest) == len(whole) - 1
+    a, b = whole[-1][1]["model"], rest[-1][1]["model"]
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_the_learning_rate_follows_steps_not_parts(place: Workplace, work):
+    cosine = Schedule(name="cosine")
+    for part in (None, 3):
+        defense = DPSGD(noise_multiplier=1.0, physical_batch_size=part)
+        run = a_run(work, defense, schedule=cosine, lr=0.1)
+        n, size = len(run.members), run.training.batch_size
+        assert (n, size) == (100, 32)  # 3 steps of 32 expected ones; the loop counts in quarters
+        rates = [metrics["lr"] for metrics, _ in trained(run, place)]
+        assert rates == pytest.approx([0.1 * rate(cosine, e + 2 / 4, 2) for e in (0, 1)])
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm2d, nn.SyncBatchNorm])
+def test_batchnorm_becomes_the_groupnorm_that_the_model_itself_offers(norm: type):
+    def make_model() -> nn.Module:
+        model = network("batch")
+        if norm is nn.SyncBatchNorm:
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        return model
+
+    ours, theirs = DPSGD(noise_multiplier=1.0).build(make_model), network("group")
+    assert str(ours) == str(theirs)
+    pairs = zip(ours.state_dict().items(), theirs.state_dict().items(), strict=True)
+    assert all(name == other and torch.equal(a, b) for (name, a), (other, b) in pairs)
+
+
+def test_hooks_on_the_network_survive_and_it_can_be_built_without_numbers():
+    calls = []
+
+    def make_model() -> nn.Module:
+        model = network("batch")
+        model.get_submodule("stem").register_forward_hook(lambda *args: calls.append(args))
+        return model
+
+    built = DPSGD(noise_multiplier=1.0).build(make_model)
+    built(batch()[0])
+    assert len(calls) == 1
+    with torch.device("meta"):
+        built = DPSGD(noise_multiplier=1.0).build(lambda: network("batch"))
+    assert all(p.is_meta for p in built.parameters())
+
+
+def test_a_network_that_opacus_cannot_train_is_refused_by_name():
+    tracking = nn.InstanceNorm2d(4, affine=True, track_running_stats=True)
+    with pytest.raises(ValueError, match=r"cannot train this network: .*InstanceNorm"):
+        DPSGD(noise_multiplier=1.0).build(lambda: nn.Sequential(nn.Conv2d(3, 4, 3), tracking))
+
+
+def test_the_noise_is_given_exactly_once():
+    for given, word in (({}, "neither"), ({"noise_multiplier": 1, "target_epsilon": 8}, "both")):
+        with pytest.raises(ValueError, match=f"exactly one of .* got {word}"):
+            DPSGD(**given)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="target_epsilon needs poisson_sampling"):
+        DPSGD(target_epsilon=8.0, poisson_sampling=False)
+
+
+def test_losses_that_couple_examples_and_a_second_clipping_are_refused():
+    private = DPSGD(noise_multiplier=1.0)
+    with pytest.raises(ValueError, match="dp_sgd over demem couples examples"):
+        DPSGD(noise_multiplier=1.0, base=DeMem(base=ERM(), weight=0.2))
+    with pytest.raises(ValueError, match="demem over dp_sgd couples examples"):
+        DeMem(base=private, weight=0.2)
+    with pytest.raises(ValueError, match="clips per-example gradients twice"):
+        DPSGD(noise_multiplier=1.0, base=private)
+    assert DeMem(base=private, weight=0.0).per_example_steps
+
+
+FACTS = Facts(nn.Identity(), 1000, 50, 5, 5, 1e-5)
+
+
+def test_the_guarantee_is_of_the_weights_and_says_what_it_follows_from():
+    given = DPSGD(noise_multiplier=1.1, accountant="rdp").guarantee(FACTS)
+    assert (given.status, given.of, given.delta) == ("proved", "the weights", 1e-5)
+    assert given.why == (
+        "noise multiplier 1.1, sampling rate 0.05, 100 steps, accountant rdp; "
+        "one example added or removed"
+    )
+    tighter = DPSGD(noise_multiplier=1.1).guarantee(FACTS)
+    assert tighter.epsilon is not None
+    assert given.epsilon is not None
+    assert 0 < tighter.epsilon < given.epsilon
+
+
+def test_a_target_epsilon_is_just_met_after_all_epochs_and_not_before():
+    defense = DPSGD(target_epsilon=2.0, accountant="rdp")
+    reached = defense.guarantee(FACTS).epsilon
+    halfway = defense.guarantee(FACTS._replace(planned_epochs=10)).epsilon
+    assert reached is not None
+    assert halfway is not None
+    assert 1.98 < reached <= 2.0
+    assert halfway < 1.8
+
+
+def test_without_noise_or_poisson_sampling_there_is_no_guarantee():
+    for fields in ({"noise_multiplier": 0.0}, {"noise_multiplier": 1.0, "poisson_sampling": False}):
+        given = DPSGD(**fields).guarantee(FACTS)  # pyright: ignore[reportArgumentType]
+        assert (given.epsilon, given.status) == (None, "none")
+        assert next(iter(fields if len(fields) == 1 else ["poisson_sampling"])) in given.why
+
+
+def test_little_noise_has_the_bound_that_can_be_computed():
+    given = DPSGD(noise_multiplier=0.05).guarantee(FACTS)
+    assert given.epsilon is not None
+    assert given.epsilon > 1000
+    assert "accountant rdp" in given.why
+    vanishing = DPSGD(noise_multiplier=1e-200).guarantee(FACTS._replace(batch_size=1000))
+    assert (vanishing.epsilon, vanishing.status) == (None, "none")
+
+
+def test_the_report_says_what_a_reader_must_know():
+    private = DPSGD(noise_multiplier=1.0)
+    told = " ".join(DPSGD(noise_multiplier=1.0, base=TRADES()).remarks(network("batch")))
+    assert "norm: group" in told
+    assert "two forward passes" in told
+    assert "seed stays secret" in told
+    assert not any("norm: group" in remark for remark in private.remarks(network("group")))

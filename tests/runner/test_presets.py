@@ -1,0 +1,201 @@
+"""Every shipped preset, shrunk to the fewest models and one epoch, on files of the same format.
+
+Runs are trained in this process and audited on one small Ray cluster; what `runner run` adds, the
+lanes, is tested with quickstart.
+"""
+
+import csv
+import logging
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+ray = pytest.importorskip("ray", reason="machines that only train have no Ray")
+
+from runner import config, pipeline  # noqa: E402
+from runner.answers import ask  # noqa: E402
+from runner.experiment import Experiment  # noqa: E402
+from runner.pipeline import prepare  # noqa: E402
+from runner.robustness import attack_all  # noqa: E402
+from runner.train import train  # noqa: E402
+from runner.workplace import make_workplace  # noqa: E402
+from tests.runner.test_data import idx, write_cifar, write_idc  # noqa: E402
+
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context"),
+]
+
+HOUSE = Path(__file__).parents[2]
+PRESETS = sorted((HOUSE / "configs" / "residual_perturbation").glob("*.yaml"))
+SHRUNK = (
+    "design.num_models=2",
+    "answers.draws=2",
+    "model.width=4",
+    "training.epochs=1",
+    "training.batch_size=16",
+    "fleet.checkpoint_every_s=1000",
+)
+ATTACKS = ("respert_paper", "adaptive")  # the paper's shadow and the defended one, in every table
+
+ROWS = {  # what a row of the paper's table is called here
+    "table_1_idc": {"erm", "dp_sgd", "en1", "en5"},
+    "table_2_mnist": {"erm", "dp_sgd", "en1"},
+    "table_3_cifar10": {"erm", "dp_sgd", "en1"},
+    "table_4_cifar100": {"erm", "dp_sgd", "en1"},
+    "table_5_idc": {"dp_sgd", "en1", "en5"},
+    "section_4d_skip": {"en5", "en5_no_skip"},
+}
+AXES = {  # figure: its lines, by members, and the noises that its text names
+    "figure_3_idc": ({5}, {0.2}),
+    "figure_4_cifar10": ({5}, {0.75}),
+    "figure_5_cifar100": ({5}, set()),
+    "figure_6_members": ({1, 2, 5}, set()),
+    "figure_9_idc": ({5}, set()),
+    "figure_10_cifar10": ({5}, {2.0}),
+    "figure_11_cifar100": ({5}, set()),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with small files of every format that a preset reads."""
+    root = tmp_path_factory.mktemp("data")
+    write_cifar(root, "cifar10", per_file=40)
+    write_cifar(root, "cifar100", per_file=200)
+    write_idc(root, (120, 120))
+    for name in ("mnist", "fashion_mnist"):
+        write_idx_files(root / name)
+    return root
+
+
+def write_idx_files(folder: Path) -> None:
+    """60 images of 28x28 of each class and split, as MNIST is published."""
+    random = np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    for split in ("train", "t10k"):
+        labels = np.repeat(np.arange(10, dtype=np.uint8), 60)
+        images = random.integers(0, 256, (600, 28, 28), np.uint8)
+        for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
+            (folder / f"{split}-{kind}-ubyte").write_bytes(idx(array))
+
+
+def shrunk(preset: Path, root: Path) -> Experiment:
+    """The preset with few models, one epoch, and the small files as its data."""
+    overrides: list[str] = [*SHRUNK]
+    name = config.load(preset, [], Experiment).data.name
+    if name != "digits":
+        overrides.append(f"data.root={root / name if (root / name).is_dir() else root}")
+    if name == "idc":
+        overrides += ["data.train_counts=[60,60]", "data.test_counts=[20,20]", "data.size=16"]
+    else:
+        overrides.append("data.num_examples=80")
+    plain = config.load(preset, overrides, Experiment)
+    for arm, chosen in plain.arms.items():  # an arm's own recipe is shrunk as the shared one is
+        if chosen.training.epochs > 1:
+            overrides.append(f"arms.{arm}.training.epochs=1")
+        if chosen.training.batch_size > 16:
+            overrides.append(f"arms.{arm}.training.batch_size=16")
+    return config.load(preset, overrides, Experiment)
+
+
+def done(experiment: Experiment, storage: Path) -> dict[str, Any]:
+    """Train, ask and attack in this process; audit and report as `run` does."""
+    work = prepare(experiment, storage)
+    quiet: dict[str, Any] = {"tell": lambda word, part: None, "note": lambda text: None}
+    place = make_workplace(work.dataset, torch.device("cpu"), work.store, **quiet)
+    draws = experiment.answers.draws
+    for run in work.plan.runs:
+        for step in (
+            train,
+            partial(ask, answers=experiment.answers),
+            partial(attack_all, robustness=experiment.robustness, draws=draws),
+        ):
+            step(run, place)
+    return pipeline.run(work, Console(quiet=True))
+
+
+def cells(storage: Path, name: str) -> set[tuple[str, str, str]]:
+    """(arm, draws, metric) of every line of table.csv."""
+    path = storage / "experiments" / name / "report" / "table.csv"
+    with path.open() as file:
+        return {(row["arm"], row["draws"], row["metric"]) for row in csv.DictReader(file)}
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.stem)
+def test_a_preset_fills_each_row_and_axis_of_its_table_or_figure(
+    preset: Path, root: Path, tmp_path: Path
+):
+    experiment = shrunk(preset, root)
+    results = done(experiment, tmp_path)
+    found = cells(tmp_path, experiment.name)
+    report = tmp_path / "experiments" / experiment.name / "report"
+    metrics = ["natural_accuracy", "train_accuracy", "generalization_gap"]
+    metrics += [f"membership/{attack}/auc" for attack in ATTACKS]
+    for arm, chosen in experiment.arms.items():
+        for draws in ("1", "2") if chosen.defense.randomized else ("1",):
+            assert {(arm, draws, metric) for metric in metrics} <= found
+        for attack in ATTACKS:
+            thresholds = results["arms"][arm]["membership"][attack]["thresholds"]
+            assert set(thresholds) == {"0.5", "0.6", "0.7", "0.8"}
+    assert {"roc.svg", "roc_linear.svg", "thresholds.svg", "samples.png", "index.html"} <= {
+        path.name for path in report.iterdir()
+    }
+    table = preset.stem.removesuffix("_small")
+    if table in ROWS:
+        assert ROWS[table] <= set(results["arms"]) or "small" in preset.stem
+    else:
+        members, noises = AXES[table]
+        dials = [arm["dials"] for arm in results["arms"].values() if "gamma" in arm["dials"]]
+        assert {dial["members"] for dial in dials} == members
+        assert noises <= {dial["gamma"] for dial in dials} or "small" in preset.stem
+        assert results["report"]["against"] == "gamma"
+        assert results["report"]["baseline"] == "erm"
+        assert (report / "against.svg").exists()
+
+
+def test_every_table_and_figure_has_a_preset_of_full_and_of_small_size():
+    names = {preset.stem for preset in PRESETS}
+    assert {name.removesuffix("_small") for name in names} == set(ROWS) | set(AXES)
+    assert names == {n + size for n in (*ROWS, *AXES) for size in ("", "_small")}
+
+
+def test_dp_sgd_states_its_proved_epsilon_and_residual_perturbation_its_claim(
+    root: Path, tmp_path: Path
+):
+    experiment = shrunk(HOUSE / "configs/residual_perturbation/table_3_cifar10.yaml", root)
+    arms = done(experiment, tmp_path)["arms"]
+    proved, claimed = arms["dp_sgd"]["guarantee"], arms["en1"]["guarantee"]
+    assert (proved["status"], proved["of"]) == ("proved", "the weights")
+    assert (claimed["status"], claimed["of"]) == ("claimed", "the weights")
+    assert 0 < proved["epsilon"] < claimed["epsilon"]
+    assert arms["erm"]["guarantee"] is None
+
+
+def test_presets_open_with_their_command_cost_and_figures():
+    for preset in PRESETS:
+        text = preset.read_text()
+        head = text[: text.index("\nname: ")]
+        assert f"#   python -m runner run configs/residual_perturbation/{preset.name}\n" in head
+        assert "# Cost: " in head
+        assert "# Expected" in head or "# Measured" in head
