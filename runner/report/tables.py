@@ -4,13 +4,16 @@ import re
 from typing import Any
 
 from rich import box
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from runner.report.as_text import DAGGER, DASH, Printed, percent
-from runner.report.columns import Column, decision_columns, groups, main_columns, notes, rows
+from runner.report.columns import Column, Row, decision_columns, groups, main_columns, notes, rows
 from runner.report.guarantees import guarantees, guarantees_note
 from runner.report.readings import calibrated, share_of_members, with_shadows
+
+ACROSS = 5  # arms beside each other on a terminal of 80 columns
 
 
 def markdown(results: dict[str, Any]) -> str:
@@ -82,23 +85,29 @@ def latex(results: dict[str, Any]) -> str:
     return "\n".join([*lines, r"\end{tabular}", ""])
 
 
-def terminal_table(results: dict[str, Any]) -> Table:
-    """Return the main table for a terminal, turned so that its longer side runs down."""
+def terminal_table(results: dict[str, Any]) -> Group:
+    """Return the main table for a terminal: quantities run down, a few arms at a time across."""
     shown = main_columns(results)
     made = rows(results, shown)
-    head = ["models", *(column.title for column in shown)]
-    cells = [[row.num_models, *(_two_lines(c) for c in row.cells)] for row in made]
-    labels = [row.label for row in made]
-    if len(labels) < len(head):
-        labels, head, cells = head, labels, [[line[i] for line in cells] for i in range(len(head))]
+    parts = [made[i : i + ACROSS] for i in range(0, len(made), ACROSS)]
+    tables = [_part(shown, part) for part in parts]
     # Text, not str: rich would read an arm's name for markup
-    title, caption = Text(results["experiment"]), Text("\n".join(notes(results)))
-    table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=0)
-    table.add_column("", min_width=12)
-    for name in head:
-        table.add_column(Text(name), justify="right", overflow="fold")
-    for name, line in zip(labels, cells, strict=True):
-        table.add_row(Text(name), *map(Text, line))
+    tables[0].title, tables[-1].caption = (
+        Text(results["experiment"]),
+        Text("\n".join(notes(results))),
+    )
+    return Group(*tables)
+
+
+def _part(shown: list[Column], some: list[Row]) -> Table:
+    """A table of some arms for a terminal of 80 columns."""
+    table = Table(box=box.SIMPLE_HEAD, padding=0)
+    table.add_column("", min_width=14, overflow="fold")
+    for row in some:
+        table.add_column(Text(row.label), justify="right", overflow="fold")
+    table.add_row("models", *(Text(row.num_models) for row in some))
+    for i, column in enumerate(shown):
+        table.add_row(Text(column.title), *(Text(_two_lines(row.cells[i])) for row in some))
     return table
 
 
