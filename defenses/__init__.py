@@ -59,9 +59,9 @@ class Facts(NamedTuple):
     num_members: int
     batch_size: int
     epochs: int  # done so far
-    planned_epochs: int  # that the training takes in all
     delta: float
     assumed: Mapping[str, float] = {}  # bounds that the user takes for granted, by their letter
+    quickly: bool = False  # a larger bound that takes milliseconds will do
 
 
 class Defense(Keys):
@@ -91,6 +91,21 @@ class Defense(Keys):
         Such a step needs one worker, fp32, and losses that do not couple examples.
         """
         return False
+
+    @property
+    def one_worker(self) -> bool:
+        """Whether a batch must be whole in one worker."""
+        return self.per_example_steps
+
+    def resolved(self, num_members: int, batch_size: int, epochs: int) -> Self:
+        """Return the defense with what follows from the training put in its place.
+
+        A Run is trained with this one and its id is of this one.
+
+        Raises:
+            ValueError: the defense cannot be had with this training.
+        """
+        return self
 
     def build(self, make_model: Callable[[], nn.Module]) -> nn.Module:
         """Return the model to train; a maker is given, so that an ensemble can call it k times.
@@ -159,6 +174,14 @@ class Wrapper(Defense):
     @property
     def per_example_steps(self) -> bool:
         return self.base.per_example_steps
+
+    @property
+    def one_worker(self) -> bool:
+        return self.base.one_worker
+
+    def resolved(self, num_members: int, batch_size: int, epochs: int) -> Self:
+        base = self.base.resolved(num_members, batch_size, epochs)
+        return self.model_copy(update={"base": base})
 
     def build(self, make_model: Callable[[], nn.Module]) -> nn.Module:
         return self.base.build(make_model)

@@ -65,7 +65,7 @@ def spent(
     if not math.isfinite(epsilon):
         raise ValueError(
             f"the {accountant} accountant finds no finite epsilon for {setting} at delta "
-            f"{delta:g}; use more noise"
+            f"{delta:g}; use noise nearer to 1, or a larger delta"
         )
     return max(epsilon, 0.0)
 

@@ -74,7 +74,7 @@ def theorem_1(
         ValueError: "no guarantee: ...", a premise does not hold.
     """
     _demand_positive(gamma=gamma, pi=pi, G=G, R=R, T=T, b=b, N=N, M=M, k=k)
-    budget = _budget(min(pi / R, gamma / G) ** 2, 2 * k * T * b / N, delta)
+    budget = _budget(_squared(min(pi / R, gamma / G)), 2 * k * T * b / N, delta)
     lambda_, shares = budget.lambda_, range(1, M + 2)  # U^i has lambda / (i + 1), w lambda / (M+1)
     layers = tuple((lambda_ / share + 1 - lambda_) * budget.epsilon for share in shares)
     return budget._replace(layers=layers)
@@ -113,7 +113,8 @@ def theorem_2(
         ValueError: "no guarantee: ...", a premise does not hold.
     """
     _demand_positive(gamma=gamma, pi=pi, eta=eta, B=B, a=a, M=M, queries=queries)
-    return _budget(min(gamma * eta / B, pi / a) ** 2, 2 * queries * (M + composed), delta)
+    ratio = min(gamma * eta / B, pi / a)
+    return _budget(_squared(ratio), 2 * queries * (M + composed), delta)
 
 
 def noise_1(
@@ -147,6 +148,8 @@ def _budget(s: float, K: float, delta: float) -> Budget:
     log = _log(delta)
     if s == 0 or not math.isfinite(K / s):
         raise ValueError("no guarantee: so little noise that epsilon is beyond any float")
+    if not math.isfinite(s) or K / s == 0:
+        raise ValueError("no guarantee: so much noise that epsilon is below any float")
     root = math.sqrt(K / s)
     order = 1 + math.sqrt(log) / root
     epsilon = root * (root + 2 * math.sqrt(log))
@@ -158,6 +161,11 @@ def _ratio(epsilon: float, K: float, delta: float) -> float:
     _demand_positive(epsilon=epsilon)
     log = _log(delta)
     return math.sqrt(K) * (math.sqrt(log + epsilon) + math.sqrt(log)) / epsilon
+
+
+def _squared(ratio: float) -> float:
+    """ratio ** 2 raises OverflowError where this is infinite."""
+    return ratio * ratio
 
 
 def _log(delta: float) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
-from pydantic import NonNegativeFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, model_validator
 from torch import nn
 
 from attacks.by_name import ByName
@@ -45,7 +45,8 @@ class ResidualPerturbation(Wrapper):
     eta: NonNegativeFloat = 0  # of II: the size below which a feature's noise does not shrink
     pi: NonNegativeFloat | None = None  # of input noise, in the data set's std; None: `input_noise`
     last_layer_noise: NonNegativeFloat = 0  # of II, times the features' l2 norm: Theorem 2's pi
-    members: PositiveInt = 1  # En_k: k networks, trained jointly with one loss on their average
+    # En_k: k networks, trained jointly with one loss on their average
+    members: Annotated[int, Field(ge=1, le=100)] = 1
     average: Literal["logits", "probabilities"] = "logits"
     skip: bool = True  # False: the ablation of section IV-D, F(x) and noise
 
@@ -80,6 +81,11 @@ class ResidualPerturbation(Wrapper):
         noise = self.gamma + self.input_noise + self.last_layer_noise
         return noise > 0 or self.base.randomized
 
+    @property
+    def one_worker(self) -> bool:
+        """EnResNet's noise is measured on the whole batch."""
+        return self.strategy == "enresnet" or self.base.one_worker
+
     def build(self, make_model: Callable[[], nn.Module]) -> nn.Module:
         """Return the noisy network, or the ensemble of them; without any dial, the base's network.
 
@@ -112,8 +118,8 @@ class ResidualPerturbation(Wrapper):
         said = []
         if self.input_noise > 0:
             said.append(
-                f"The input noise pi = {self.input_noise:g} is added after normalisation: its unit "
-                "is the data set's standard deviation, and a bound R of Theorem 1 is in it too."
+                "The input noise pi is added after normalisation: its unit is the standard "
+                "deviation of the data set, and a bound R of Theorem 1 is in it too."
             )
         if self.strategy == "II" and self.gamma > 0:
             said.append(
@@ -136,6 +142,8 @@ class ResidualPerturbation(Wrapper):
         """Why neither theorem is about a model trained so, whatever the noise and the bounds."""
         if not self.skip:
             return "the theorems are about residual blocks; skip: false makes none"
+        if self.per_example_steps:
+            return f"the theorems are about plain SGD, and {self.base.name} takes other steps"
         if self.strategy == "II":
             return None
         if self.strategy == "enresnet":

@@ -1,4 +1,4 @@
-"""The command line: check, plan, run, report."""
+"""The command line: check, plan, run, report; and what trains nothing: budget, demo."""
 
 import os
 import sys
@@ -103,9 +103,10 @@ def report(config_path: ConfigPath, overrides: Overrides = None, storage: Storag
         print(f"report: {work.folder / 'report' / 'index.html'}")
 
 
-Count = Annotated[int | None, typer.Option(min=1)]
 Delta = Annotated[float, typer.Option(help="the delta of (epsilon, delta)")]
-Target = Annotated[float | None, typer.Option(help="print the noise that gives this epsilon")]
+Target = Annotated[
+    float | None, typer.Option(help="print the noise for this epsilon, or if the noise reaches it")
+]
 
 
 @budget.command()
@@ -120,14 +121,14 @@ def residual(
     R: Annotated[float | None, typer.Option("--R", help="I: bound of an input's norm")] = None,
     epochs: Annotated[float | None, typer.Option(help="I: times an image is used")] = None,
     T: Annotated[float | None, typer.Option("--T", help="I: steps, in place of epochs")] = None,
-    batch_size: Count = None,
-    num_examples: Count = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="I: images in a step")] = None,
+    num_examples: Annotated[int | None, typer.Option(min=1, help="I: training images N")] = None,
     members: Annotated[int | None, typer.Option(min=1, help="I: ensemble, default 1")] = None,
     eta: Annotated[float | None, typer.Option(help="II: floor of a feature's size")] = None,
     B: Annotated[float | None, typer.Option("--B", help="II: bound of a mapping's norm")] = None,
     a: Annotated[float | None, typer.Option("--a", help="II: bound of the last layer")] = None,
     queries: Annotated[int | None, typer.Option(min=1, help="II: answers, default 1")] = None,
-    num_layers: Annotated[int, typer.Option(min=1, help="residual mappings M")] = 3,
+    num_layers: Annotated[int, typer.Option(min=1, help="M, residual mappings; resnet8 has 3")] = 3,
     delta: Delta = 1e-5,
 ) -> None:
     """Residual perturbation, by the theorems of its paper; the noise is in the paper's units."""
@@ -144,7 +145,7 @@ def residual(
 def dp_sgd(
     batch_size: Annotated[int, typer.Option(min=1, help="expected batch size")],
     num_examples: Annotated[int, typer.Option(min=1, help="training examples")],
-    epochs: Annotated[int, typer.Option(min=1)],
+    epochs: Annotated[int, typer.Option(min=1, help="of num-examples / batch-size steps")],
     noise_multiplier: Annotated[float | None, typer.Option(help="print epsilon")] = None,
     epsilon: Target = None,
     delta: Delta = 1e-5,

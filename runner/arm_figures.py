@@ -36,7 +36,8 @@ def arm_figures(books: Books, name: str, dataset: Dataset) -> dict[str, Any]:
     answers, robustness = experiment.questions(arm.defense)
     network = arm.network(image_shape(dataset))
     stated = experiment.guarantee
-    guarantee = arm.defense.guarantee(run.facts(network, run.training.epochs, stated.assumed))
+    facts = run.facts(network, run.training.epochs, assumed=stated.assumed)
+    guarantee = run.defense.guarantee(facts)
     trained = [store.facts(at.run(r.id)) for r in plan.arms[name]]
     return {
         "defense": one_line(run.defense),

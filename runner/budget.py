@@ -1,16 +1,34 @@
 """What `runner budget` prints: the epsilon that some noise gives, or the noise for an epsilon."""
 
-from collections.abc import Collection, Mapping
-from typing import Any, Literal, get_args
+from collections.abc import Collection, Iterator, Mapping
+from decimal import ROUND_CEILING, Context
+from typing import Any, get_args
 
-from defenses._theorems import ASSUMES_1, ASSUMES_2, Budget, noise_1, noise_2, theorem_1, theorem_2
+from defenses._accounting import Accountant, calibrated, spent
+from defenses._poisson import sampling
+from defenses._theorems import (
+    ASSUMES_1,
+    ASSUMES_2,
+    Budget,
+    Noise,
+    noise_1,
+    noise_2,
+    theorem_1,
+    theorem_2,
+)
 
-Accountant = Literal["rdp", "prv"]
 NEEDS = {  # strategy -> the options it needs beside its noise, or epsilon
     "I": {"G", "R", "batch_size", "num_examples"},
     "II": {"eta", "B", "a"},
 }
 MAY_HAVE = {"I": {"epochs", "T", "members"}, "II": {"queries"}}
+COMPOSED = {"as stated": False, "all M + 1 layers composed": True}  # two readings of Theorem 2
+OPTIONS = {  # how a configuration spells what a message advises -> how this command does
+    "accountant: rdp": "--accountant rdp",
+    "noise_multiplier": "--noise-multiplier",
+    "target_epsilon": "--epsilon",
+}
+Answers = tuple[str, dict[str, Noise], dict[str, Budget]]  # title; by reading, what was asked for
 
 
 class NoBudget(ValueError):
@@ -24,22 +42,32 @@ def residual(strategy: str, M: int, delta: float, given: Mapping[str, float | No
         strategy: "I", additive noise and the weights; "II", multiplicative noise and an answer.
         M: residual mappings.
         delta: in (0, 1).
-        given: option -> value, None where it was not given. `epsilon` asks for the smallest noise;
-            without it, `gamma` and `pi` ask for the smallest epsilon.
+        given: option -> value, None where it was not given. `gamma` and `pi` ask for the smallest
+            epsilon, `epsilon` for the smallest noise, and all three whether this noise reaches it:
+            "no guarantee at epsilon ..." is an answer, not an error.
 
     Raises:
         NoBudget: an option is missing or does not belong, or a premise of the theorem fails.
     """
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     _demand_options(strategy, options)
+    ask, assumes = (_theorem_1, ASSUMES_1) if strategy == "I" else (_theorem_2, ASSUMES_2)
     try:
-        if strategy == "I":
-            return "\n".join(
-                [*_strategy_1(M, delta, options), "status: claimed", f"why: {ASSUMES_1}"]
-            )
-        return "\n".join([*_strategy_2(M, delta, options), "status: claimed", f"why: {ASSUMES_2}"])
+        title, noises, budgets = ask(M, delta, options)
     except ValueError as error:
         raise NoBudget(str(error)) from None
+    lines, status = [f"{title}, delta {delta:g}"], "claimed"
+    if budgets:
+        lacking = {reading: _lacking(options, noise) for reading, noise in noises.items()}
+        lines += [_verdict(options["epsilon"], *item) for item in lacking.items()]
+        lines += _figures(budgets)
+        if lacking and all(lacking.values()):
+            status = f"none at epsilon {options['epsilon']:g}, claimed at the one above"
+    else:
+        lines.append(f"smallest noise for epsilon {options['epsilon']:g}")
+        for reading, noise in noises.items():
+            lines.append(f"gamma {_up(noise.gamma)}, pi {_up(noise.pi)}{_of(reading)}")
+    return "\n".join([*lines, f"status: {status}", f"why: {assumes}"])
 
 
 def dp_sgd(
@@ -63,7 +91,7 @@ def dp_sgd(
         accountant: "rdp", "prv" or "both".
 
     Raises:
-        NoBudget: an option is missing, or out of range.
+        NoBudget: an option is missing or out of range, or the accountant cannot compute it.
     """
     target = {"noise-multiplier": noise_multiplier, "epsilon": epsilon}
     target = {name: value for name, value in target.items() if value is not None}
@@ -78,81 +106,110 @@ def dp_sgd(
         raise NoBudget(f"--batch-size {batch_size} is above --num-examples {num_examples}")
     if not 0 < delta < 1:
         raise NoBudget(f"--delta must lie between 0 and 1, got {delta:g}")
-    from defenses.dp_sgd import calibrated, spent  # Opacus and torch take seconds
-
-    rate, steps = batch_size / num_examples, epochs * round(num_examples / batch_size)
+    rate, steps = sampling(num_examples, batch_size)
+    steps *= epochs
     lines = [f"DP-SGD: {steps} steps at sample rate {rate:.5g}, delta {delta:g}"]
     for name in get_args(Accountant):
         if accountant not in (name, "both"):
             continue
-        if noise_multiplier is not None:
-            lines.append(
-                f"epsilon {spent(noise_multiplier, rate, steps, delta, name):.5g} ({name})"
-            )
-        elif epsilon is not None:
-            lines.append(
-                f"noise multiplier {calibrated(epsilon, delta, rate, steps, name):.5g} ({name})"
-            )
+        try:
+            if noise_multiplier is not None:
+                found = spent(noise_multiplier, rate, steps, delta, name)
+                lines.append(f"epsilon {found:.5g} ({name})")
+            elif epsilon is not None:
+                found = calibrated(epsilon, delta, rate, steps, name)
+                lines.append(f"noise multiplier {_up(found)} ({name})")
+        except ValueError as error:
+            told = str(error)
+            for key, option in OPTIONS.items():
+                told = told.replace(key, option)
+            raise NoBudget(told) from None
     return "\n".join([*lines, "status: proved", "why: for batches drawn by Poisson sampling"])
 
 
-def _strategy_1(M: int, delta: float, options: dict[str, Any]) -> list[str]:
+def _theorem_1(M: int, delta: float, options: dict[str, Any]) -> Answers:
     facts = {"G": options["G"], "R": options["R"], "N": options["num_examples"]}
     facts |= {"b": options["batch_size"], "k": options.get("members", 1), "delta": delta}
     if "T" in options:
         facts["T"] = options["T"]
     else:  # each image once an epoch: T b / N is the number of epochs
         facts["T"] = options["epochs"] * facts["N"] / facts["b"]
-    lines = [f"Theorem 1, Strategy I: the weights of a trained model, delta {delta:g}"]
+    noises, budgets = {}, {}
     if "epsilon" in options:
-        noise = noise_1(epsilon=options["epsilon"], **facts)
-        lines.append(f"smallest noise for epsilon {options['epsilon']:g}")
-        return [*lines, f"gamma {noise.gamma:.5g}", f"pi {noise.pi:.5g}"]
-    budget = theorem_1(gamma=options["gamma"], pi=options["pi"], M=M, **facts)
-    names = [*(f"U^{i}" for i in range(M)), "w"]
-    layers = (f"{name} {layer:.5g}" for name, layer in zip(names, budget.layers, strict=True))
-    return [*lines, *_figures(budget), f"each layer alone: {', '.join(layers)}"]
+        noises[""] = noise_1(epsilon=options["epsilon"], **facts)
+    if "gamma" in options:
+        budgets[""] = theorem_1(gamma=options["gamma"], pi=options["pi"], M=M, **facts)
+    return "Theorem 1, Strategy I: the weights of a trained model", noises, budgets
 
 
-def _strategy_2(M: int, delta: float, options: dict[str, Any]) -> list[str]:
-    queries = options.get("queries", 1)
+def _theorem_2(M: int, delta: float, options: dict[str, Any]) -> Answers:
     facts = {name: options[name] for name in ("eta", "B", "a")}
-    facts |= {"M": M, "delta": delta, "queries": queries}
-    lines = [f"Theorem 2, Strategy II: what {queries} answer(s) say, delta {delta:g}"]
-    if "epsilon" in options:
-        lines.append(f"smallest noise for epsilon {options['epsilon']:g}")
-        for composed, counted in enumerate(("as stated", "all M + 1 layers composed")):
-            noise = noise_2(epsilon=options["epsilon"], composed=bool(composed), **facts)
-            lines.append(f"gamma {noise.gamma:.5g}, pi {noise.pi:.5g} ({counted})")
-        return lines
-    facts |= {"gamma": options["gamma"], "pi": options["pi"]}
-    honest = theorem_2(composed=True, **facts).epsilon
-    return [*lines, *_figures(theorem_2(**facts)), f"all M + 1 layers composed: {honest:.5g}"]
+    facts |= {"M": M, "delta": delta, "queries": options.get("queries", 1)}
+    noises, budgets = {}, {}
+    for reading, composed in COMPOSED.items():
+        facts["composed"] = composed
+        if "epsilon" in options:
+            noises[reading] = noise_2(epsilon=options["epsilon"], **facts)
+        if "gamma" in options:
+            budgets[reading] = theorem_2(gamma=options["gamma"], pi=options["pi"], **facts)
+    title = f"Theorem 2, Strategy II: what {facts['queries']} answer(s) say"
+    return title, noises, budgets
 
 
-def _figures(budget: Budget) -> list[str]:
-    return [
-        f"epsilon {budget.epsilon:.5g}",
-        f"lambda {budget.lambda_:.5g}",
-        f"Renyi order {budget.order:.5g}",
-    ]
+def _lacking(options: Mapping[str, float], noise: Noise) -> str:
+    """Which noise is below what an epsilon takes; empty if none is."""
+    return " and ".join(
+        f"{name} {options[name]:g} is below {_up(bound)}"
+        for name, bound in noise._asdict().items()
+        if options[name] < bound
+    )
+
+
+def _verdict(epsilon: float, reading: str, lacking: str) -> str:
+    if lacking:
+        return (
+            f"no guarantee at epsilon {epsilon:g}: {lacking}, which the theorem needs{_of(reading)}"
+        )
+    return f"guarantee at epsilon {epsilon:g}: this noise reaches it{_of(reading)}"
+
+
+def _figures(budgets: Mapping[str, Budget]) -> Iterator[str]:
+    (_, budget), *others = budgets.items()
+    yield f"epsilon {budget.epsilon:.5g}"
+    yield f"lambda {budget.lambda_:.5g}"
+    yield f"Renyi order {budget.order:.5g}"
+    if budget.layers:
+        names = [*(f"U^{i}" for i in range(len(budget.layers) - 1)), "w"]
+        layers = (f"{name} {layer:.5g}" for name, layer in zip(names, budget.layers, strict=True))
+        yield f"each layer alone: {', '.join(layers)}"
+    for reading, other in others:
+        yield f"{reading}: {other.epsilon:.5g}"
+
+
+def _of(reading: str) -> str:
+    return f" ({reading})" if reading else ""
+
+
+def _up(noise: float) -> str:
+    """Five digits, rounded up: the noise that is printed is enough."""
+    return f"{Context(prec=5, rounding=ROUND_CEILING).create_decimal_from_float(noise):.5g}"
 
 
 def _demand_options(strategy: str, options: Collection[str]) -> None:
     """Refuse an unknown strategy, and options that are missing or that it has no use for."""
     if strategy not in NEEDS:
         raise NoBudget(f"--strategy must be one of {', '.join(NEEDS)}, got {strategy!r}")
-    noise = {"epsilon"} if "epsilon" in options else {"gamma", "pi"}
+    only_target = "epsilon" in options and not {"gamma", "pi"} & set(options)
+    noise = set() if only_target else {"gamma", "pi"}
     missing = [_option(name) for name in sorted(NEEDS[strategy] | noise) if name not in options]
     if strategy == "I" and ("epochs" in options) == ("T" in options):
         missing.append("one of --epochs and --T")
     if missing:
         raise NoBudget(f"Strategy {strategy} needs {', '.join(missing)}")
-    idle = set(options) - NEEDS[strategy] - MAY_HAVE[strategy] - noise
+    idle = set(options) - NEEDS[strategy] - MAY_HAVE[strategy] - noise - {"epsilon"}
     if idle:
         names = ", ".join(map(_option, sorted(idle)))
-        with_epsilon = " when --epsilon is given" if noise == {"epsilon"} else ""
-        raise NoBudget(f"Strategy {strategy} has no use for {names}{with_epsilon}; leave it out")
+        raise NoBudget(f"Strategy {strategy} has no use for {names}; leave it out")
 
 
 def _option(name: str) -> str:

@@ -79,7 +79,7 @@ def locate(name: str) -> Path:
     """Return the file that `name` means: a path, or the name of a shipped configuration.
 
     Raises:
-        ConfigError: there is no such file; names the nearest shipped one.
+        ConfigError: there is no such file; names the nearest shipped one, in whatever folder.
     """
     path = Path(name)
     if path.is_file():
@@ -89,8 +89,9 @@ def locate(name: str) -> Path:
     wanted = re.sub(r"^configs/|\.yaml$", "", name)
     if wanted in names:
         return shipped / f"{wanted}.yaml"
-    near = difflib.get_close_matches(wanted, names, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else f" (shipped: {', '.join(names)})"
+    stems = {Path(name).name: name for name in names}
+    near = difflib.get_close_matches(Path(wanted).name, stems, n=1)
+    hint = f"; did you mean {stems[near[0]]!r}?" if near else f" (shipped: {', '.join(names)})"
     raise ConfigError(name, [Fault("file", f"no such file or shipped configuration{hint}")])
 
 

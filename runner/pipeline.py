@@ -10,7 +10,7 @@ from rich.console import Console
 
 from runner import store, tables
 from runner.answers import ask
-from runner.data import Dataset, image_shape
+from runner.data import Dataset
 from runner.experiment import Experiment
 from runner.ids import digest
 from runner.plan import Plan, Run, make_plan
@@ -20,6 +20,7 @@ from runner.robustness import attack_all
 from runner.sources import Source
 from runner.store import Corrupt, Store
 
+SCORES_VERSION = 1  # raise it when the same answers would be scored otherwise
 MAX_REPAIRS = 20  # corrupt files set aside in one command before it gives up
 
 
@@ -47,6 +48,7 @@ class Work(NamedTuple):
     def scores(self) -> Path:
         """The scores of exactly these answers, attacks and matrices."""
         facts = {
+            "scores_version": SCORES_VERSION,
             "runs": {name: [run.id for run in runs] for name, runs in self.plan.arms.items()},
             "questions": {
                 name: self.experiment.questions(arm.defense)[0].id
@@ -112,17 +114,10 @@ def prepare(experiment: Experiment, storage: Path) -> Work:
             f"data: a pool of {num_pool} images leaves a model {share} to train on; "
             f"{workers} workers of a Run need {2 * workers}"
         )
-    work = Work(experiment, dataset, make_plan(experiment, dataset), at)
-    for name, arm in experiment.arms.items():
-        try:
-            run = work.plan.arms[name][0]
-            network = arm.network(image_shape(dataset))
-            arm.defense.guarantee(
-                run.facts(network, run.training.epochs, experiment.guarantee.assumed)
-            )
-        except ValueError as error:  # such as more examples to a batch than there are members
-            raise DataMissing(f"arms.{name}.defense: {error}") from None
-    return work
+    try:
+        return Work(experiment, dataset, make_plan(experiment, dataset), at)
+    except ValueError as error:  # such as more examples to a batch of DP-SGD than there are members
+        raise DataMissing(str(error)) from None
 
 
 def run(work: Work, console: Console) -> dict[str, Any]:
@@ -248,7 +243,15 @@ def _audit(work: Work, console: Console) -> None:
     plan, attacks = work.plan, work.experiment.membership.attacks
     members = {"member": plan.member, "null": plan.null_member}
     try:
-        audit(work.sources, members, plan.partner, plan.shadows, attacks, work.scores)
+        audit(
+            work.sources,
+            members,
+            plan.partner,
+            plan.shadows,
+            attacks,
+            work.scores,
+            work.experiment.seed,
+        )
     except Corrupt:
         raise
     except ValueError as error:

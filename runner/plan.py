@@ -57,16 +57,15 @@ class Run:
         """The numbers of the examples it is trained on, (n,) int64."""
         return np.flatnonzero(self.member == 1)
 
-    def facts(self, network: nn.Module, epochs: int, assumed: Mapping[str, float]) -> Facts:
-        """Return what a guarantee after so many epochs depends on."""
+    def facts(self, network: nn.Module, epochs: int, **rest: Any) -> Facts:
+        """Return what a guarantee after so many epochs depends on; `rest` are other Facts."""
         return Facts(
             network,
             num_members=len(self.members),
             batch_size=self.training.batch_size,
             epochs=epochs,
-            planned_epochs=self.training.epochs,
             delta=self.delta,
-            assumed=assumed,
+            **rest,
         )
 
 
@@ -93,7 +92,11 @@ class Plan:
 
 
 def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
-    """Return the plan; it depends on the experiment and the data alone."""
+    """Return the plan; it depends on the experiment and the data alone.
+
+    Raises:
+        ValueError: a defense cannot be had with its arm's training.
+    """
     design, num_pool = experiment.design, len(dataset.pool_labels)
     member = member_matrix(design, num_pool, seed_of(experiment.seed, "members"))
     null_member = member_matrix(design, num_pool, seed_of(experiment.seed, "null"))
@@ -105,7 +108,9 @@ def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
                 data_digest=data_digest,
                 augment=experiment.data.augment,
                 model=arm.model,
-                defense=arm.defense,
+                defense=arm.defense.resolved(
+                    int((row == 1).sum()), arm.training.batch_size, arm.training.epochs
+                ),
                 training=arm.training.model_copy(
                     update={"precision": resolve_precision(experiment, arm)}
                 ),
@@ -121,10 +126,10 @@ def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
     }
     models = np.arange(design.num_models)
     partner = models ^ 1
+    # From the target on, so that attackers with few shadows do not all have the same ones.
+    others = [np.roll(models, -m)[1:] for m in models]
     shadows = [
-        partner[[m]]
-        if design.name == "quarters"
-        else models[(models != m) & (models != partner[m])]
+        partner[[m]] if design.name == "quarters" else others[m][others[m] != partner[m]]
         for m in models
     ]
     return Plan(member, null_member, partner, tuple(shadows), arms)

@@ -73,15 +73,13 @@ def _of_defenses(experiment: Experiment) -> Iterator[Fault]:
             arm.network(ANY_IMAGES)
         except ValueError as error:
             yield at, str(error)
-        if not arm.defense.per_example_steps:
-            continue
-        if experiment.fleet.workers_per_run > 1:
+        if arm.defense.one_worker and experiment.fleet.workers_per_run > 1:
             yield (
                 at,
-                f"{arm.defense.name} clips each example's gradient, which is implemented for "
-                "one worker a Run; use fleet.workers_per_run: 1",
+                f"{arm.defense.name} needs a whole batch in one worker; use "
+                "fleet.workers_per_run: 1",
             )
-        if arm.training.precision == "bf16":
+        if arm.defense.per_example_steps and arm.training.precision == "bf16":
             yield (
                 at,
                 f"{arm.defense.name} clips each example's gradient, which needs fp32; use "

@@ -1,5 +1,7 @@
 """A small real experiment that the tests share: a few digits, a small network, two epochs."""
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,22 @@ def place(work: Work) -> Workplace:
 @pytest.fixture
 def noisy_place(noisy_work: Work) -> Workplace:
     return place_of(noisy_work)
+
+
+@pytest.fixture(scope="module")
+def local_ray() -> Iterator[None]:
+    """A Ray cluster of two CPUs in this process, for the tests of one file."""
+    import ray
+
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+    yield
+    ray.shutdown()
 
 
 def place_of(work: Work) -> Workplace:

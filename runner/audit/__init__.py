@@ -19,6 +19,7 @@ def audit(
     shadows: Sequence[np.ndarray],
     attacks: Mapping[str, MembershipAttack],
     folder: Path,
+    seed: int = 0,
 ) -> None:
     """Write the scores of every attack, under every member matrix, of every model as target.
 
@@ -33,6 +34,7 @@ def audit(
         shadows: of each model as target, the models that an attacker has who judges it alone.
         attacks: by the name that the scores are filed under.
         folder: where the scores go; all nodes must see it, and the answers.
+        seed: of attacks that draw at random.
 
     Raises:
         Corrupt: a file of answers cannot be read.
@@ -51,4 +53,4 @@ def audit(
         if of_blocks:
             score_blocks(sources, matrices, np.asarray(partner), of_blocks, folder / "blocks")
         if of_targets:
-            score_targets(sources, matrices, shadows, of_targets, folder / "targets")
+            score_targets(sources, matrices, shadows, of_targets, folder / "targets", seed)

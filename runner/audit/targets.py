@@ -31,6 +31,7 @@ class Job(NamedTuple):
     members: Mapping[str, np.ndarray]
     shadows: Sequence[np.ndarray]
     attacks: Mapping[str, MembershipAttack]
+    seed: int
     tasks: list[Task]
 
 
@@ -40,6 +41,7 @@ def score_targets(
     shadows: Sequence[np.ndarray],
     attacks: Mapping[str, MembershipAttack],
     folder: Path,
+    seed: int,
 ) -> None:
     """Write the scores of attacks that are trained anew for every target.
 
@@ -54,7 +56,7 @@ def score_targets(
         for matrix in members
         for model in range(len(shadows))
     ]
-    job = ray.put(Job(sources, members, shadows, attacks, tasks))
+    job = ray.put(Job(sources, members, shadows, attacks, seed, tasks))
     numbers = ray.data.range(len(tasks), override_num_blocks=len(tasks))
     of_target: Any = scores_of_target
     numbers.map_batches(of_target, batch_size=1, fn_kwargs={"job": job}).write_parquet(
@@ -75,8 +77,8 @@ def scores_of_target(batch: dict[str, np.ndarray], job: ray.ObjectRef) -> Iterat
     with shipped():
         target = _answers(known, attack, source, model)
         of_shadows = [_answers(known, attack, _shadow(known, attack, source), m) for m in others]
-        # Arms share the seed of a target: they are compared in pairs.
-        seed = seed_of(reading.attack, reading.matrix, model) % 2**32
+        # Arms and attacks share the seed of a target: they are compared in pairs.
+        seed = seed_of(known.seed, reading.matrix, model) % 2**32
         scores = attack.score(target, np.stack(of_shadows), member[others], seed)
         if not np.isfinite(scores[member[model] >= 0]).all():
             raise ValueError(

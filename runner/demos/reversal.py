@@ -98,8 +98,8 @@ def check(gamma: float, dt: float) -> None:
         BadInput: gamma is negative, or dt does not divide 1.
     """
     expect(0 <= gamma < math.inf, "--gamma of 0 or more", gamma)
-    whole = 0 < dt <= 1 and abs(round(1 / dt) * dt - 1) < 1e-9
-    expect(whole, "a --dt that divides 1, such as 0.01", dt)
+    whole = 1e-4 <= dt <= 1 and abs(round(1 / dt) * dt - 1) < 1e-9
+    expect(whole, "a --dt of 0.0001 or more that divides 1, such as 0.01", dt)
 
 
 def rmse(guess: np.ndarray, image: np.ndarray) -> float:

@@ -9,7 +9,15 @@ from matplotlib.lines import Line2D
 
 from runner.report import style
 from runner.report.dial_lines import DialLine, dial_lines
-from runner.report.readings import Figure, Figures, ends, measured, membership, with_shadows
+from runner.report.readings import (
+    Figure,
+    Figures,
+    auc_of,
+    ends,
+    measured,
+    robust_accuracy_of,
+)
+from runner.report.shadows import with_shadows
 
 NATURAL, TRAINING = "o", "^"  # marks of test and training accuracy
 
@@ -70,22 +78,14 @@ def _panels(results: dict[str, Any]) -> list[Panel]:
         Series(lambda figures: figures.get("train_accuracy"), TRAINING),
     ]
     robust = [
-        Panel(name, "robust accuracy (%)", 100, [Series(_robust(name))], evasion=name)
+        Panel(name, "robust accuracy (%)", 100, [Series(robust_accuracy_of(name))], evasion=name)
         for name in results["attacks"].get("robustness", {})
     ]
     aucs = [
-        Panel(with_shadows(results, name), "membership AUC", 1, [Series(_auc(name))], guess=0.5)
+        Panel(with_shadows(results, name), "membership AUC", 1, [Series(auc_of(name))], guess=0.5)
         for name in results["attacks"].get("membership", {})
     ]
     return [Panel("training and test", "accuracy (%)", 100, accuracies), *aucs, *robust]
-
-
-def _robust(attack: str) -> Callable[[Figures], Figure | None]:
-    return lambda figures: figures.get("robust_accuracy", {}).get(attack)
-
-
-def _auc(attack: str) -> Callable[[Figures], Figure | None]:
-    return lambda figures: membership(figures, attack).get("auc")
 
 
 def _has_points(panel: Panel, lines: list[DialLine]) -> bool:

@@ -1,5 +1,6 @@
 """A figure as text. What was not measured prints as a dash."""
 
+import math
 from typing import NamedTuple
 
 from runner.report.readings import Figure, finite, measured
@@ -33,6 +34,34 @@ def printed(
     models = figure["num_models"]
     told = "" if models == num_models else f"({models} {'model' if models == 1 else 'models'})"
     return Printed(mean + (DAGGER if overstated else ""), f"[{low}, {high}]", told)
+
+
+def significant(value: float | None, digits: int) -> str:
+    """1159283.65 -> 1,159,000 with four digits; in powers of ten beyond 0.0001 to 10 million."""
+    if value is None or math.isnan(value):
+        return DASH
+    if not finite(value):
+        return "unbounded"
+    scientific = f"{value:.{digits - 1}e}"
+    if value == 0:
+        return "0"
+    if not 1e-4 <= abs(float(scientific)) <= 1e7:
+        return scientific
+    places = max(digits - 1 - int(scientific.partition("e")[2]), 0)
+    return f"{float(scientific):,.{places}f}"
+
+
+def bound(figure: Figure | None) -> Printed:
+    """Return a lower bound of epsilon with three significant digits: 0.00360, 1.31."""
+    if not measured(figure):
+        return Printed(DASH)
+    mean, low, high = (significant(figure.get(key), 3) for key in ("mean", "low", "high"))
+    return Printed(mean, f"[{low}, {high}]")
+
+
+def in_full(delta: float | None) -> str:
+    """0.00001, never in powers of ten."""
+    return DASH if delta is None else f"{delta:.12f}".rstrip("0").rstrip(".")
 
 
 def percent(rate: float) -> str:

@@ -10,13 +10,15 @@ from runner.report.as_text import DAGGER, Printed, printed, rate_title
 from runner.report.readings import (
     Figure,
     Figures,
+    auc_of,
     label,
     membership,
     rates_of,
     readings,
+    robust_accuracy_of,
     thresholds,
-    with_shadows,
 )
+from runner.report.shadows import with_shadows
 
 
 class Column(NamedTuple):
@@ -59,13 +61,13 @@ def main_columns(results: dict[str, Any]) -> list[Column]:
         found.append(_accuracy("training accuracy (%)", "train_accuracy"))
         found.append(_accuracy("generalization gap (points)", "generalization_gap"))
     for name in results["attacks"].get("robustness", {}):
-        found.append(Column(name, "robust accuracy (%)", 100, 1, _robust(name), name))
+        found.append(Column(name, "robust accuracy (%)", 100, 1, robust_accuracy_of(name), name))
     for name in results["attacks"].get("membership", {}):
         group = with_shadows(results, name)
-        found.append(Column(group, "AUC", 1, 3, _auc(name)))
+        found.append(Column(group, "AUC", 1, 3, auc_of(name)))
         for at in rates(results, name):
             digits = 1 if at >= 0.01 else 2
-            found.append(Column(group, f"{rate_title(at)} (%)", 100, digits, _tpr(name, at)))
+            found.append(Column(group, f"{rate_title(at)} (%)", 100, digits, tpr_at(name, at)))
     return found
 
 
@@ -101,12 +103,16 @@ def rates(results: dict[str, Any], attack: str) -> list[float]:
     return sorted(asked)
 
 
-def tpr(figures: Figures, attack: str, at: float) -> Figure | None:
-    """Return the TPR at one of `rates`."""
-    for asked, figure in rates_of(figures, attack).items():
-        if at == (0.0 if figure["at_zero_false_positives"] else float(asked)):
-            return figure
-    return None
+def tpr_at(attack: str, at: float) -> Callable[[Figures], Figure | None]:
+    """Return what reads the TPR at one of `rates`."""
+
+    def read(figures: Figures) -> Figure | None:
+        for asked, figure in rates_of(figures, attack).items():
+            if at == (0.0 if figure["at_zero_false_positives"] else float(asked)):
+                return figure
+        return None
+
+    return read
 
 
 def num_negatives(results: dict[str, Any], attack: str) -> int:
@@ -151,18 +157,6 @@ def groups(shown: list[Column]) -> list[tuple[str, int]]:
 
 def _accuracy(header: str, key: str) -> Column:
     return Column("", header, 100, 1, lambda figures: figures.get(key))
-
-
-def _robust(attack: str) -> Callable[[Figures], Figure | None]:
-    return lambda figures: figures.get("robust_accuracy", {}).get(attack)
-
-
-def _auc(attack: str) -> Callable[[Figures], Figure | None]:
-    return lambda figures: membership(figures, attack).get("auc")
-
-
-def _tpr(attack: str, at: float) -> Callable[[Figures], Figure | None]:
-    return lambda figures: tpr(figures, attack, at)
 
 
 def _decided(attack: str, at: str, quantity: str) -> Callable[[Figures], Figure | None]:

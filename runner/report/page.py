@@ -7,23 +7,23 @@ from typing import Any
 
 import jinja2
 
-from runner.report import columns, guarantees, style, tables
-from runner.report.as_text import percent, printed
+from runner.report import columns, guarantees, lower_bounds, style, tables
+from runner.report.as_text import bound, percent, printed
+from runner.report.captions import captions
 from runner.report.readings import (
     Reading,
     by_draws,
     calibrated,
     every_figure,
     readings,
-    with_shadows,
 )
+from runner.report.shadows import shadows_told, with_shadows
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 # How details print a metric, by a part of its name: factor, digits, unit.
 PRINTED = {
     "train_time_s": (1, 1, "s"),
     "auc": (1, 3, ""),
-    "epsilon_lower_bound": (1, 3, ""),
     "generalization_gap": (100, 2, "points"),
 }
 IN_PERCENT = (100, 2, "%")
@@ -49,9 +49,15 @@ def html(results: dict[str, Any], svgs: dict[str, str], samples: bytes | None = 
         rows=columns.rows(results, shown),
         draws=by_draws(several[0]) if several else "",
         guarantees=guarantees.guarantees(results),
-        guarantees_note=guarantees.guarantees_note(results),
+        bounds=lower_bounds.lower_bounds(results),
+        bound_head=(lower_bounds.AT_LEAST, lower_bounds.MOST),
+        bounds_note=lower_bounds.lower_bounds_note(results),
         decisions=_decisions(results),
         decisions_note=tables.decisions_note(results),
+        shadows={
+            name: shadows_told(results, name) for name in results["attacks"].get("membership", {})
+        },
+        captions=captions(results),
         figures={name: _inline(name, svg) for name, svg in svgs.items() if svg},
         samples=base64.b64encode(samples or b"").decode(),
         remarks=_remarks(results["arms"]),
@@ -116,7 +122,10 @@ def _figures(reading: Reading) -> list[tuple[str, Any, str, int]]:
         scale, digits, unit = PRINTED.get(last, IN_PERCENT)
         overstated = kind == "robust_accuracy" and last in reading.overstated
         num_models = figure["num_models"]
-        text = printed(figure, scale, digits, num_models, overstated)
+        if last == "epsilon_lower_bound":
+            text = bound(figure)
+        else:
+            text = printed(figure, scale, digits, num_models, overstated)
         found.append((metric, text, unit, num_models))
     return found
 

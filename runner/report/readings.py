@@ -4,7 +4,7 @@ A model without noise has one reading. Every key may be missing: what was not me
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeGuard
 
 Figure = dict[str, Any]  # mean, low, high, num_models; None where it was not measured
@@ -58,6 +58,16 @@ def membership(figures: Figures, attack: str) -> dict[str, Any]:
     return (figures.get("membership") or {}).get(attack) or {}
 
 
+def auc_of(attack: str) -> Callable[[Figures], Figure | None]:
+    """Return what reads the AUC of a membership attack."""
+    return lambda figures: membership(figures, attack).get("auc")
+
+
+def robust_accuracy_of(attack: str) -> Callable[[Figures], Figure | None]:
+    """Return what reads the accuracy under an evasion attack."""
+    return lambda figures: (figures.get("robust_accuracy") or {}).get(attack)
+
+
 def rates_of(figures: Figures, attack: str) -> dict[str, Figure]:
     """Return the TPRs by the asked FPR, rising, without those that were not measured."""
     asked = {at: f for at, f in membership(figures, attack).get("tpr_at_fpr", {}).items() if f}
@@ -99,18 +109,6 @@ def thresholds(results: dict[str, Any], attack: str) -> list[str]:
     """Return the thresholds of a calibrated attack, rising, as results.json writes them."""
     of_each = [membership(r.figures, attack).get("thresholds") or {} for r in readings(results)]
     return sorted({at for decided in of_each for at in decided}, key=float)
-
-
-def with_shadows(results: dict[str, Any], attack: str) -> str:
-    """Return an attack's name, and whose models it learned from where that is one arm's."""
-    arms = {
-        name: membership(arm, attack).get("shadow_arm") for name, arm in results["arms"].items()
-    }
-    whose = {arm: shadows for arm, shadows in arms.items() if shadows}
-    if not whose:
-        return attack
-    own = all(arm == shadows for arm, shadows in whose.items())
-    return f"{attack} (shadows: {'own arm' if own else ', '.join(dict.fromkeys(whose.values()))})"
 
 
 def share_of_members(results: dict[str, Any]) -> float:

@@ -12,10 +12,12 @@ from matplotlib.lines import Line2D
 from runner.report import style
 from runner.report.as_text import percent
 from runner.report.columns import num_negatives
-from runner.report.readings import Reading, calibrated, membership, readings, with_shadows
+from runner.report.readings import Reading, calibrated, membership, readings
+from runner.report.shadows import with_shadows
 
 Curve = dict[str, Any]  # fpr, tpr and, where there are several models, low and high: lists
 Curves = list[tuple[Reading, Curve]]
+MOST_BANDS = 4  # curves of one panel; of more, the intervals would cover each other
 
 
 def roc_figure(results: dict[str, Any]) -> Figure | None:
@@ -35,6 +37,11 @@ def roc_figure(results: dict[str, Any]) -> Figure | None:
 def roc_linear_figure(results: dict[str, Any]) -> Figure | None:
     """Return the curves of calibrated attacks in linear axes, as the papers draw them."""
     return _figure(results, calibrated(results), _linear, {})
+
+
+def most_curves(results: dict[str, Any], attacks: list[str]) -> int:
+    """Return how many curves the fullest panel of some attacks has."""
+    return max((len(_curves(results, attack)) for attack in attacks), default=0)
 
 
 def _figure(
@@ -81,14 +88,15 @@ def _linear(axes: Axes, attack: str, curves: Curves) -> None:
 
 
 def _draw(axes: Axes, curves: Curves, least: float) -> None:
-    """The curves with their intervals, no lower than `least`."""
+    """The curves, with their intervals where these are few, no lower than `least`."""
     for reading, curve in curves:
         tpr, low, high = (
             np.maximum(np.array(curve.get(key) or curve["tpr"], dtype=float), least)
             for key in ("tpr", "low", "high")
         )
-        color = style.color(reading.place)
-        axes.fill_between(curve["fpr"], low, high, color=color, alpha=0.15, linewidth=0)
+        if len(curves) <= MOST_BANDS:
+            color = style.color(reading.place)
+            axes.fill_between(curve["fpr"], low, high, color=color, alpha=0.15, linewidth=0)
         axes.plot(curve["fpr"], tpr, **_stroke(reading))
 
 

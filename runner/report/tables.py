@@ -10,10 +10,12 @@ from rich.text import Text
 
 from runner.report.as_text import DAGGER, DASH, Printed, percent
 from runner.report.columns import Column, Row, decision_columns, groups, main_columns, notes, rows
-from runner.report.guarantees import guarantees, guarantees_note
-from runner.report.readings import calibrated, share_of_members, with_shadows
+from runner.report.guarantees import guarantees
+from runner.report.lower_bounds import AT_LEAST, MOST, lower_bounds, lower_bounds_note
+from runner.report.readings import calibrated, share_of_members
+from runner.report.shadows import with_shadows
 
-ACROSS = 5  # arms beside each other on a terminal of 80 columns
+ACROSS = 4  # arms beside each other on a terminal of 80 columns
 
 
 def markdown(results: dict[str, Any]) -> str:
@@ -46,14 +48,19 @@ def decisions_note(results: dict[str, Any]) -> str:
 
 
 def guarantees_markdown(results: dict[str, Any]) -> str | None:
-    """Return the claims of differential privacy; None where there is nothing to tell."""
+    """Return claims of differential privacy and lower bounds; None where there is neither."""
     table = guarantees(results)
     if not table:
         return None
-    lines = [table.head, ["---"] * len(table.head), *table.rows]
     title = f"# {_in_markdown(results['experiment'])}: privacy guarantees"
-    parts = [title, _joined([[_in_markdown(cell) for cell in line] for line in lines])]
-    return "\n\n".join([*parts, *filter(None, [guarantees_note(results)])]) + "\n"
+    reasons = [f"{i}. {_in_markdown(text)}" for i, text in enumerate(table.reasons, 1)]
+    parts = [title, _headed(table.head, table.rows), "\n".join(reasons)]
+    if bounds := lower_bounds(results):
+        head = [f"{attack}: {part}" for attack in bounds.attacks for part in (AT_LEAST, MOST)]
+        rows = [[label, *map(str, cells)] for label, cells in bounds.rows]
+        shown = _headed(["arm", *head], rows)
+        parts += ["## What the attacks show at the least", shown, lower_bounds_note(results)]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def latex(results: dict[str, Any]) -> str:
@@ -106,8 +113,13 @@ def _part(shown: list[Column], some: list[Row]) -> Table:
     for row in some:
         table.add_column(Text(row.label), justify="right", overflow="fold")
     table.add_row("models", *(Text(row.num_models) for row in some))
+    group = ""
     for i, column in enumerate(shown):
-        table.add_row(Text(column.title), *(Text(_two_lines(row.cells[i])) for row in some))
+        if column.group != group:  # its name once, since with its shadows it is long
+            group = column.group
+            table.add_section()
+            table.add_row(Text(group, style="bold"))
+        table.add_row(Text(column.header), *(Text(_two_lines(row.cells[i])) for row in some))
     return table
 
 
@@ -123,6 +135,12 @@ def _table(results: dict[str, Any], shown: list[Column]) -> str:
     for row in rows(results, shown):
         lines.append([_in_markdown(row.label), row.num_models, *map(str, row.cells)])
     return _joined(lines)
+
+
+def _headed(head: list[str], rows: list[list[str]]) -> str:
+    """A table of plain text, in Markdown."""
+    lines = [[_in_markdown(cell) for cell in line] for line in (head, *rows)]
+    return _joined([lines[0], ["---"] * len(head), *lines[1:]])
 
 
 def _joined(lines: list[list[str]]) -> str:

@@ -16,8 +16,8 @@ from runner.report.readings import (
     readings,
     share_of_members,
     thresholds,
-    with_shadows,
 )
+from runner.report.shadows import with_shadows
 
 
 def thresholds_figure(results: dict[str, Any]) -> Figure | None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from attacks.evasion.pgd import PGD
 from defenses import Defense, Facts, Kit
+from defenses._accounting import calibrated
 from defenses.demem import DeMem
 from defenses.dp_sgd import DPSGD
 from defenses.erm import ERM
@@ -300,7 +301,7 @@ def test_losses_that_couple_examples_and_a_second_clipping_are_refused():
     assert DeMem(base=private, weight=0.0).per_example_steps
 
 
-FACTS = Facts(nn.Identity(), 1000, 50, 5, 5, 1e-5)
+FACTS = Facts(nn.Identity(), 1000, 50, 5, 1e-5)
 
 
 def test_the_guarantee_is_of_the_weights_and_says_what_it_follows_from():
@@ -317,13 +318,32 @@ def test_the_guarantee_is_of_the_weights_and_says_what_it_follows_from():
 
 
 def test_a_target_epsilon_is_just_met_after_all_epochs_and_not_before():
-    defense = DPSGD(target_epsilon=2.0, accountant="rdp")
-    reached = defense.guarantee(FACTS).epsilon
-    halfway = defense.guarantee(FACTS._replace(planned_epochs=10)).epsilon
+    given = DPSGD(target_epsilon=2.0, accountant="rdp")
+    reached = given.resolved(1000, 50, 5).guarantee(FACTS).epsilon
+    halfway = given.resolved(1000, 50, 10).guarantee(FACTS).epsilon
     assert reached is not None
     assert halfway is not None
     assert 1.98 < reached <= 2.0
     assert halfway < 1.8
+
+
+def test_the_noise_of_a_target_is_settled_before_training_also_below_a_wrapper():
+    given = DPSGD(target_epsilon=2.0, accountant="rdp")
+    settled = given.resolved(1000, 50, 5)
+    assert settled.target_epsilon is None
+    assert settled.noise_multiplier == calibrated(2.0, 1e-5, 0.05, 100, "rdp")
+    assert DeMem(weight=0, base=given).resolved(1000, 50, 5).base == settled
+    with pytest.raises(ValueError, match="batch_size must be at most 1000"):
+        DPSGD(noise_multiplier=1.0).resolved(1000, 1001, 5)
+
+
+def test_a_quick_guarantee_is_a_larger_bound_by_rdp():
+    defense = DPSGD(noise_multiplier=1.1)
+    exact, quick = (defense.guarantee(FACTS._replace(quickly=q)) for q in (False, True))
+    assert "accountant rdp" in quick.why
+    assert quick.epsilon is not None
+    assert exact.epsilon is not None
+    assert quick.epsilon > exact.epsilon
 
 
 def test_without_noise_or_poisson_sampling_there_is_no_guarantee():

@@ -310,7 +310,9 @@ def test_remarks_name_what_departs_from_the_paper():
         return " ".join(perturbation(**fields).remarks(nn.Identity()))
 
     assert said(gamma=0) == ""
-    assert "pi = 0.4" in said(gamma=0.8)
+    assert "after normalisation" in said(gamma=0.8)
+    assert said(gamma=0.8) == said(gamma=0.5)  # so that a report says it once
+    assert "normalisation" not in said(gamma=0.8, pi=0)
     assert "sgn(0)" not in said(gamma=0.8, strategy="II")
     assert "sgn(0)" in said(gamma=0.8, strategy="II", eta=0.1)
     assert "projection" in said(gamma=0.8, strategy="II")
@@ -340,7 +342,7 @@ def test_remarks_name_what_departs_from_the_paper():
             "residual_perturbation over dp_sgd couples examples",
         ),
         ({"gamma": -1}, "greater than or equal to 0"),
-        ({"gamma": 1, "members": 0}, "greater than 0"),
+        ({"gamma": 1, "members": 0}, "greater than or equal to 1"),
     ],
 )
 def test_keys_without_a_meaning_are_refused(fields: dict[str, Any], reason: str):

@@ -142,7 +142,7 @@ def test_a_guarantee_is_stated_at_the_experiments_delta_and_under_its_bounds(tmp
     assert arms["erm"]["guarantee"] is None
     run, arm = work.plan.arms["noisy"][0], work.experiment.arms["noisy"]
     network = arm.network(image_shape(work.dataset))
-    direct = arm.defense.guarantee(run.facts(network, 1, {"G": 0.5, "R": 2.0}))
+    direct = arm.defense.guarantee(run.facts(network, 1, assumed={"G": 0.5, "R": 2.0}))
     assert direct is not None
     assert arms["noisy"]["guarantee"] == direct._asdict()
     assert (direct.status, direct.delta) == ("claimed", 1e-6)
@@ -155,7 +155,7 @@ def test_remarks_and_dials_are_those_of_the_defense(noisy_work: Work):
     arms = gathered(noisy_work)["arms"]
     assert (arms["erm"]["remarks"], arms["erm"]["dials"]) == ([], {})
     (remark,) = arms["noisy"]["remarks"]
-    assert remark.startswith("The input noise pi = 0.25 is added after normalisation")
+    assert remark.startswith("The input noise pi is added after normalisation")
     expected = {"gamma": 0.5, "eta": 0, "last_layer_noise": 0, "members": 1}
     assert arms["noisy"]["dials"] == expected
 

@@ -1,22 +1,21 @@
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-ray = pytest.importorskip("ray", reason="machines that only train have no Ray")
+pytest.importorskip("ray", reason="machines that only train have no Ray")
 
-from attacks.membership.lira import Lira  # noqa: E402
-from runner import tables  # noqa: E402
-from runner.audit import audit, blocks  # noqa: E402
-from runner.sources import Source  # noqa: E402
-from runner.store import Corrupt  # noqa: E402
-from runner.tables import Reading  # noqa: E402
-from tests import oracles  # noqa: E402
+from attacks.membership.lira import Lira
+from runner import tables
+from runner.audit import audit, blocks
+from runner.sources import Source
+from runner.store import Corrupt
+from runner.tables import Reading
+from tests import oracles
 
 pytestmark = [
     pytest.mark.ray,
+    pytest.mark.usefixtures("local_ray"),
     # Ray Data copies its own context attribute by attribute, deprecated ones included.
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context"),
 ]
@@ -31,19 +30,6 @@ ATTACKS = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
-    yield
-    ray.shutdown()
-
-
 def draw_members(seed: int) -> np.ndarray:
     """Membership (M, N) int8 of complementary halves."""
     half = np.random.default_rng(seed).integers(0, 2, (M // 2, N))
@@ -54,7 +40,7 @@ MEMBERS = {"member": draw_members(0), "null": draw_members(1)}
 
 
 @pytest.fixture(scope="module")
-def answers(cluster: None) -> dict[str, np.ndarray]:
+def answers() -> dict[str, np.ndarray]:
     """Log-odds (M, N, V) float32 of two arms, one of which memorises more."""
     rng = np.random.default_rng(2)
     gap = MEMBERS["member"][:, :, None]

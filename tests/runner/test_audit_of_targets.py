@@ -1,26 +1,25 @@
 """Attacks that are trained anew for every target, through a real Ray cluster."""
 
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-ray = pytest.importorskip("ray", reason="machines that only train have no Ray")
+pytest.importorskip("ray", reason="machines that only train have no Ray")
 
-from attacks.membership.shadow_mlp import ShadowMLP  # noqa: E402
-from runner import tables  # noqa: E402
-from runner.audit import audit  # noqa: E402
-from runner.experiment import Design  # noqa: E402
-from runner.ids import seed_of  # noqa: E402
-from runner.plan import member_matrix  # noqa: E402
-from runner.sources import Source  # noqa: E402
-from runner.store import Corrupt  # noqa: E402
-from runner.tables import Reading  # noqa: E402
+from attacks.membership.shadow_mlp import ShadowMLP
+from runner import tables
+from runner.audit import audit
+from runner.experiment import Design
+from runner.ids import seed_of
+from runner.plan import member_matrix
+from runner.sources import Source
+from runner.store import Corrupt
+from runner.tables import Reading
 
 pytestmark = [
     pytest.mark.ray,
+    pytest.mark.usefixtures("local_ray"),
     # Ray Data copies its own context attribute by attribute, deprecated ones included.
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context"),
 ]
@@ -35,19 +34,6 @@ ATTACKS = {
     "plain": ShadowMLP(shadow_arm="erm"),
     "of_noisy": ShadowMLP(shadow_arm="noisy"),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
-    yield
-    ray.shutdown()
 
 
 @pytest.fixture(scope="module")

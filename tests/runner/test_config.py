@@ -77,6 +77,20 @@ def test_a_missing_file_is_answered_with_the_shipped_names():
     assert locate("quickstart") == locate("configs/quickstart.yaml").absolute()
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["table_2_mnist", "table_2_mnst.yaml", "elsewhere/table_2_mnist", "configs/table_2_mnst"],
+)
+def test_a_shipped_file_is_suggested_with_the_folder_that_the_user_left_out(name: str):
+    with pytest.raises(ConfigError, match="did you mean 'residual_perturbation/table_2_mnist'"):
+        locate(name)
+
+
+def test_a_name_that_is_near_no_shipped_one_is_answered_with_all_of_them():
+    with pytest.raises(ConfigError, match=r"\(shipped: .*quickstart.*table_2_mnist_small"):
+        locate("xyzzy")
+
+
 def test_dates_are_words_and_an_anchor_in_itself_is_a_fault(tmp_path: Path):
     assert parse("2020-13-45") == "2020-13-45"
     assert "file" in faults(write(tmp_path, "a: &a [*a]\n"))

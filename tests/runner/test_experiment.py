@@ -87,6 +87,21 @@ def test_a_shadow_arm_that_is_no_arm_is_refused_with_the_nearest_one():
     }
 
 
+def test_more_shadows_than_the_design_gives_are_refused():
+    def faults(base: dict[str, Any], num_shadows: int, **design: Any) -> dict[str, str]:
+        attacks = {"own": {"name": "shadow_mlp", "num_shadows": num_shadows}}
+        return refused(base, design=design, membership={"attacks": attacks})
+
+    at = "membership.attacks.own.num_shadows"
+    one = faults(NOISY, 2, name="quarters", num_models=4)
+    four = faults(TINY, 5, name="pairs", num_models=6)
+    assert set(one) == set(four) == {at}
+    assert "the design gives a target 1 shadow models" in one[at]
+    assert "the design gives a target 4 shadow models; ask for no more" in four[at]
+    attacks = {"own": {"name": "shadow_mlp", "num_shadows": 4}}
+    Experiment.model_validate({**TINY, "membership": {"attacks": attacks}})
+
+
 def test_a_defense_that_cannot_be_built_into_its_arms_network_is_refused_where_it_is_written():
     faults = refused(NOISY, model={"name": "small_cnn", "width": 4})
     assert list(faults) == ["arms.noisy.defense"]
@@ -110,8 +125,8 @@ def test_per_example_gradients_are_refused_over_two_workers_and_in_bf16():
     model = {"name": "small_cnn", "width": 4, "norm": "group"}
     workers = refused(model=model, arms=arms, fleet={"workers_per_run": 2})
     assert workers == {
-        "arms.private.defense": "dp_sgd clips each example's gradient, which is implemented for "
-        "one worker a Run; use fleet.workers_per_run: 1"
+        "arms.private.defense": "dp_sgd needs a whole batch in one worker; use "
+        "fleet.workers_per_run: 1"
     }
     halves = refused(model=model, arms=arms, training={"epochs": 1, "precision": "bf16"})
     assert list(halves) == ["arms.private.defense"]

@@ -117,6 +117,8 @@ def test_trades_in_bf16_moves_every_weight_as_fp32_does(place: Workplace, work):
 def private(run: Run, **keys: Any) -> Run:
     noise = {} if "target_epsilon" in keys else {"noise_multiplier": 1.0}
     defense = DPSGD(**noise, accountant="rdp", **keys)
+    training = run.training
+    defense = defense.resolved(len(run.members), training.batch_size, training.epochs)
     return replace(run, defense=defense, delta=1e-6)
 
 
@@ -126,7 +128,7 @@ def test_a_proved_epsilon_is_told_after_every_epoch_at_the_runs_delta(place: Wor
     assert len(epochs) == 2
     for number, (metrics, _) in enumerate(epochs):
         network = build_model(run, place.shape, torch.device("cpu"))
-        expected = run.defense.guarantee(run.facts(network, number + 1, {}))
+        expected = run.defense.guarantee(run.facts(network, number + 1))
         assert expected is not None
         assert (metrics["epsilon"], metrics["delta"]) == (expected.epsilon, 1e-6)
     assert 0 < epochs[0][0]["epsilon"] < epochs[1][0]["epsilon"]

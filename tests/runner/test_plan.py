@@ -8,7 +8,7 @@ import torch
 from runner.experiment import Design, Experiment
 from runner.ids import seed_of
 from runner.pipeline import Work
-from runner.plan import make_plan, member_matrix, resolve_precision
+from runner.plan import Run, make_plan, member_matrix, resolve_precision
 from tests.conftest import TINY
 
 OLD_GPU = torch.cuda.is_available() and not torch.cuda.is_bf16_supported(False)
@@ -18,6 +18,19 @@ RECENT = "fp32" if OLD_GPU else "bf16"  # what auto is where GPUs are asked for
 def drawn(name: Literal["pairs", "quarters"], num_models: int, num_pool: int, seed: int = 0):
     """The member matrix of a design, (M, N) int8."""
     return member_matrix(Design(name=name, num_models=num_models), num_pool, seed)
+
+
+def test_a_run_knows_the_noise_that_its_target_epsilon_takes(work: Work):
+    def planned(**keys: object) -> Run:
+        private = {"name": "dp_sgd", "accountant": "rdp", **keys}
+        arms = {"dp": {"defense": private}}
+        return make_plan(Experiment.model_validate({**TINY, "arms": arms}), work.dataset).runs[0]
+
+    settled = planned(target_epsilon=8).recipe()["defense"]
+    assert settled["target_epsilon"] is None
+    assert 0.3 < settled["noise_multiplier"] < 5
+    given = planned(noise_multiplier=settled["noise_multiplier"])
+    assert given.id == planned(target_epsilon=8).id
 
 
 def test_partners_are_complementary_halves_and_every_example_is_in_half_of_the_models():
@@ -85,9 +98,11 @@ def test_the_null_matrix_of_quarters_judges_other_halves(noisy_work: Work):
 
 
 def test_the_shadows_of_pairs_are_all_but_the_target_and_its_partner(work: Work):
-    assert [list(others) for others in work.plan.shadows] == [
+    shadows = [list(others) for others in work.plan.shadows]
+    assert [sorted(others) for others in shadows] == [
         [m for m in range(6) if m // 2 != target // 2] for target in range(6)
     ]
+    assert [others[0] for others in shadows] == [2, 2, 4, 4, 0, 0]  # not all have the same first
 
 
 def test_the_shadow_of_quarters_is_the_partner_which_never_saw_the_targets_half(noisy_work: Work):

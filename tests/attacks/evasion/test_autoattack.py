@@ -247,9 +247,13 @@ def test_a_network_with_one_output_is_refused_and_left_as_it_was():
     assert all(p.requires_grad for p in model.parameters())
 
 
-def test_draws_without_rand_are_refused():
-    with pytest.raises(ValidationError, match="write version: rand"):
-        AutoAttack(draws=5)
+@pytest.mark.parametrize("given", [{"draws": 5}, {"draws": 5, "version": "standard"}])
+def test_draws_without_rand_are_refused(given: dict):
+    with pytest.raises(ValidationError, match=r"draws: 5 belongs .* write version: rand"):
+        AutoAttack.model_validate(given)
+
+
+def test_a_version_that_is_neither_is_refused_with_both():
     with pytest.raises(ValidationError, match="'standard' or 'rand'"):
         AutoAttack.model_validate({"version": "plus"})
 

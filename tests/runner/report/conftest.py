@@ -1,7 +1,14 @@
 import copy
+import functools
+import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from runner.report import write_report
+
+Draw = Callable[[dict[str, Any]], Any]
 
 
 def figure(mean: float | None, reach: float = 0.02, num_models: int = 8) -> dict[str, Any]:
@@ -42,8 +49,7 @@ def arm(robust: float, auc: float, tpr: float) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def results() -> dict[str, Any]:
+def small_results() -> dict[str, Any]:
     """Two arms, one attack of each kind; 0.1 % and 0.001 % FPR are below what can be seen."""
     return {
         "experiment": "small",
@@ -112,9 +118,9 @@ def residual(gamma: float, guarantee: dict[str, Any] | None) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def noisy(results: dict[str, Any]) -> dict[str, Any]:
+def noisy_results() -> dict[str, Any]:
     """Two settings of residual perturbation, one of DP-SGD and a plain arm, in quarters."""
+    results = small_results()
     of_weights = {"delta": 1e-5, "of": "the weights"}
     proved = {**of_weights, "epsilon": 3.21, "status": "proved", "why": "RDP of DP-SGD"}
     claim = {**of_weights, "epsilon": 4.56e9, "status": "claimed", "why": "taking G = 1 and R = 2"}
@@ -147,3 +153,31 @@ def noisy(results: dict[str, Any]) -> dict[str, Any]:
         },
         "arms": arms,
     }
+
+
+@pytest.fixture
+def results() -> dict[str, Any]:
+    return small_results()
+
+
+@pytest.fixture
+def noisy() -> dict[str, Any]:
+    return noisy_results()
+
+
+@pytest.fixture(scope="module")
+def drawn_small() -> Callable[[Draw], Any]:
+    """Draws `small_results` with a function, once; a test may read the figure, not change it."""
+    return functools.cache(lambda draw: draw(small_results()))
+
+
+@pytest.fixture(scope="module")
+def drawn_noisy() -> Callable[[Draw], Any]:
+    """The same of `noisy_results`."""
+    return functools.cache(lambda draw: draw(noisy_results()))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The folder of the report of `small_results`, written once; a test may read it."""
+    return write_report(small_results(), tmp_path_factory.mktemp("report")).parent

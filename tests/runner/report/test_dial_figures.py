@@ -1,16 +1,17 @@
-import copy
 from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.container import ErrorbarContainer
 
 from runner.report import style
 from runner.report.against_figure import against_figure
+from runner.report.captions import captions
 from runner.report.dial_lines import dial_lines
 from runner.report.figures import save
-from runner.report.roc_figure import roc_figure, roc_linear_figure
+from runner.report.roc_figure import MOST_BANDS, roc_figure, roc_linear_figure
 from runner.report.thresholds_figure import thresholds_figure
 
 
@@ -75,8 +76,8 @@ def test_two_arms_at_one_value_are_not_connected(noisy):
     assert [line["style"] for line in lines(axes)] == ["None", "None"]
 
 
-def test_each_quantity_is_drawn_against_the_dial_with_its_interval(noisy):
-    found = panels(against_figure(noisy))
+def test_each_quantity_is_drawn_against_the_dial_with_its_interval(drawn_noisy):
+    found = panels(drawn_noisy(against_figure))
     attack = "shadow_mlp (shadows: erm)"
     assert list(found) == ["training and test", "lira_online", attack, "pgd20, overstated"]
     natural, train, natural_mean, train_mean = lines(found["training and test"])
@@ -115,9 +116,8 @@ def test_nothing_is_drawn_against_a_dial_that_no_arm_has(noisy, report):
     assert against_figure(noisy) is None
 
 
-def test_precision_and_recall_are_drawn_where_they_are_defined(noisy):
-    drawing = thresholds_figure(noisy)
-    assert drawing is not None
+def test_precision_and_recall_are_drawn_where_they_are_defined(drawn_noisy):
+    drawing = drawn_noisy(thresholds_figure)
     precision, recall = drawing.axes
     assert (precision.get_ylabel(), recall.get_ylabel()) == ("precision (%)", "recall (%)")
     found = lines(precision)
@@ -131,23 +131,32 @@ def test_precision_and_recall_are_drawn_where_they_are_defined(noisy):
     assert [50, 50] in guesses
 
 
-def test_the_linear_roc_is_of_calibrated_attacks_alone(noisy, results):
-    (axes,) = panels(roc_linear_figure(noisy)).values()
+def test_the_linear_roc_is_of_calibrated_attacks_alone(drawn_noisy):
+    (axes,) = panels(drawn_noisy(roc_linear_figure)).values()
     assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "linear")
     curves = [line for line in axes.lines if len(np.asarray(line.get_xdata())) == 3]
     assert [np.asarray(c.get_ydata())[1] for c in curves] == pytest.approx(
         [0.75, 0.5, 0.53, 0.45, 0.48, 0.51]
     )
-    assert set(panels(roc_figure(noisy))) == {"lira_online", "shadow_mlp (shadows: erm)"}
+    assert set(panels(drawn_noisy(roc_figure))) == {"lira_online", "shadow_mlp (shadows: erm)"}
 
 
-def test_both_readings_of_an_arm_share_colour_and_line_and_the_mean_is_marked(noisy):
-    axes = panels(roc_linear_figure(noisy))["shadow_mlp (shadows: erm)"]
+def test_both_readings_of_an_arm_share_colour_and_line_and_the_mean_is_marked(drawn_noisy):
+    axes = panels(drawn_noisy(roc_linear_figure))["shadow_mlp (shadows: erm)"]
     curves = [line for line in axes.lines if len(np.asarray(line.get_xdata())) == 3]
     one, mean = curves[1:3]
     assert one.get_color() == mean.get_color() == style.COLORS[1]
     assert one.get_linestyle() == mean.get_linestyle()
     assert (one.get_marker(), mean.get_marker()) == ("None", style.MARKERS[1])
+
+
+@pytest.mark.parametrize("num_curves", [MOST_BANDS, MOST_BANDS + 1])
+def test_intervals_are_drawn_where_they_do_not_cover_each_other(results, num_curves):
+    results["arms"] = {f"arm{i}": results["arms"]["erm"] for i in range(num_curves)}
+    (axes,) = panels(roc_figure(results)).values()
+    bands = [drawn for drawn in axes.collections if isinstance(drawn, PolyCollection)]
+    assert len(bands) == (num_curves if num_curves <= MOST_BANDS else 0)
+    assert ("without intervals" in captions(results)["roc"]) == (num_curves > MOST_BANDS)
 
 
 def test_uncalibrated_attacks_have_no_thresholds_and_no_linear_curve(results):
@@ -156,6 +165,5 @@ def test_uncalibrated_attacks_have_no_thresholds_and_no_linear_curve(results):
 
 
 @pytest.mark.parametrize("draw", [against_figure, thresholds_figure, roc_linear_figure])
-def test_the_same_results_draw_the_same_bytes(noisy, draw):
-    one, other = (draw(copy.deepcopy(noisy)) for _ in range(2))
-    assert save(one, "svg") == save(other, "svg")
+def test_the_same_results_draw_the_same_bytes(drawn_noisy, noisy, draw):
+    assert save(drawn_noisy(draw), "svg") == save(draw(noisy), "svg")

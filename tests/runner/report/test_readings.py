@@ -4,8 +4,10 @@ import io
 from rich.console import Console
 
 from runner.report.csv_rows import csv_rows
-from runner.report.guarantees import guarantees, guarantees_csv, guarantees_note
-from runner.report.readings import readings, with_shadows
+from runner.report.guarantees import guarantees, guarantees_csv
+from runner.report.lower_bounds import lower_bounds, lower_bounds_note
+from runner.report.readings import readings
+from runner.report.shadows import shadows_told, with_shadows
 from runner.report.tables import (
     decisions_markdown,
     guarantees_markdown,
@@ -95,6 +97,8 @@ def test_a_title_says_whose_models_an_attack_learned_from(noisy):
     for name, arm in noisy["arms"].items():
         arm["membership"]["shadow_mlp"]["shadow_arm"] = name
     assert with_shadows(noisy, "shadow_mlp") == "shadow_mlp (shadows: own arm)"
+    told = "Its shadows are other models of the arm that it judges."
+    assert shadows_told(noisy, "shadow_mlp") == told
 
 
 def test_decisions_have_precision_and_recall_at_each_threshold(noisy, results):
@@ -115,36 +119,44 @@ def test_an_arm_that_an_attack_did_not_judge_has_dashes(noisy):
     del noisy["arms"]["erm"]["membership"]["shadow_mlp"]
     assert column(decisions_markdown(noisy) or "", "p ≥ 0.5: recall (%)")["erm"] == "–"
     assert column(markdown(noisy), "shadow_mlp (shadows: erm): AUC")["erm"] == "–"
-    table = guarantees(noisy)
+    table = lower_bounds(noisy)
     assert table is not None
-    assert table.rows[0][-2:] == ["–", "–"]
+    assert "erm" not in dict(table.rows)
 
 
-def test_guarantees_stand_beside_what_the_attack_shows_at_the_least(noisy):
+def test_arms_that_give_one_reason_share_its_number(noisy):
+    noisy["arms"]["one"]["guarantee"] = noisy["arms"]["half"]["guarantee"] | {"epsilon": 291641.8}
     table = guarantees(noisy)
     assert table is not None
-    assert table.head[:6] == ["arm", "epsilon", "delta", "status", "of", "why"]
-    assert table.head[6:] == [
-        f"shadow_mlp (shadows: erm), {draws}: epsilon ≥" for draws in ("1 draw", "mean of 10 draws")
-    ]
+    assert table.head == ["arm", "epsilon", "delta", "status", "of", "why"]
     assert table.rows == [
-        ["erm", "–", "–", "none claimed", "–", "–", "0.90 [0.85, 0.95] of 4.50", "–"],
-        [
-            *("half", "4.56e+09", "0.00001", "claimed", "the weights", "taking G = 1 and R = 2"),
-            *("0.10 [0.05, 0.15] of 4.50", "0.25 [0.20, 0.30] of 4.50"),
-        ],
-        [
-            *("one", "–", "0.00001", "none", "the weights", "nothing bounds G and R"),
-            *("0.10 [0.05, 0.15] of 4.50", "0.25 [0.20, 0.30] of 4.50"),
-        ],
-        [
-            *("dp_sgd", "3.21", "0.00001", "proved", "the weights", "RDP of DP-SGD"),
-            *("0.00 [0.00, 0.05] of 4.50", "–"),
-        ],
+        ["erm", "–", "–", "none claimed", "–", "–"],
+        ["half", "4.560e+09", "0.00001", "claimed", "the weights", "1"],
+        ["one", "291,600", "0.00001", "claimed", "the weights", "1"],
+        ["dp_sgd", "3.210", "0.00001", "proved", "the weights", "2"],
     ]
-    assert "at delta 0.00001" in guarantees_note(noisy)
-    assert "no independent trials" in guarantees_note(noisy)
-    assert len(cells(guarantees_markdown(noisy) or "")) == 5
+    assert table.reasons == ["taking G = 1 and R = 2", "RDP of DP-SGD"]
+    text = guarantees_markdown(noisy) or ""
+    assert "\n1. taking G = 1 and R = 2\n2. RDP of DP-SGD\n" in text
+
+
+def test_what_attacks_show_at_the_least_is_a_table_of_its_own(noisy):
+    table = lower_bounds(noisy)
+    assert table is not None
+    assert table.attacks == ["shadow_mlp (shadows: erm)"]
+    assert {label: [str(cell) for cell in cells] for label, cells in table.rows} == {
+        "erm": ["0.900 [0.850, 0.950]", "4.50"],
+        "half · 1 draw": ["0.100 [0.0500, 0.150]", "4.50"],
+        "half · mean of 10 draws": ["0.250 [0.200, 0.300]", "4.50"],
+        "one · 1 draw": ["0.100 [0.0500, 0.150]", "4.50"],
+        "one · mean of 10 draws": ["0.250 [0.200, 0.300]", "4.50"],
+        "dp_sgd": ["0 [0, 0.0500]", "4.50"],
+    }
+    assert "At delta 0.00001" in lower_bounds_note(noisy)
+    assert "no independent trials" in lower_bounds_note(noisy)
+    head = "shadow_mlp (shadows: erm): epsilon at least"
+    _, bounds = (guarantees_markdown(noisy) or "").split("## ")
+    assert column(bounds, head)["half · 1 draw"] == r"0.100 \[0.0500, 0.150\]"
 
 
 def test_guarantees_as_csv_are_in_full_precision(noisy):
@@ -163,14 +175,15 @@ def test_a_guarantee_needs_no_attack_to_be_shown(noisy):
             del read["membership"]["shadow_mlp"]
     table = guarantees(noisy)
     assert table is not None
-    assert table.head == ["arm", "epsilon", "delta", "status", "of", "why"]
-    assert guarantees_note(noisy) == ""
+    assert lower_bounds(noisy) is None
+    assert "at the least" not in (guarantees_markdown(noisy) or "at the least")
     lines = list(csv.DictReader(io.StringIO(guarantees_csv(noisy))))
     assert [(x["arm"], x["attack"]) for x in lines] == [(name, "") for name in noisy["arms"]]
 
 
 def test_without_claims_and_probabilities_there_are_no_such_tables(results):
     assert guarantees(results) is None
+    assert lower_bounds(results) is None
     assert guarantees_markdown(results) is None
     assert decisions_markdown(results) is None
 

@@ -1,11 +1,14 @@
 import csv
 import io
 import math
+import re
+from collections import Counter
 
 import pytest
 from rich.console import Console
 
-from runner.report.as_text import percent, printed
+from runner.report.as_text import percent, printed, significant
+from runner.report.columns import main_columns, rows
 from runner.report.csv_rows import csv_rows
 from runner.report.tables import latex, markdown, terminal_table
 
@@ -167,18 +170,55 @@ def test_names_are_escaped_in_each_form(results):
     assert name in terminal(results)
 
 
-def test_the_terminal_table_shows_every_cell(results):
-    text = terminal(results)
-    for cell in ("0.800", "[0.795, 0.805]", "60.0", "[58.0, 62.0]", "20.0", "80.0"):
-        assert cell in text
+@pytest.mark.parametrize("width", [79, 80, 100])
+def test_the_terminal_table_shows_every_cell_in_full(noisy, width):
+    for arm in noisy["arms"].values():
+        arm["natural_accuracy"] = {"mean": 1, "low": 1, "high": 1, "num_models": 8}
+        arm["generalization_gap"] = {"mean": -0.11, "low": -0.11, "high": -0.11, "num_models": 3}
+    text = terminal(noisy, width)
+    assert max(map(len, text.splitlines())) <= width
+    shown = Counter(re.findall(r"\[[^\]\s]+, [^\]\s]+\]|\(\d models\)|\S+", text))
+    made = rows(noisy, main_columns(noisy))
+    asked = Counter(part for row in made for cell in row.cells for part in cell if part)
+    assert asked["[100.0, 100.0]"] == asked["[-11.0, -11.0]"] == 4
+    assert asked["(3 models)"] == 4
+    assert {part: shown[part] for part in asked if shown[part] < asked[part]} == {}
 
 
-@pytest.mark.parametrize(("num_arms", "across"), [(2, [2]), (9, [5, 4])])
-def test_the_terminal_table_has_at_most_five_arms_beside_each_other(results, num_arms, across):
+def test_the_terminal_table_names_each_attack_once(noisy):
+    text = terminal(noisy, 200)
+    lines = [line.strip() for line in text.splitlines()]
+    assert lines.count("shadow_mlp (shadows: erm)") == lines.count("lira_online") == 2
+    assert text.count("shadow_mlp") == 2
+
+
+@pytest.mark.parametrize(("num_arms", "across"), [(2, [2]), (9, [4, 4, 1])])
+def test_the_terminal_table_has_at_most_four_arms_beside_each_other(results, num_arms, across):
     results["arms"] = {f"arm{i}": results["arms"]["erm"] for i in range(num_arms)}
     counts = [line.count("arm") for line in terminal(results).splitlines()]
     assert [count for count in counts if count] == across
-    assert max(map(len, terminal(results, width=80).splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (0.01, 4, "0.01000"),
+        (3.21, 4, "3.210"),
+        (9.9996, 4, "10.00"),
+        (21.2442, 4, "21.24"),
+        (47536.7, 4, "47,540"),
+        (1159283.65, 4, "1,159,000"),
+        (1e7, 4, "10,000,000"),
+        (4.56e9, 4, "4.560e+09"),
+        (0.0036, 3, "0.00360"),
+        (0, 3, "0"),
+        (None, 3, "–"),
+        (math.nan, 3, "–"),
+        (math.inf, 4, "unbounded"),
+    ],
+)
+def test_significant_digits_are_those_asked_for(value, digits, text):
+    assert significant(value, digits) == text
 
 
 def test_the_digits_are_those_asked_for():
