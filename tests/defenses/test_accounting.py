@@ -79,9 +79,7 @@ def test_more_noise_fewer_steps_and_a_lower_rate_spend_less(accountant: Accounta
 
 @pytest.mark.parametrize(("accountant", "rate"), [("prv", 1.0), ("rdp", 1.0), ("rdp", 0.02)])
 @pytest.mark.parametrize("target", [0.5, 3.0])
-def test_calibrated_noise_just_meets_its_target(
-    accountant: Accountant, rate: float, target: float
-):
+def test_calibrated_noise_just_meets_its_target(accountant: Accountant, rate: float, target: float):
     noise = calibrated(target, DELTA, rate, 4, accountant)
     assert 0.99 * target < spent(noise, rate, 4, DELTA, accountant) <= target
     assert spent(noise / 1.002, rate, 4, DELTA, accountant) > target

@@ -81,7 +81,7 @@ def test_every_target_has_the_scores_that_the_attack_gives_it_and_a_rerun_replac
     for (name, source), shadow in shadow_of.items():
         for matrix, member in MEMBERS.items():
             for m in range(M):
-                seed = seed_of(name, matrix, m) % 2**32
+                seed = seed_of(0, matrix, m) % 2**32
                 expected = ATTACKS[name].score(
                     logits[source][m], logits[shadow][SHADOWS[m]], member[SHADOWS[m]], seed
                 )

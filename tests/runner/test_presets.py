@@ -5,8 +5,6 @@ lanes, is tested with quickstart.
 """
 
 import csv
-import logging
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,20 +14,21 @@ import pytest
 import torch
 from rich.console import Console
 
-ray = pytest.importorskip("ray", reason="machines that only train have no Ray")
+pytest.importorskip("ray", reason="machines that only train have no Ray")
 
-from runner import config, pipeline  # noqa: E402
-from runner.answers import ask  # noqa: E402
-from runner.experiment import Experiment  # noqa: E402
-from runner.pipeline import prepare  # noqa: E402
-from runner.robustness import attack_all  # noqa: E402
-from runner.train import train  # noqa: E402
-from runner.workplace import make_workplace  # noqa: E402
-from tests.runner.test_data import idx, write_cifar, write_idc  # noqa: E402
+from runner import config, pipeline
+from runner.answers import ask
+from runner.experiment import Experiment
+from runner.pipeline import prepare
+from runner.robustness import attack_all
+from runner.train import train
+from runner.workplace import make_workplace
+from tests.runner.test_data import idx, write_cifar, write_idc
 
 pytestmark = [
     pytest.mark.ray,
     pytest.mark.slow,
+    pytest.mark.usefixtures("local_ray"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context"),
 ]
 
@@ -65,19 +64,6 @@ AXES = {  # figure: its lines, by members, and the noises that its text names
     "figure_10_cifar10": ({5}, {2.0}),
     "figure_11_cifar100": ({5}, set()),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
-    yield
-    ray.shutdown()
 
 
 @pytest.fixture(scope="module")

@@ -172,7 +172,7 @@ def test_restarts_keep_the_training_that_fits_the_shadow_best():
 
 
 def test_relu_dies_on_a_weak_signal_at_the_seed_papers_learning_rate_and_tanh_does_not():
-    logits, member = binary_world(2, 4000, np.random.default_rng(11), sure=5.5)
+    logits, member = binary_world(2, 2000, np.random.default_rng(11), sure=5.5)
     is_member = member[0] == 1
     assert np.ptp(scores_of(ShadowMLP(activation="relu"), logits, member)) < 1e-9
     assert auc(scores_of(ShadowMLP(), logits, member), is_member) > 0.52
