@@ -128,7 +128,9 @@ def residual(
     B: Annotated[float | None, typer.Option("--B", help="II: bound of a mapping's norm")] = None,
     a: Annotated[float | None, typer.Option("--a", help="II: bound of the last layer")] = None,
     queries: Annotated[int | None, typer.Option(min=1, help="II: answers, default 1")] = None,
-    num_layers: Annotated[int, typer.Option(min=1, help="M, residual mappings; resnet8 has 3")] = 3,
+    num_layers: Annotated[
+        int, typer.Option(min=1, max=10_000, help="M, residual mappings; resnet8 has 3")
+    ] = 3,
     delta: Delta = 1e-5,
 ) -> None:
     """Residual perturbation, by the theorems of its paper; the noise is in the paper's units."""
