@@ -45,6 +45,7 @@ def forecast(work: Work) -> str:
         f"smallest false positive rate that one target resolves: {smallest:.2g} "
         f"({work.plan.num_negatives} non-members); below it, TPR at 0 false positives is reported"
     )
+    lines += [f"note: {', '.join(arms)}: {remark}" for remark, arms in work.remarks.items()]
     return "\n".join(lines)
 
 

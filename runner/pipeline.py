@@ -10,7 +10,7 @@ from rich.console import Console
 
 from runner import store, tables
 from runner.answers import ask
-from runner.data import Dataset
+from runner.data import Dataset, image_shape
 from runner.experiment import Experiment
 from runner.ids import digest
 from runner.plan import Plan, Run, make_plan
@@ -61,6 +61,15 @@ class Work(NamedTuple):
             "seed": self.experiment.seed,
         }
         return self.folder / "scores" / digest(facts)
+
+    @property
+    def remarks(self) -> dict[str, list[str]]:
+        """What a reader of the figures must know, and the arms that it is about."""
+        found: dict[str, list[str]] = {}
+        for name, arm in self.experiment.arms.items():
+            for remark in arm.remarks(image_shape(self.dataset)):
+                found.setdefault(remark, []).append(name)
+        return found
 
     def is_trained(self, run: Run) -> bool:
         return store.facts(self.store.run(run.id)) is not None
@@ -201,6 +210,8 @@ def _train_and_ask(work: Work, console: Console) -> Mapping[str, str]:
         return {}
     from runner import fleet, train  # Ray: only who trains waits for it
 
+    for remark, arms in work.remarks.items():
+        say(console, f"note: {', '.join(arms)}: {remark}")
     done = len(work.plan.runs) - len(pending)
     say(console, f"{done} of {len(work.plan.runs)} models done, {len(pending)} to do; starting Ray")
     fleet.connect()

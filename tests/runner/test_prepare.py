@@ -13,6 +13,9 @@ from runner.sources import Source, column_of
 from tests.conftest import NOISY
 
 
+OWN = {"attacks": {"own": {"name": "shadow_mlp"}}}
+
+
 def noisy(tmp_path: Path, **changes: Any) -> Work:
     return prepare(Experiment.model_validate({**NOISY, **changes}), tmp_path)
 
@@ -75,3 +78,13 @@ def test_the_forecast_tells_models_to_do_and_the_smallest_rate_of_a_quarter(nois
     assert "noisy: 0 done, 4 to train (time not known yet)" in text
     assert "to ask: 1 trained models have not answered everything yet" in text
     assert "smallest false positive rate that one target resolves: 0.02 (50 non-members)" in text
+
+
+def test_the_forecast_says_aloud_that_dp_sgd_replaces_batchnorm(tmp_path: Path):
+    dp = {"name": "dp_sgd", "noise_multiplier": 1.0, "accountant": "rdp"}
+    for norm in ("batch", "group"):
+        arms = {"a": {"defense": dp, "model": {"norm": norm}}, "b": {"defense": "erm"}}
+        lines = forecast(noisy(tmp_path, arms=arms, membership=OWN)).splitlines()
+        said = [line for line in lines if line.startswith("note: a: DP-SGD: BatchNorm is replaced")]
+        assert len(said) == (norm == "batch")
+        assert not [line for line in lines if line.startswith("note: b")]
