@@ -12,7 +12,6 @@ from runner.pipeline import DataMissing, Work, prepare
 from runner.sources import Source, column_of
 from tests.conftest import NOISY
 
-
 OWN = {"attacks": {"own": {"name": "shadow_mlp"}}}
 
 
