@@ -53,7 +53,7 @@ def step_of(name: str, batch: int, device: str) -> Step:
     optimizer = SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
     members = torch.arange(10 * batch)
     kit = defense.protect(
-        Kit(model, optimizer, lambda epoch: [[members[:batch]]], members, batch, 1, 0)
+        Kit(model, optimizer, lambda epoch: [[members[:batch]]], members, batch, 0)
     )
 
     def step(images: Tensor, labels: Tensor) -> None:

@@ -38,7 +38,6 @@ class Kit(NamedTuple):
     steps: Callable[[int], Iterable[Iterable[Tensor]]]  # epoch -> parts of example numbers (n,)
     members: Tensor  # (n,) int64, the examples that the model may be trained on
     batch_size: int
-    epochs: int
     seed: int  # for draws of the defense's own
 
 

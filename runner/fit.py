@@ -78,7 +78,6 @@ def fit(
             lambda epoch: ([batch] for batch in _batches(run, epoch, world)),
             torch.from_numpy(run.members),
             training.batch_size,
-            training.epochs,
             seed_of(run.seed, "defense"),
         )
     )

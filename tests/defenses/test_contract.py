@@ -131,7 +131,7 @@ def weights_after_a_step(
     model = cast(Any, defense.build(network).train()).to(memory_format=torch.channels_last)
     everyone = torch.arange(len(images))
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    kit = Kit(model, optimizer, lambda epoch: [[everyone]], everyone, len(images), 1, 0)
+    kit = Kit(model, optimizer, lambda epoch: [[everyone]], everyone, len(images), 0)
     kit = defense.protect(kit)
     torch.manual_seed(3)
     for parts in kit.steps(0):

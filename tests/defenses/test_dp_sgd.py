@@ -58,7 +58,7 @@ def protected(
     model = model.to(memory_format=torch.channels_last)
     everyone = torch.arange(NUM)
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    kit = Kit(model, optimizer, lambda epoch: [[everyone]], everyone, batch_size, 1, seed)
+    kit = Kit(model, optimizer, lambda epoch: [[everyone]], everyone, batch_size, seed)
     return defense.protect(kit)
 
 

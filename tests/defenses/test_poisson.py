@@ -14,7 +14,7 @@ MEMBERS = torch.arange(40) * 3 + 1
 def kit(seed: int = 5, batch_size: int = 12) -> Kit:
     model = nn.Linear(1, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    return Kit(model, optimizer, lambda epoch: [], MEMBERS, batch_size, 1, seed)
+    return Kit(model, optimizer, lambda epoch: [], MEMBERS, batch_size, seed)
 
 
 def drawn(epochs: int) -> np.ndarray:

@@ -271,7 +271,7 @@ def test_dp_sgd_takes_a_step_on_a_noisy_network(fields: dict[str, Any], order: s
     model, (images, labels) = built(defense).train(), batch(8)
     before = [p.detach().clone() for p in model.parameters()]
     optimizer = SGD(model.parameters(), lr=0.1)
-    kit = defense.protect(Kit(model, optimizer, lambda epoch: (), torch.arange(8), 4, 1, 0))
+    kit = defense.protect(Kit(model, optimizer, lambda epoch: (), torch.arange(8), 4, 0))
     (part, *_), *_ = kit.steps(0)
     kit.optimizer.zero_grad()
     defense.losses(kit.model, images[part], labels[part]).total.mean().backward()
