@@ -1,7 +1,8 @@
 """Training defenses. One defense is one file with one frozen class whose fields are its YAML keys.
 
-A defense changes what a model is trained on (`losses`), how a step is made (`protect`), or the
-model itself (`build`). Everything else, from data to checkpoints, is the runner's.
+A defense changes the images that a model is trained on (`craft`), the loss there (`losses_at`), how
+a step is made (`protect`), or the model itself (`build`). Everything else, from data to
+checkpoints, is the runner's.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -120,12 +121,34 @@ class Defense(Keys):
         return kit
 
     def losses(self, model: nn.Module, images: Tensor, labels: Tensor) -> Losses:
-        """Return per-example losses of one training step.
+        """Return per-example losses of one training step: `losses_at` at what `craft` gives.
+
+        Two methods, so that a wrapper can come in between; override those and not this one.
 
         Args:
             model: in train mode; (N, channels, H, W) float in [0, 1] -> (N, C) logits. It may be
-                wrapped for training: craft inside `attacks.evasion.crafting(model)`.
+                wrapped for training.
             images: (N, channels, H, W) float in [0, 1], already augmented.
+            labels: (N,) int64 in [0, C).
+        """
+        return self.losses_at(model, images, self.craft(model, images, labels), labels)
+
+    def craft(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        """Return the images to train at, of the same shape; by default the ones that are given.
+
+        Craft inside `attacks.evasion.crafting(model)`. Arguments as for `losses`.
+        """
+        return images
+
+    def losses_at(
+        self, model: nn.Module, images: Tensor, adversarial: Tensor, labels: Tensor
+    ) -> Losses:
+        """Return per-example losses at images that are already crafted.
+
+        Args:
+            model: as for `losses`; its weights may be others than those crafted at.
+            images: as for `losses`.
+            adversarial: (N, channels, H, W) float in [0, 1], what `craft` gave for them.
             labels: (N,) int64 in [0, C).
         """
         raise NotImplementedError
@@ -188,8 +211,13 @@ class Wrapper(Defense):
     def protect(self, kit: Kit) -> Kit:
         return self.base.protect(kit)
 
-    def losses(self, model: nn.Module, images: Tensor, labels: Tensor) -> Losses:
-        return self.base.losses(model, images, labels)
+    def craft(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        return self.base.craft(model, images, labels)
+
+    def losses_at(
+        self, model: nn.Module, images: Tensor, adversarial: Tensor, labels: Tensor
+    ) -> Losses:
+        return self.base.losses_at(model, images, adversarial, labels)
 
     def guarantee(self, facts: Facts) -> Guarantee | None:
         return self.base.guarantee(facts)

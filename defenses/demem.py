@@ -38,9 +38,11 @@ class DeMem(Wrapper):
     def couples_examples(self) -> bool:
         return self.weight > 0 or self.base.couples_examples
 
-    def losses(self, model: nn.Module, images: Tensor, labels: Tensor) -> Losses:
+    def losses_at(
+        self, model: nn.Module, images: Tensor, adversarial: Tensor, labels: Tensor
+    ) -> Losses:
         """Return the base's losses with the penalty added to total; see the contract for shapes."""
-        losses = self.base.losses(model, images, labels)
+        losses = self.base.losses_at(model, images, adversarial, labels)
         chosen = getattr(losses, self.on)
         mean, n = over_batch(chosen, model)
         correction = n / max(n - 1, 1) if self.normaliser == "n-1" else 1.0

@@ -20,7 +20,9 @@ class ERM(Defense):
     def terms(self) -> frozenset[Term]:
         return frozenset({"total", "natural"})
 
-    def losses(self, model: nn.Module, images: Tensor, labels: Tensor) -> Losses:
+    def losses_at(
+        self, model: nn.Module, images: Tensor, adversarial: Tensor, labels: Tensor
+    ) -> Losses:
         """Return the cross-entropy as total and natural loss; see the contract for shapes."""
         natural = F.cross_entropy(model(images), labels, reduction="none")
         return Losses(natural, natural=natural)

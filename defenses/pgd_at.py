@@ -24,8 +24,13 @@ class PGDAT(Defense):
     def terms(self) -> frozenset[Term]:
         return frozenset({"total", "adversarial"})
 
-    def losses(self, model: nn.Module, images: Tensor, labels: Tensor) -> Losses:
+    def craft(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        """Return images that maximise the cross-entropy; see the contract for shapes."""
+        return self.attack.perturb(model, images, labels)
+
+    def losses_at(
+        self, model: nn.Module, images: Tensor, adversarial: Tensor, labels: Tensor
+    ) -> Losses:
         """Return the cross-entropy at the adversarial images; see the contract for shapes."""
-        adversarial = self.attack.perturb(model, images, labels)
         loss = F.cross_entropy(model(adversarial), labels, reduction="none")
         return Losses(loss, adversarial=loss)

@@ -40,9 +40,18 @@ class TRADES(Defense):
     def terms(self) -> frozenset[Term]:
         return frozenset({"total", "natural", "adversarial"})
 
-    def losses(self, model: nn.Module, images: Tensor, labels: Tensor) -> Losses:
+    def craft(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        """Return images that maximise the KL; see the contract for shapes."""
+        with torch.no_grad(), crafting(model, self.attack.craft_in == "train") as network:
+            target = network(images).log_softmax(1)
+        return self.attack.maximise(
+            model, images, lambda logits: _kl(target, logits.log_softmax(1))
+        )
+
+    def losses_at(
+        self, model: nn.Module, images: Tensor, adversarial: Tensor, labels: Tensor
+    ) -> Losses:
         """Return total, and the cross-entropies at x and at x'; see the contract for shapes."""
-        adversarial = self._craft(model, images)
         natural_logits, adversarial_logits = model(images), model(adversarial)
         natural = F.cross_entropy(natural_logits, labels, reduction="none")
         kl = _kl(natural_logits.log_softmax(1), adversarial_logits.log_softmax(1))
@@ -50,13 +59,6 @@ class TRADES(Defense):
             natural + self.beta * kl,
             natural=natural,
             adversarial=F.cross_entropy(adversarial_logits, labels, reduction="none"),
-        )
-
-    def _craft(self, model: nn.Module, images: Tensor) -> Tensor:
-        with torch.no_grad(), crafting(model, self.attack.craft_in == "train") as network:
-            target = network(images).log_softmax(1)
-        return self.attack.maximise(
-            model, images, lambda logits: _kl(target, logits.log_softmax(1))
         )
 
 

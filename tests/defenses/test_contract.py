@@ -91,6 +91,23 @@ def test_losses_are_finite_and_one_per_example(name: str):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_losses_are_those_at_the_images_that_are_crafted(name: str):
+    for defense in examples(name):
+        assert type(defense).losses is Defense.losses, "override craft and losses_at"
+        model, (images, labels) = defense.build(network).train(), batch()
+        torch.manual_seed(2)
+        crafted = defense.craft(model, images, labels)
+        losses = defense.losses_at(model, images, crafted, labels)
+        assert crafted.shape == images.shape
+        assert 0 <= crafted.min() <= crafted.max() <= 1
+        assert torch.equal(crafted, images) == ("adversarial" not in defense.terms)
+        assert not crafted.requires_grad
+        assert all(m.training for m in model.modules())
+        torch.manual_seed(2)
+        assert torch.equal(defense.losses(model, images, labels).total, losses.total)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_parameter_gets_a_gradient_and_the_model_stays_in_train_mode(name: str):
     for defense in examples(name):
         model = defense.build(network).train()
