@@ -1,82 +1,103 @@
 """Attack a trained model, and write what it then answers, example by example."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from attacks.evasion import EvasionAttack
 from runner import store, tables
 from runner.augment import to_float
-from runner.experiment import Robustness
 from runner.ids import seed_of
 from runner.plan import Run
+from runner.questions import Asked, Questions
+from runner.store import Corrupt
+from runner.tables import Robust
 from runner.workplace import Workplace
 
-BATCH = 500  # images attacked at once; another number would move an attack's random draws
 
+def attack_all(run: Run, place: Workplace, questions: Questions) -> None:
+    """Write a finished Run's answers to natural images and under everything it is attacked with.
 
-def attack_all(run: Run, place: Workplace, robustness: Robustness, draws: int) -> None:
-    """Write a finished Run's answers to natural images and under each attack of the experiment.
-
-    Args:
-        draws: of a randomized model's noise; its answers are taken from one, and from their mean.
+    An attack is made in portions, each with a seed of its own, and what one gave is kept until
+    the last is done. So an attack that was interrupted goes on, and ends with the same bits.
     """
-    robustness = robustness.settled(run.defense.randomized)
-    draws = draws if run.defense.randomized else 1
-    for attack in (None, *robustness.attacks):
-        _attack(run, place, robustness, attack, draws)
+    for name, asked in questions.attacks_of(run.number).items():
+        folder = place.store.robustness(run.id, questions.robustness_id(name))
+        if place.leads and store.facts(folder) is None:
+            _attack(run, place, questions, name or "natural images", asked, folder)
 
 
 def _attack(
-    run: Run, place: Workplace, robustness: Robustness, name: str | None, draws: int
+    run: Run, place: Workplace, questions: Questions, name: str, asked: Asked, folder: Path
 ) -> None:
-    attack_id = robustness.id(name, draws)
-    folder = place.store.robustness(run.id, attack_id)
-    if not place.leads or store.facts(folder) is not None:
-        return
-    place.tell(name or "natural images", 0.95)
-    examples, images, labels = _examples(run, place, robustness)
-    model = place.trained(run)
-    torch.manual_seed(seed_of(run.seed, attack_id))
-    attack = robustness.attacks[name] if name else None
-    once, mean = _predictions(model, attack, images, labels, draws)
-    truth = labels.cpu().numpy()
-    content = tables.robustness_to_bytes(examples, truth, once, mean if draws > 1 else None)
+    on, draws = questions.robustness.on, questions.answers.draws
+    examples, images, labels = _examples(run, place, on, asked.num_examples)
+    model, truth = place.trained(run, questions.checkpoint), labels.cpu().numpy()
+    size = asked.attack.portion if asked.attack else EvasionAttack.portion
+    found: list[Robust] = []
+    for start in range(0, len(examples), size):
+        place.tell(f"{name} {start}/{len(examples)} images", 0.95)
+        some, path = slice(start, start + size), folder / f"part-{start:05d}.parquet"
+        part = _read_part(path, place, examples[some], truth[some], draws)
+        if part is None:
+            torch.manual_seed(seed_of(run.seed, folder.name, *([start] if start else [])))
+            once, mean = _predictions(model, asked.attack, images[some], labels[some], draws)
+            part = Robust(examples[some], truth[some], once, mean if draws > 1 else None)
+            if len(examples) > size:
+                store.write(path, tables.robustness_to_bytes(*part))
+        found.append(part)
+    once = np.concatenate([part.predictions for part in found])
+    means = [part.mean for part in found if part.mean is not None]
+    mean = np.concatenate(means) if means else None
+    content = tables.robustness_to_bytes(examples, truth, once, mean)
     store.write(folder / "robustness.parquet", content)
     facts = {"accuracy": float((once == truth).mean()), "num_examples": len(truth)}
-    if draws > 1:
+    if mean is not None:
         facts["accuracy_mean"] = float((mean == truth).mean())
     store.finish(folder, ["robustness.parquet"], facts)
+    for path in folder.glob("part-*.parquet"):
+        path.unlink()
 
 
 def _examples(
-    run: Run, place: Workplace, robustness: Robustness
-) -> tuple[np.ndarray, torch.Tensor, torch.Tensor]:
+    run: Run, place: Workplace, on: str, num_examples: int | None
+) -> tuple[np.ndarray, Tensor, Tensor]:
     """The numbers, images and labels to attack: of the test split, or of the Run's non-members."""
-    if robustness.on == "test":
+    if on == "test":
         images, labels = place.test_images, place.test_labels
-        examples = np.arange(len(labels))[: robustness.num_examples]
+        examples = np.arange(len(labels))[:num_examples]
     else:
         images, labels = place.pool_images, place.pool_labels
-        examples = np.flatnonzero(run.member == 0)[: robustness.num_examples]
+        examples = np.flatnonzero(run.member == 0)[:num_examples]
     chosen = torch.from_numpy(examples).to(place.device)
     return examples, images[chosen], labels[chosen]
 
 
+def _read_part(
+    path: Path, place: Workplace, examples: np.ndarray, truth: np.ndarray, draws: int
+) -> Robust | None:
+    """What a portion gave before an interruption; None where there is none of these images."""
+    try:
+        part = tables.read_robustness(str(path))
+    except FileNotFoundError:
+        return None
+    except Corrupt as corrupt:
+        place.note(f"{corrupt}; its images are attacked again")
+        return None
+    same = np.array_equal(part.examples, examples) and np.array_equal(part.labels, truth)
+    return part if same and (part.mean is not None) == (draws > 1) else None
+
+
 def _predictions(
-    model: torch.nn.Module,
-    attack: EvasionAttack | None,
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    draws: int,
+    model: nn.Module, attack: EvasionAttack | None, images: Tensor, labels: Tensor, draws: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The classes answered by the first draw, and by the mean of all, each (N,) int64."""
-    once, mean = [], []
-    for batch, truth in zip(images.split(BATCH), labels.split(BATCH), strict=True):
-        shown = to_float(batch)
-        if attack:
-            shown = attack.perturb(model, shown, truth)
-        with torch.no_grad():
-            answers = [model(shown).float().softmax(1) for _ in range(draws)]
-        once.append(answers[0].argmax(1).cpu())
-        mean.append(torch.stack(answers).mean(0).argmax(1).cpu())
-    return torch.cat(once).numpy(), torch.cat(mean).numpy()
+    shown = to_float(images)
+    if attack:
+        shown = attack.perturb(model, shown, labels)
+    with torch.no_grad():
+        answers = [model(shown).float().softmax(1) for _ in range(draws)]
+    mean = torch.stack(answers).mean(0)
+    return answers[0].argmax(1).cpu().numpy(), mean.argmax(1).cpu().numpy()

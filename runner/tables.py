@@ -27,6 +27,8 @@ LOG_ODDS = {"log_odds": pa.float32()}  # lists of V
 LOGITS = {"logits": pa.float32()}  # lists of C
 MEANS = {"log_odds_mean": pa.float32(), "logits_mean": pa.float32()}  # where there are more draws
 ANSWERS = EXAMPLE | {"label": pa.int32()} | LOG_ODDS | LOGITS | MEANS
+ROBUST = EXAMPLE | {"label": pa.int32(), "prediction": pa.int32()}
+AVERAGED = "prediction_mean"  # of robustness, where there are more draws
 
 
 def answers_to_bytes(
@@ -107,11 +109,29 @@ def robustness_to_bytes(
     Args:
         mean: predictions by the mean over several draws; `predictions` are then by the first.
     """
-    columns = {"example": examples, "label": labels, "prediction": predictions}
+    columns = dict(zip(ROBUST, (examples, labels, predictions), strict=True))
     if mean is not None:
-        columns["prediction_mean"] = mean
+        columns[AVERAGED] = mean
     arrays = [pa.array(values.astype(np.int32)) for values in columns.values()]
     return _to_bytes(pa.table(arrays, names=list(columns)))
+
+
+class Robust(NamedTuple):
+    """What one model answers to attacked images, each (K,) int32."""
+
+    examples: np.ndarray
+    labels: np.ndarray
+    predictions: np.ndarray  # by the first draw of a randomized model's noise
+    mean: np.ndarray | None  # by the mean over several, where there are any
+
+
+def read_robustness(path: str) -> Robust:
+    """Return what `robustness_to_bytes` wrote."""
+    with _open(path, ROBUST) as file:
+        averaged = AVERAGED if AVERAGED in file.schema_arrow.names else None
+        table = file.read(columns=[*ROBUST, *([averaged] if averaged else [])])
+        examples, labels, predictions = (_numbers(table, name) for name in ROBUST)
+        return Robust(examples, labels, predictions, averaged and _numbers(table, averaged))
 
 
 def members_to_bytes(member: np.ndarray) -> bytes:
@@ -224,7 +244,7 @@ def _open(path: str, columns: Mapping[str, pa.DataType]) -> Iterator[pq.ParquetF
             yield file
     except (FileNotFoundError, Corrupt):
         raise
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise Corrupt(path, str(error)) from error
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import torch
 from pydantic import BeforeValidator, Field
@@ -29,6 +29,8 @@ class EvasionAttack(Keys):
     """The contract: one attack is one file with one subclass, whose fields are its YAML keys."""
 
     name: str
+    # Images attacked at once, and lost when it is interrupted. Another number moves random draws.
+    portion: ClassVar[int] = 500
 
     @property
     def averages_draws(self) -> bool:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from pydantic import PositiveInt, model_validator
@@ -35,6 +35,8 @@ class AutoAttack(EvasionAttack):
 
     YAML: {name: autoattack, eps: 8/255}
     """
+
+    portion: ClassVar[int] = 100  # minutes, on a network of some size and a CPU
 
     name: Literal["autoattack"] = "autoattack"
     eps: Radius = 8 / 255

@@ -91,6 +91,33 @@ def test_robustness_has_the_predictions_of_the_mean_only_where_there_are_any(tmp
     assert pq.read_table(path).to_pydict() == once | {"prediction_mean": [3, 4, 5]}
 
 
+@pytest.mark.parametrize("draws", [1, 3])
+def test_robustness_is_read_as_it_was_written(tmp_path: Path, draws: int):
+    columns = np.random.default_rng(0).integers(0, 10, (4, BLOCK + 1))
+    given = [*columns[:3], columns[3] if draws > 1 else None]
+    (tmp_path / "robustness.parquet").write_bytes(tables.robustness_to_bytes(*given))
+    found = tables.read_robustness(str(tmp_path / "robustness.parquet"))
+    for read, written in zip(found, given, strict=True):
+        np.testing.assert_array_equal(read, written)
+
+
+def test_whatever_byte_of_robustness_is_changed_it_is_corrupt_or_says_the_same(tmp_path: Path):
+    written, path = np.arange(40).reshape(4, 10), tmp_path / "robustness.parquet"
+    content = tables.robustness_to_bytes(*written)
+    num_corrupt = 0
+    for at in range(0, len(content), 7):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :])
+        try:
+            found = tables.read_robustness(str(path))
+        except Corrupt:
+            num_corrupt += 1
+            continue
+        np.testing.assert_array_equal(found[:3], written[:3])
+        if found.mean is not None:  # else the name of its column was changed
+            np.testing.assert_array_equal(found.mean, written[3])
+    assert num_corrupt > len(content) / 7 / 2
+
+
 def write_scores(folder: Path, examples: np.ndarray, scores: np.ndarray, reading: Reading = ODD):
     """File rows of scores of all models as targets, as the audit does, in two files."""
     for half, part in enumerate((slice(None, 3), slice(3, None))):
