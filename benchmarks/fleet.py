@@ -13,18 +13,14 @@ overhead    (workers x seconds from the first claim to the last Run's end
 import argparse
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 
 import ray
 
 from runner import fleet, store
-from runner.answers import ask
 from runner.experiment import Experiment
-from runner.pipeline import prepare
 from runner.queue import Snapshot
-from runner.robustness import attack_all
-from runner.train import train
+from runner.work import prepare
 
 
 def main() -> None:
@@ -48,11 +44,6 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         work = prepare(experiment, Path(folder))
-        steps = [
-            train,
-            partial(ask, answers=experiment.answers),
-            partial(attack_all, robustness=experiment.robustness, draws=experiment.answers.draws),
-        ]
         first: list[float] = []
         last: list[float] = []
 
@@ -65,9 +56,8 @@ def main() -> None:
         began = time.perf_counter()
         fleet.connect()
         connected = time.perf_counter()
-        end = fleet.train_all(
-            work.plan.runs, steps, work.dataset, experiment.fleet, work.store, watch
-        )
+        tasks = [work.task(run) for run in work.plan.runs]
+        end = fleet.train_all(tasks, work.dataset, experiment.fleet, work.store, watch)
         ended = time.perf_counter()
         workers = int(ray.cluster_resources()["CPU"]) // experiment.fleet.num_cpus
         assert end.done == arguments.models, end.failed

@@ -1,12 +1,14 @@
 """Lanes over the cluster: one TorchTrainer per node that has room, and a queue that feeds them."""
 
+import contextlib
+import math
 import os
 import shutil
 import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,12 +20,11 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from runner.data import Dataset
 from runner.experiment import Fleet
 from runner.lane import lane
-from runner.plan import Run
-from runner.queue import RunQueue, Snapshot
+from runner.queue import RunQueue, Snapshot, Task
 from runner.store import Store
-from runner.train import Step
 
 POLL_S = 0.5
+LEAVE_S = 60.0  # for idle lanes to end; Ray Train takes some seconds, more on a busy machine
 MAX_STARTS = 3  # of lanes in a row that end no Run
 
 # Every one of these is unset by default in Ray, or set to a value that suits longer jobs.
@@ -82,42 +83,108 @@ def connect() -> None:
 
 
 def train_all(
-    runs: Sequence[Run],
-    steps: Sequence[Step],
+    tasks: Sequence[Task],
     dataset: Dataset,
     fleet: Fleet,
     at: Store,
     show: Callable[[Snapshot], None],
 ) -> Snapshot:
-    """Do every step of every Run on the cluster, and return the queue's last state.
-
-    Ray is connected. A lane's dead workers are started again by Ray Train; a lane that ends with
-    Runs left is started again here, on whatever nodes then have room, and gives up after
-    MAX_STARTS starts in a row that ended no Run.
+    """Do every task on the cluster, in that order, and return the queue's last state.
 
     Args:
-        runs: in the order to do them.
-        steps: importable functions that write what they make, and do nothing when it is there.
-        show: called twice a second with the queue's state.
+        show: called twice a second with the queue's state, in another thread.
 
     Raises:
-        NoRoom: no node can ever hold one Run's workers.
+        NoRoom: no node can hold one Run's workers.
     """
-    materials = {"runs": ray.put(list(runs)), "dataset": ray.put(dataset)}
-    queue = _queue([run.id for run in runs], materials, at, steps)
-    starts = ended = 0
-    while True:
-        threads = _start_lanes(queue, len(runs), fleet, at)
-        while any(thread.is_alive() for thread in threads):
-            show(ray.get(queue.snapshot.remote()))
+    with opened(dataset, fleet, at, show, most=len(tasks)) as queue:
+        ray.get(queue.add.remote(list(tasks)))
+        ray.get(queue.close.remote())
+        while True:
+            now: Snapshot = ray.get(queue.snapshot.remote())
+            if not now.working and (now.stopped or not now.waiting):
+                return now
             time.sleep(POLL_S)
-        now: Snapshot = ray.get(queue.snapshot.remote())
-        show(now)
-        starts = 0 if now.done + len(now.failed) > ended else starts + 1
-        ended = now.done + len(now.failed)
-        if now.stopped or not now.waiting or starts >= MAX_STARTS:
+
+
+@contextlib.contextmanager
+def opened(
+    dataset: Dataset,
+    fleet: Fleet,
+    at: Store,
+    show: Callable[[Snapshot], None],
+    most: float = math.inf,
+) -> Iterator[Any]:
+    """Give the handle of a queue, a Ray actor, whose tasks are done by lanes until it is left.
+
+    Ray is connected. Whoever has the handle adds tasks and asks for their outcome. Leaving stops
+    the queue: by then nobody waits for what is not done, and a Run in work has its checkpoints.
+
+    Args:
+        most: Runs at a time; otherwise as many as have room.
+
+    Raises:
+        NoRoom: no node can hold one Run's workers; nothing was started.
+    """
+    nodes_with_room(ray.nodes(), fleet)
+    here = ray.get_runtime_context().get_node_id()  # the queue is to live as long as the driver
+    options = {"num_cpus": 0, "label_selector": {ray._raylet.RAY_NODE_ID_KEY: here}}  # pyright: ignore[reportAttributeAccessIssue]
+    materials = {"dataset": ray.put(dataset), "store": at}
+    queue: Any = ray.remote(RunQueue).options(**options).remote(materials)
+    left, patience_s = threading.Event(), 0.0
+    watcher = threading.Thread(
+        target=_watch, args=(queue, most, fleet, at, show, left), name="watcher", daemon=True
+    )
+    watcher.start()
+    try:
+        yield queue
+        patience_s = LEAVE_S
+    finally:
+        queue.stop.remote("nobody waits for it any more")
+        watcher.join(patience_s)
+        left.set()
+        if not watcher.is_alive():
             ray.kill(queue)
-            return now
+
+
+def _watch(
+    queue: Any,
+    most: float,
+    fleet: Fleet,
+    at: Store,
+    show: Callable[[Snapshot], None],
+    left: threading.Event,
+) -> None:
+    """Keep lanes at work until the queue hands out nothing more, and show its state.
+
+    A lane's dead workers are started again by Ray Train. When all lanes ended with work left they
+    are started again here, on whatever nodes then have room, until MAX_STARTS starts in a row
+    ended no Run. Ends after the last lane.
+    """
+    lanes: list[threading.Thread] = []
+    starts = ended = 0
+    try:
+        while True:
+            lanes = _start_lanes(queue, most, fleet, at)
+            while any(lane.is_alive() for lane in lanes) and not left.wait(POLL_S):
+                show(ray.get(queue.snapshot.remote()))
+            if left.is_set():
+                return
+            now: Snapshot = ray.get(queue.snapshot.remote())
+            show(now)
+            starts = 0 if now.ended > ended else starts + 1
+            ended = now.ended
+            if now.stopped or (now.closed and not now.waiting):
+                return
+            if starts == MAX_STARTS:
+                why = "; ".join(now.notes[-1:])
+                ray.get(queue.stop.remote(f"{starts} starts in a row ended no Run; {why}"))
+                return
+    except Exception as error:
+        ray.get(queue.stop.remote(f"{type(error).__name__}: {error}"))
+    finally:
+        for lane in lanes:
+            lane.join()
 
 
 def nodes_with_room(nodes: Sequence[dict[str, Any]], fleet: Fleet) -> list[Node]:
@@ -159,20 +226,12 @@ def _share(gpus: float, num_gpus: float) -> int:
     return int(gpus) * int(1 / num_gpus + 1e-3) if num_gpus < 1 else int(gpus / num_gpus)
 
 
-def _queue(run_ids: list[str], materials: dict[str, Any], at: Store, steps: Sequence[Step]) -> Any:
-    """The queue as an actor beside the driver, so that it lives as long as the driver's node."""
-    here = ray.get_runtime_context().get_node_id()
-    options = {"num_cpus": 0, "label_selector": {ray._raylet.RAY_NODE_ID_KEY: here}}  # pyright: ignore[reportAttributeAccessIssue]
-    given = {**materials, "store": at, "steps": list(steps)}
-    return ray.remote(RunQueue).options(**options).remote(run_ids, given)
-
-
-def _start_lanes(queue: Any, num_runs: int, fleet: Fleet, at: Store) -> list[threading.Thread]:
+def _start_lanes(queue: Any, most: float, fleet: Fleet, at: Store) -> list[threading.Thread]:
     """One lane per node with room, each watched by a thread of the driver."""
     threads = []
-    wanted = num_runs * fleet.workers_per_run
+    wanted = most * fleet.workers_per_run
     for node in nodes_with_room(ray.nodes(), fleet):
-        workers = min(node.workers, wanted)
+        workers = int(min(node.workers, wanted))
         if not workers:
             break
         wanted -= workers

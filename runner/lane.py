@@ -1,5 +1,6 @@
 """A lane: one node's Ray Train workers, which do one Run after another until none is left."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -12,10 +13,13 @@ import torch
 import torch.distributed as dist
 
 from runner.fit import Group
+from runner.plan import Run
+from runner.queue import Task
 from runner.train import work
 from runner.workplace import make_workplace
 
 FOR_EVER = timedelta(days=365)
+WAIT_S = 0.5  # until an idle worker asks again
 
 
 def lane(config: dict[str, Any]) -> None:
@@ -44,16 +48,8 @@ def lane(config: dict[str, Any]) -> None:
         tell=lambda text, part: queue.tell.remote(worker, text, part),
         note=lambda text: queue.note.remote(text),
     )
-    runs = {run.id: run for run in ray.get(given["runs"])}
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
-        old = [run.id for run in runs.values() if run.training.precision == "bf16"]
-        if old:
-            raise ValueError(
-                f"{torch.cuda.get_device_name(device)} has no bf16, which {old[0]} asks for; "
-                "set training.precision: fp32"
-            )
-    claim = partial(_claim, call, worker, claims)
-    work(claim, call, worker, runs, given["steps"], place)
+    claim = partial(next_task, call, worker, claims, partial(refusal, device=device))
+    work(claim, call, worker, place)
 
 
 def _groups(rank: int, world: int, size: int) -> tuple[Group, Group]:
@@ -73,11 +69,36 @@ def _groups(rank: int, world: int, size: int) -> tuple[Group, Group]:
     return mine
 
 
-def _claim(call: Callable[..., Any], worker: str, claims: Group) -> str | None:
-    """The next Run's id from the queue; a group's leader asks for all."""
-    if claims is None:
-        return call("claim", worker)
-    leads = dist.get_rank(claims) == 0
-    answer = [call("claim", worker) if leads else None]
-    dist.broadcast_object_list(answer, src=dist.get_global_rank(claims, 0), group=claims)
-    return answer[0]
+def next_task(
+    call: Callable[..., Any], worker: str, claims: Group, refuse: Callable[[Run], str]
+) -> Task | None:
+    """Return the next task from the queue once there is one, or None when none will ever be.
+
+    A group's leader asks for all.
+    """
+    while True:
+        leads = claims is None or dist.get_rank(claims) == 0
+        answer = [_claim(call, worker, refuse) if leads else None]
+        if claims is not None:
+            source = dist.get_global_rank(claims, 0)
+            dist.broadcast_object_list(answer, src=source, group=claims)
+        if answer[0] != "wait":
+            return answer[0]
+        time.sleep(WAIT_S)
+
+
+def _claim(call: Callable[..., Any], worker: str, refuse: Callable[[Run], str]) -> Any:
+    """The queue's answer; a task that cannot be done here fails, and the lane goes on."""
+    while isinstance(task := call("claim", worker), Task) and (reason := refuse(task.run)):
+        call("fail", worker, reason)
+    return task
+
+
+def refusal(run: Run, device: torch.device) -> str:
+    """Return why a Run cannot be trained on a device, or nothing."""
+    if run.training.precision != "bf16" or device.type != "cuda":
+        return ""
+    if torch.cuda.is_bf16_supported(including_emulation=False):
+        return ""
+    name = torch.cuda.get_device_name(device)
+    return f"{name} has no bf16, which this Run asks for; set training.precision: fp32"

@@ -41,9 +41,9 @@ class Show:
         self.told_notes = len(state.notes)
         line = describe(state)
         if self.bar:
-            done = _done(state)
+            total = state.total or None  # with nothing to do yet, the bar only moves
             self.bar.update(
-                self.bar.tasks[0].id, total=state.total, completed=done, description=line
+                self.bar.tasks[0].id, total=total, completed=_done(state), description=line
             )
         elif line != self.last_line and (
             time.monotonic() - self.last_at >= QUIET_S
@@ -94,4 +94,4 @@ def duration(seconds: float) -> str:
 def _done(state: Snapshot) -> float:
     """The Runs that ended, and the finished parts of those in work."""
     parts = sum(work.part for work in state.working.values())
-    return state.done + len(state.failed) + parts
+    return state.ended + parts

@@ -1,12 +1,25 @@
 """Which Runs are to do, in work, done and failed. A plain class; the fleet makes it a Ray actor."""
 
+import bisect
 import time
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+from runner.plan import Run
+from runner.workplace import Workplace
 
 MAX_DEATHS = 2  # a Run that killed its process so often is not tried again
 MAX_REPAIRS = 3  # nor one whose files were found corrupt so often
+
+Step = Callable[[Run, Workplace], None]  # does nothing when its folder is done
+
+
+class Task(NamedTuple):
+    """A Run and what to do with it, in order."""
+
+    run: Run
+    steps: Sequence[Step]  # importable functions, or functools.partial of them
 
 
 class Claim(NamedTuple):
@@ -15,10 +28,11 @@ class Claim(NamedTuple):
     run_id: str
     word: str  # its worker's last
     part: float  # of it that is done, in [0, 1]
+    ticket: int  # of the task
 
 
 class Snapshot(NamedTuple):
-    """What people see of a queue."""
+    """What people see of a queue. Numbers are of tasks: a Run that is added twice counts twice."""
 
     total: int
     done: int
@@ -28,27 +42,46 @@ class Snapshot(NamedTuple):
     waiting: int
     stopped: str  # why nothing more is handed out, or ""
     since_first_claim_s: float
+    closed: bool  # nothing more will be added
+
+    @property
+    def ended(self) -> int:
+        """The tasks that are done or failed."""
+        return self.total - self.waiting - len(self.working)
+
+
+class Outcome(NamedTuple):
+    """What became of some tickets."""
+
+    done: int
+    failed: dict[str, str]  # run id -> reason
+    left: int  # still waiting or in work
 
 
 class RunQueue:
-    """Hands each Run to one worker at a time; workers are named lane/rank.
+    """Hands tasks to workers, in the order of adding; a worker is named lane/rank.
 
-    A worker that claims again while it holds a Run was torn down and came back, and a lane that
-    ended releases what its workers held: such a Run is handed out again. Only the worker that the
+    Whoever adds a task holds its ticket. The same Run may be added again, for other steps or by
+    somebody else, but only one worker at a time works on it.
+
+    A worker that claims again while it holds a task was torn down and came back, and a lane that
+    ended releases what its workers held: such a task is handed out again. Only the worker that the
     lane blames died of itself, so a Run that kills its process is given up and drags no innocent
     one of the same lane along.
     """
 
-    def __init__(self, run_ids: Sequence[str], materials: Any = None) -> None:
-        self._total = len(run_ids)
-        self._waiting = list(run_ids)
+    def __init__(self, materials: Any = None) -> None:
+        self._tasks: dict[int, Task] = {}  # by ticket, until they end
+        self._waiting: list[int] = []  # tickets, rising
         self._held: dict[str, Claim] = {}  # by worker
-        self._deaths: Counter[str] = Counter()
+        self._done: set[int] = set()
+        self._failed: dict[int, tuple[str, str]] = {}  # ticket -> run id, reason
+        self._total = 0
+        self._deaths: Counter[str] = Counter()  # by run id
         self._repairs: Counter[str] = Counter()
-        self._done: set[str] = set()
-        self._failed: dict[str, str] = {}
         self._notes: list[str] = []
         self._stopped = ""
+        self._closed = False
         self._started = 0.0
         self._materials = materials
 
@@ -56,15 +89,39 @@ class RunQueue:
         """Return what every worker needs besides; the same object for all."""
         return self._materials
 
-    def claim(self, worker: str) -> str | None:
-        """Return the next Run's id for a worker, or None when nothing waits."""
+    def add(self, tasks: Sequence[Task]) -> list[int]:
+        """Return the tickets of new tasks, in order."""
+        assert not self._closed, "nothing is added to a closed queue"
+        tickets = [*range(self._total, self._total + len(tasks))]
+        self._total += len(tasks)
+        self._tasks.update(zip(tickets, tasks, strict=True))
+        self._waiting += tickets
+        self._give_up_killers()
+        return tickets
+
+    def close(self) -> None:
+        """Say that nothing more will be added: workers leave when nothing waits."""
+        self._closed = True
+
+    def stop(self, reason: str) -> None:
+        """Hand out nothing more; the first reason counts."""
+        self._stopped = self._stopped or reason
+
+    def claim(self, worker: str) -> Task | Literal["wait"] | None:
+        """Return a worker's next task, "wait" if one may come, or None if none ever will."""
         self._put_back(worker)
-        self._started = self._started or time.monotonic()
-        if self._stopped or not self._waiting:
+        if self._stopped or (self._closed and not self._waiting):
             return None
-        run_id = self._waiting.pop(0)
-        self._held[worker] = Claim(run_id, "starts", 0.0)
-        return run_id
+        in_work = {claim.run_id for claim in self._held.values()}
+        free = (t for t in self._waiting if self._tasks[t].run.id not in in_work)
+        ticket = next(free, None)
+        if ticket is None:
+            return "wait"
+        self._started = self._started or time.monotonic()
+        self._waiting.remove(ticket)
+        task = self._tasks[ticket]
+        self._held[worker] = Claim(task.run.id, "starts", 0.0, ticket)
+        return task
 
     def tell(self, worker: str, word: str, part: float) -> None:
         """Note a worker's last word on its Run, and how much of it is done."""
@@ -75,24 +132,31 @@ class RunQueue:
         """Keep a sentence for the end of the run."""
         self._notes.append(text)
 
-    def finish(self, worker: str, run_id: str) -> None:
-        """Count a Run as done."""
-        self._held.pop(worker, None)
-        self._done.add(run_id)
+    def finish(self, worker: str) -> None:
+        """Count a worker's task as done."""
+        work = self._held.pop(worker, None)
+        if work is not None:  # else its group was blamed for a death, and it is handed out again
+            del self._tasks[work.ticket]
+            self._done.add(work.ticket)
 
-    def fail(self, worker: str, run_id: str, reason: str, everywhere: bool = False) -> None:
-        """Count a Run as failed; `everywhere` says that every other one would fail for that too."""
-        self._held.pop(worker, None)
-        self._failed[run_id] = reason
+    def fail(self, worker: str, reason: str, everywhere: bool = False) -> None:
+        """Count its task as failed; `everywhere` says that all others would fail for that too."""
+        work = self._held.pop(worker, None)
+        if work is not None:
+            self._end_badly(work.ticket, reason)
         if everywhere:
-            self._stopped = reason
+            self.stop(reason)
 
-    def repair(self, worker: str, run_id: str, note: str) -> None:
-        """Hand a Run out again, since files of it were corrupt and are set aside now."""
+    def repair(self, worker: str, note: str) -> None:
+        """Hand its task out again, since files were corrupt and are set aside now."""
         self._notes.append(note)
+        if worker not in self._held:
+            return
+        run_id = self._held[worker].run_id
         self._repairs[run_id] += 1
         if self._repairs[run_id] > MAX_REPAIRS:
-            self.fail(worker, run_id, f"corrupt again and again, check the disk: {note}")
+            del self._repairs[run_id]  # whoever adds it later may have a mended disk
+            self.fail(worker, f"corrupt again and again, check the disk: {note}")
         else:
             self._put_back(worker)
 
@@ -103,32 +167,50 @@ class RunQueue:
             return
         run_id = self._held[worker].run_id
         self._deaths[run_id] += 1
+        self._put_back(worker)
         if self._deaths[run_id] < MAX_DEATHS:
             self._notes.append(f"{run_id}: its worker died; tried again from its last checkpoint")
-            self._put_back(worker)
         else:
-            self.fail(worker, run_id, f"its worker died {MAX_DEATHS} times; not tried again")
+            self._give_up_killers()
 
     def release(self, lane: str) -> None:
         """Take back what the workers of an ended lane still hold."""
         for worker in [w for w in self._held if w.split("/")[0] == lane]:
             self._put_back(worker)
 
+    def outcome(self, tickets: Sequence[int]) -> Outcome:
+        """Return what became of tasks; once the queue stopped, whatever is not done has failed."""
+        failed = dict(self._failed[t] for t in tickets if t in self._failed)
+        left = [self._tasks[t].run.id for t in tickets if t in self._tasks]
+        if self._stopped:
+            failed, left = failed | dict.fromkeys(left, self._stopped), []
+        return Outcome(len(self._done & {*tickets}), failed, len(left))
+
     def snapshot(self) -> Snapshot:
         """Return the present state."""
-        since = time.monotonic() - self._started if self._started else 0.0
         return Snapshot(
             self._total,
             len(self._done),
-            dict(self._failed),
+            dict(self._failed.values()),
             dict(self._held),
             list(self._notes),
             len(self._waiting),
             self._stopped,
-            since,
+            time.monotonic() - self._started if self._started else 0.0,
+            self._closed,
         )
 
     def _put_back(self, worker: str) -> None:
         work = self._held.pop(worker, None)
         if work is not None:
-            self._waiting.insert(0, work.run_id)
+            bisect.insort(self._waiting, work.ticket)
+
+    def _end_badly(self, ticket: int, reason: str) -> None:
+        self._failed[ticket] = (self._tasks.pop(ticket).run.id, reason)
+
+    def _give_up_killers(self) -> None:
+        """Fail every waiting task whose Run killed its process too often, whoever added it."""
+        for ticket in [*self._waiting]:
+            if self._deaths[self._tasks[ticket].run.id] >= MAX_DEATHS:
+                self._waiting.remove(ticket)
+                self._end_badly(ticket, f"its worker died {MAX_DEATHS} times; not tried again")

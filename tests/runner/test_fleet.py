@@ -3,13 +3,18 @@
 import os
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from runner.__main__ import _storage
 from runner.experiment import Fleet
+from runner.plan import Run
+from runner.queue import RunQueue, Task
+from runner.work import Work
 
 pytest.importorskip("ray", reason="machines that only train have no Ray")
 
@@ -22,6 +27,7 @@ from runner.fleet import (
     culprits,
     nodes_with_room,
 )
+from runner.lane import next_task, refusal
 
 
 def node(name: str, cpus: float = 0, gpus: float = 0, alive: bool = True) -> dict[str, Any]:
@@ -103,6 +109,45 @@ def test_the_leader_of_the_run_whose_worker_died_is_blamed():
 
 def test_nobody_is_blamed_when_all_workers_of_a_lane_die_at_once():
     assert culprits([0, 1, 2, 3], workers=4, workers_per_run=1) == []
+
+
+def test_an_idle_worker_asks_again_until_there_is_a_task(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("runner.lane.WAIT_S", 0.01)
+    task = Task(work.plan.runs[0], [])
+    answers: list[Any] = ["wait", "wait", task, "wait", None]
+
+    def call(*question: str) -> Any:
+        assert question == ("claim", "l/0")
+        return answers.pop(0)
+
+    assert next_task(call, "l/0", None, lambda run: "") is task
+    assert next_task(call, "l/0", None, lambda run: "") is None
+    assert not answers
+
+
+def test_a_run_that_the_device_cannot_do_fails_alone(work: Work):
+    queue, runs = RunQueue(), work.plan.runs[:3]
+    queue.add([Task(run, []) for run in runs])
+
+    def call(method: str, *arguments: object) -> Any:
+        return getattr(queue, method)(*arguments)
+
+    def refuse(run: Run) -> str:
+        return "" if run is runs[2] else "the GPU is too old"
+
+    task = next_task(call, "l/0", None, refuse)
+    assert task is not None
+    assert task.run is runs[2]
+    failed = queue.snapshot().failed
+    assert failed == {run.id: "the GPU is too old" for run in runs[:2]}
+
+
+def test_a_cpu_is_refused_no_precision(work: Work):
+    run = work.plan.runs[0]
+    bf16 = replace(run, training=run.training.model_copy(update={"precision": "bf16"}))
+    assert refusal(bf16, torch.device("cpu")) == ""
 
 
 @pytest.mark.parametrize("variable", ["RAY_JOB_ID", "RAY_JOB_CONFIG_JSON_ENV_VAR"])

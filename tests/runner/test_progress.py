@@ -8,13 +8,14 @@ from runner.queue import Claim, Snapshot
 
 
 def state(**changes: object) -> Snapshot:
-    start = Snapshot(4, 1, {}, {"l/0": Claim("erm-m001", "epoch 1/2", 0.5)}, [], 2, "", 30.0)
+    working = {"l/0": Claim("erm-m001", "epoch 1/2", 0.5, ticket=1)}
+    start = Snapshot(4, 1, {}, working, [], 2, "", 30.0, closed=True)
     return start._replace(**changes)  # pyright: ignore[reportArgumentType]
 
 
 def test_the_rest_is_expected_to_go_as_the_part_that_is_done():
     assert remaining_s(state()) == pytest.approx(30 * 2.5 / 1.5)
-    assert remaining_s(state(done=0, working={})) == 0
+    assert remaining_s(state(done=0, working={}, waiting=4)) == 0
 
 
 def test_the_line_says_done_and_to_do_and_when_it_ends():
@@ -31,9 +32,32 @@ def test_without_a_terminal_only_changes_are_printed_and_notes_once():
     show = Show(Console(file=out, width=200))
     for _ in range(3):
         show(state(notes=["a file was set aside"]))
-    show(state(done=4, working={}))
+    show(state(done=4, working={}, waiting=0))
     show.stop()
     lines = out.getvalue().splitlines()
     assert lines[0] == "note: a file was set aside"
     assert len([line for line in lines if line.startswith("1/4")]) == 1
     assert lines[-1].startswith("4/4 models")
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_queue_that_grows_from_nothing_is_shown_all_along(terminal: bool):
+    out = io.StringIO()
+    show = Show(Console(file=out, width=200, force_terminal=terminal))
+    empty = state(total=0, done=0, working={}, waiting=0, since_first_claim_s=0.0, closed=False)
+    for now in (empty, state(), state(done=4, working={}, waiting=0), state(total=9, waiting=7)):
+        show(now)
+        if show.bar:
+            show.bar.refresh()
+            (bar,) = show.bar.tasks
+            assert bar.total == (now.total or None)
+            assert bar.completed == now.ended + 0.5 * len(now.working)
+    show.stop()
+    assert "0/0 models | starting workers" in out.getvalue()
+    assert "4/4 models" in out.getvalue()
+
+
+def test_a_run_that_failed_twice_counts_as_two_tasks():
+    gone = state(done=1, failed={"x": "why"}, working={}, waiting=1)  # 4 in all
+    assert gone.ended == 3
+    assert remaining_s(gone) == pytest.approx(10)
