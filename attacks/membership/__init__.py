@@ -3,7 +3,7 @@
 Letters: M models, N examples, B examples of one block, V views, C classes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, Self
 
 import numpy as np
@@ -29,10 +29,15 @@ class MembershipAttack(Keys):
     """
 
     name: str
+    views: tuple[str, ...] | None = None  # of the answers, that log-odds are read of; None: all
 
     reads: ClassVar[Literal["log_odds", "logits"]] = "log_odds"
     per_target: ClassVar[bool] = False
     calibrated: ClassVar[bool] = False
+
+    def columns(self, views: Sequence[str]) -> list[int]:
+        """Return which of the answers' views it reads, by their places."""
+        return [place for place, view in enumerate(views) if view in (self.views or views)]
 
     def resolved(self, num_models: int) -> Self:
         """Return the attack with whatever depends on the number of models put in its place."""

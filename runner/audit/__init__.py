@@ -1,6 +1,7 @@
-"""Membership scores of every model as target, by Ray Data over the answers of all models."""
+"""Membership scores of every model as target, over the answers of all models."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,13 @@ def audit(
     attacks: Mapping[str, MembershipAttack],
     folder: Path,
     seed: int = 0,
+    in_ray: bool = True,
 ) -> None:
     """Write the scores of every attack, under every member matrix, of every model as target.
 
-    Ray is initialised by the caller. Read the scores with `runner.tables.read_scores`; what lay in
-    the folder before is replaced, and what a failed audit leaves there is not whole.
+    Ray is initialised by the caller, if it is used. Read the scores with
+    `runner.tables.read_scores`; what lay in the folder before is replaced, and what a failed audit
+    leaves there is not whole.
 
     Args:
         sources: the paths of the M files of answers of each arm, in the order of the models, for
@@ -35,6 +38,7 @@ def audit(
         attacks: by the name that the scores are filed under.
         folder: where the scores go; all nodes must see it, and the answers.
         seed: of attacks that draw at random.
+        in_ray: over the cluster by Ray Data; else one task after the other in this process.
 
     Raises:
         Corrupt: a file of answers cannot be read.
@@ -49,8 +53,9 @@ def audit(
     matrices = {name: np.asarray(matrix, np.int8) for name, matrix in members.items()}
     of_blocks = {name: a for name, a in attacks.items() if not a.per_target}
     of_targets = {name: a for name, a in attacks.items() if a.per_target}
-    with unpacked():
+    blocks, targets = folder / "blocks", folder / "targets"
+    with unpacked() if in_ray else nullcontext():
         if of_blocks:
-            score_blocks(sources, matrices, np.asarray(partner), of_blocks, folder / "blocks")
+            score_blocks(sources, matrices, np.asarray(partner), of_blocks, blocks, in_ray)
         if of_targets:
-            score_targets(sources, matrices, shadows, of_targets, folder / "targets", seed)
+            score_targets(sources, matrices, shadows, of_targets, targets, seed, in_ray)

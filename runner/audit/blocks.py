@@ -2,22 +2,20 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import ray
-import ray.data
 
 from attacks.membership import MembershipAttack, Sums
 from runner import tables
-from runner.audit.shipping import shipped
+from runner.audit.tasks import rows, write
 from runner.sources import Source, Sources, column_of
 from runner.tables import Reading
 
 
 class Job(NamedTuple):
-    """What every task knows; it lies in Ray's object store once."""
+    """What every task knows."""
 
     sources: Sources
     members: Mapping[str, np.ndarray]
@@ -33,6 +31,7 @@ def score_blocks(
     partner: np.ndarray,
     attacks: Mapping[str, MembershipAttack],
     folder: Path,
+    in_ray: bool,
 ) -> None:
     """Write the scores of attacks that are closed forms over blocks; see `runner.audit.audit`.
 
@@ -46,49 +45,38 @@ def score_blocks(
     blocks = [(source, block) for source in sources for block in range(num_blocks)]
     job = Job(sources, members, partner, attacks, blocks, totals={})
     if _needs_sums(job):
-        job = job._replace(totals=_totals(job))
-    _over_blocks(job, scores_of_block).write_parquet(
-        str(folder),
-        partition_cols=tables.PARTITIONS,
-        mode=ray.data.SaveMode.OVERWRITE,
-        **tables.WRITING,
-    )
+        job = job._replace(totals=_totals(job, in_ray))
+    write(scores_of_block, job, len(blocks), folder, tables.PARTITIONS, in_ray)
 
 
-def sums_of_block(batch: dict[str, np.ndarray], job: ray.ObjectRef) -> Iterator[pa.Table]:
+def sums_of_block(job: Job, task: int) -> Iterator[pa.Table]:
     """Yield what each attack must know of all examples, from one block of them."""
-    known: Job = ray.get(job)
-    (task,) = batch["id"]
-    with shipped():
-        for reading, answers, _, member in _readings(known, task):
-            sums = known.attacks[reading.attack].sums(answers, member, known.partner)
-            for key, values in sums.items():
-                yield pa.table(
-                    {
-                        "task": [int(task)],
-                        "reading": [list(map(str, reading))],
-                        "key": [key],
-                        "shape": pa.array([list(values.shape)], pa.list_(pa.int64())),
-                        "values": pa.array([values.ravel()], pa.list_(pa.float64())),
-                    }
-                )
+    for reading, answers, _, member in _readings(job, task):
+        sums = job.attacks[reading.attack].sums(answers, member, job.partner)
+        for key, values in sums.items():
+            yield pa.table(
+                {
+                    "task": [task],
+                    "reading": [list(map(str, reading))],
+                    "key": [key],
+                    "shape": pa.array([list(values.shape)], pa.list_(pa.int64())),
+                    "values": pa.array([values.ravel()], pa.list_(pa.float64())),
+                }
+            )
 
 
-def scores_of_block(batch: dict[str, np.ndarray], job: ray.ObjectRef) -> Iterator[pa.Table]:
+def scores_of_block(job: Job, task: int) -> Iterator[pa.Table]:
     """Yield the scores of one block of examples: rows of `runner.tables.scores_table`."""
-    known: Job = ray.get(job)
-    (task,) = batch["id"]
-    with shipped():
-        for reading, answers, examples, member in _readings(known, task):
-            totals = known.totals.get(reading, {})
-            scores = known.attacks[reading.attack].score_all(answers, member, known.partner, totals)
-            if np.isnan(scores[member >= 0]).any():
-                raise ValueError(
-                    f"{reading.attack} cannot judge every example of {reading.arm} under the "
-                    f"{reading.matrix} matrix: it needs at least 2 other models in each class for "
-                    "every example; use design.num_models >= 6"
-                )
-            yield tables.scores_table(reading, examples, scores)
+    for reading, answers, examples, member in _readings(job, task):
+        totals = job.totals.get(reading, {})
+        scores = job.attacks[reading.attack].score_all(answers, member, job.partner, totals)
+        if np.isnan(scores[member >= 0]).any():
+            raise ValueError(
+                f"{reading.attack} cannot judge every example of {reading.arm} under the "
+                f"{reading.matrix} matrix: it needs at least 2 other models in each class for "
+                "every example; use design.num_models >= 6"
+            )
+        yield tables.scores_table(reading, examples, scores)
 
 
 def _check_footers(paths: Sequence[str], num_blocks: int) -> None:
@@ -107,28 +95,25 @@ def _check_footers(paths: Sequence[str], num_blocks: int) -> None:
 def _needs_sums(job: Job) -> bool:
     """Whether any attack asks for the first pass; one example tells."""
     for paths in job.sources.values():
-        nothing = np.zeros((len(paths), 1, len(tables.read_views(paths[0]))), np.float32)
+        views = tables.read_views(paths[0])
+        nothing = np.zeros((len(paths), 1, len(views)), np.float32)
         for member in job.members.values():
-            if any(a.sums(nothing, member[:, :1], job.partner) for a in job.attacks.values()):
-                return True
+            for a in job.attacks.values():
+                if a.sums(nothing[:, :, a.columns(views)], member[:, :1], job.partner):
+                    return True
     return False
 
 
-def _totals(job: Job) -> dict[Reading, Sums]:
+def _totals(job: Job, in_ray: bool) -> dict[Reading, Sums]:
     """The sums of all blocks, added in the order of the blocks: every rerun has the same bits."""
     totals: dict[Reading, dict[str, np.ndarray]] = {}
-    rows = _over_blocks(job, sums_of_block).take_all()
-    for row in sorted(rows, key=lambda row: row["task"]):
+    found = rows(sums_of_block, job, len(job.blocks), in_ray)
+    for row in sorted(found, key=lambda row: row["task"]):
         arm, draws, attack, matrix = row["reading"]
         of_reading = totals.setdefault(Reading(arm, int(draws), attack, matrix), {})
         values = np.asarray(row["values"], np.float64).reshape(row["shape"])
         of_reading[row["key"]] = of_reading.get(row["key"], 0) + values
     return dict(totals)
-
-
-def _over_blocks(job: Job, of_block: Any) -> ray.data.Dataset:
-    tasks = ray.data.range(len(job.blocks), override_num_blocks=len(job.blocks))
-    return tasks.map_batches(of_block, batch_size=1, fn_kwargs={"job": ray.put(job)})
 
 
 def _readings(job: Job, task: int) -> Iterator[tuple[Reading, np.ndarray, np.ndarray, np.ndarray]]:
@@ -137,10 +122,13 @@ def _readings(job: Job, task: int) -> Iterator[tuple[Reading, np.ndarray, np.nda
     num_examples = next(iter(job.members.values())).shape[1]
     start, stop = block * tables.BLOCK, min((block + 1) * tables.BLOCK, num_examples)
     examples = np.arange(start, stop, dtype=np.int32)
-    answers = _answers(job.sources[source], block, column_of("log_odds", source), examples)
-    for matrix, member in job.members.items():
-        for attack in job.attacks:
-            yield Reading(*source, attack, matrix), answers, examples, member[:, start:stop]
+    paths = job.sources[source]
+    views = tables.read_views(paths[0])
+    answers = _answers(paths, block, column_of("log_odds", source), examples)
+    for name, attack in job.attacks.items():
+        chosen = answers[:, :, attack.columns(views)]
+        for matrix, member in job.members.items():
+            yield Reading(*source, name, matrix), chosen, examples, member[:, start:stop]
 
 
 def _answers(paths: Sequence[str], block: int, column: str, examples: np.ndarray) -> np.ndarray:

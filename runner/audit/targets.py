@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import ray
-import ray.data
 
 from attacks.membership import MembershipAttack
 from runner import tables
-from runner.audit.shipping import shipped
+from runner.audit.tasks import write
 from runner.ids import seed_of
 from runner.sources import Source, Sources, column_of
 from runner.tables import Reading
@@ -25,7 +23,7 @@ class Task(NamedTuple):
 
 
 class Job(NamedTuple):
-    """What every task knows; it lies in Ray's object store once."""
+    """What every task knows."""
 
     sources: Sources
     members: Mapping[str, np.ndarray]
@@ -42,6 +40,7 @@ def score_targets(
     attacks: Mapping[str, MembershipAttack],
     folder: Path,
     seed: int,
+    in_ray: bool,
 ) -> None:
     """Write the scores of attacks that are trained anew for every target.
 
@@ -56,35 +55,26 @@ def score_targets(
         for matrix in members
         for model in range(len(shadows))
     ]
-    job = ray.put(Job(sources, members, shadows, attacks, seed, tasks))
-    numbers = ray.data.range(len(tasks), override_num_blocks=len(tasks))
-    of_target: Any = scores_of_target
-    numbers.map_batches(of_target, batch_size=1, fn_kwargs={"job": job}).write_parquet(
-        str(folder),
-        partition_cols=tables.OF_TARGETS,
-        mode=ray.data.SaveMode.OVERWRITE,
-        **tables.WRITING,
-    )
+    job = Job(sources, members, shadows, attacks, seed, tasks)
+    write(scores_of_target, job, len(tasks), folder, tables.OF_TARGETS, in_ray)
 
 
-def scores_of_target(batch: dict[str, np.ndarray], job: ray.ObjectRef) -> Iterator[pa.Table]:
+def scores_of_target(job: Job, task: int) -> Iterator[pa.Table]:
     """Yield the scores of one target: rows of `runner.tables.target_table`."""
-    known: Job = ray.get(job)
-    reading, model = known.tasks[int(batch["id"][0])]
-    attack, member = known.attacks[reading.attack], known.members[reading.matrix]
+    reading, model = job.tasks[task]
+    attack, member = job.attacks[reading.attack], job.members[reading.matrix]
     source = Source(reading.arm, reading.draws)
-    others = known.shadows[model][: getattr(attack, "num_shadows", None)]
-    with shipped():
-        target = _answers(known, attack, source, model)
-        of_shadows = [_answers(known, attack, _shadow(known, attack, source), m) for m in others]
-        # Arms and attacks share the seed of a target: they are compared in pairs.
-        seed = seed_of(known.seed, reading.matrix, model) % 2**32
-        scores = attack.score(target, np.stack(of_shadows), member[others], seed)
-        if not np.isfinite(scores[member[model] >= 0]).all():
-            raise ValueError(
-                f"{reading.attack} cannot judge every example of {reading.arm}, model {model}"
-            )
-        yield tables.target_table(reading, model, scores)
+    others = job.shadows[model][: getattr(attack, "num_shadows", None)]
+    target = _answers(job, attack, source, model)
+    of_shadows = [_answers(job, attack, _shadow(job, attack, source), m) for m in others]
+    # Arms and attacks share the seed of a target: they are compared in pairs.
+    seed = seed_of(job.seed, reading.matrix, model) % 2**32
+    scores = attack.score(target, np.stack(of_shadows), member[others], seed)
+    if not np.isfinite(scores[member[model] >= 0]).all():
+        raise ValueError(
+            f"{reading.attack} cannot judge every example of {reading.arm}, model {model}"
+        )
+    yield tables.target_table(reading, model, scores)
 
 
 def _shadow(job: Job, attack: MembershipAttack, source: Source) -> Source:

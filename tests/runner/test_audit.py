@@ -93,6 +93,41 @@ def test_the_stage_scores_as_one_process_does_and_a_rerun_replaces(
     assert "".join(capfd.readouterr()) == ""
 
 
+def test_scoring_in_this_process_gives_what_the_cluster_gives(
+    tmp_path: Path, answers: dict[str, np.ndarray]
+):
+    sources = write(tmp_path, answers)
+    for name, in_ray in {"cluster": True, "here": False, "again": False}.items():
+        folder = tmp_path / name.replace("again", "here")
+        audit(sources, MEMBERS, PARTNER, SHADOWS, ATTACKS, folder, in_ray=in_ray)
+    for arm in answers:
+        for attack in ATTACKS:
+            for matrix in MEMBERS:
+                for m in range(M):
+                    reading = Reading(arm, 1, attack, matrix)
+                    cluster, here = (
+                        tables.read_scores(tmp_path / name, reading, m)
+                        for name in ("cluster", "here")
+                    )
+                    np.testing.assert_array_equal(cluster, here)
+
+
+def test_an_attack_reads_the_views_it_names(tmp_path: Path, answers: dict[str, np.ndarray]):
+    sources, folder = write(tmp_path, {"erm": answers["erm"]}), tmp_path / "scores"
+    attacks = {
+        "flip": Lira(views=("flip",)),
+        "both": Lira(views=("flip", "plain")),
+        "all": Lira(),
+    }
+    audit(sources, MEMBERS, PARTNER, SHADOWS, attacks, folder, in_ray=False)
+    member = MEMBERS["member"]
+    for name, columns in {"flip": [1], "both": [0, 1], "all": [0, 1]}.items():
+        seen = answers["erm"][:, :, columns]
+        expected = Lira().score_all(seen, member, PARTNER, Lira().sums(seen, member, PARTNER))
+        scores = tables.read_scores(folder, Reading("erm", 1, name, "member"), 3)
+        np.testing.assert_allclose(scores, expected[3], 1e-5, 1e-6)
+
+
 def test_a_truncated_file_is_named_before_anything_starts(
     tmp_path: Path, answers: dict[str, np.ndarray]
 ):
