@@ -3,7 +3,7 @@
 Letters: n images of one batch, c channels, h w pixels.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,18 +19,30 @@ class View(NamedTuple):
     flip: bool
     down: int
     right: int
+    outside: Literal["reflected", "zeros"] = "reflected"  # the pixels that come in
 
 
-VIEWS = {
+_SHIFTS = {
     ("flip_" * flip + "shift" * bool(up_down or left_right) + up_down + left_right).rstrip("_")
     or "identity": View(flip, down, right)
     for flip in (False, True)
     for up_down, down in (("", 0), ("_up", -1), ("_down", 1))
     for left_right, right in (("", 0), ("_left", -1), ("_right", 1))
 }
-"""The 18 views of shifts by at most one pixel, with and without a flip: identity, shift_left, ...,
-shift_up_right, flip, flip_shift_left, ... Source of the set: the LiRA authors' inference code,
-https://github.com/tensorflow/privacy/tree/master/research/mi_lira_2021."""
+_CORNERS = {
+    "flip_" * flip + f"corner_{vertical}_{horizontal}": View(flip, down, right, "zeros")
+    for flip in (False, True)
+    for vertical, down in (("top", 4), ("bottom", -4))
+    for horizontal, right in (("left", 4), ("right", -4))
+}
+VIEWS = _SHIFTS | _CORNERS
+"""By name, 18 shifts by at most one pixel, with and without a flip: identity, shift_left, ...,
+shift_up_right, flip, flip_shift_left, ... Source: the LiRA authors' inference code,
+https://github.com/tensorflow/privacy/tree/master/research/mi_lira_2021.
+
+And the crops at the 4 corners of the image padded with 4 pixels of zeros: corner_top_left, ...,
+flip_corner_bottom_right. Source: the queries of DeMem's official code, torchvision's Pad(4) and
+FiveCrop, each with and without a flip. The fifth crop is the identity."""
 
 
 def augmented(images: Tensor, augment: Augment, generator: torch.Generator) -> Tensor:
@@ -71,7 +83,8 @@ def augmented(images: Tensor, augment: Augment, generator: torch.Generator) -> T
 def view(images: Tensor, name: str) -> Tensor:
     """Return a fixed view of the images, the same for every model and every call.
 
-    Pixels that a shift moves in from outside are the image's own, reflected at its edge.
+    Pixels that a shift moves in from outside are the image's own, reflected at its edge; those
+    that a corner crop takes from outside are 0.
 
     Args:
         images: (n, c, h, w), uint8 or float, at least 2x2 pixels.
@@ -85,9 +98,11 @@ def view(images: Tensor, name: str) -> Tensor:
     """
     if name not in VIEWS:
         raise ValueError(unknown("view", name, VIEWS))
-    flip, down, right = VIEWS[name]
+    flip, down, right, outside = VIEWS[name]
     if flip:
         images = images.flip(3)
+    if outside == "zeros":  # padding by a negative number takes pixels away
+        return F.pad(images, (right, -right, down, -down))
     if down:
         images = images.index_select(2, _reflected(images.shape[2], down, images.device))
     if right:

@@ -62,6 +62,7 @@ class Data(Keys):
     classes: tuple[NonNegativeInt, ...] | None = None  # these alone, as 0, 1, ...; None: all
     num_examples: PositiveInt | None = None  # of the pool, drawn class-balanced; None: all
     augment: Augment = Augment()
+    normalize: bool = True  # False: models see pixels in [0, 1], mean 0 and std 1 by definition
 
     @field_validator("classes")
     @classmethod

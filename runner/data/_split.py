@@ -32,7 +32,8 @@ def assemble(
 
     Args:
         statistics: published mean and std per channel, of [0, 1] pixels, which are kept whatever
-            part of the data is; None: those of the pool that is returned.
+            part of the data is; None: those of the pool that is returned. Neither counts where
+            `normalize` is false.
 
     Raises:
         ValueError: the pool is empty, has none of a class in `classes`, or has fewer examples than
@@ -55,7 +56,11 @@ def assemble(
                 f"{len(pool.labels)} examples: lower it or leave it out"
             )
         pool = pool.take(balanced(pool.labels, data.num_examples))
-    mean, std = statistics or pixel_statistics(pool.images)
+    if data.normalize:
+        mean, std = statistics or pixel_statistics(pool.images)
+    else:
+        channels = pool.images.shape[1]
+        mean, std = (0.0,) * channels, (1.0,) * channels
     return Dataset(*pool, *test, num_classes=num_classes, mean=mean, std=std)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from pydantic import ValidationError
 from scipy.io import savemat
@@ -20,7 +21,7 @@ from attacks.by_name import find
 from runner.data import Data, Dataset, image_shape
 from runner.data._fetch import obtain
 from runner.data._split import balanced, pixel_statistics, proportional
-from runner.models import ImageShape
+from runner.models import ImageShape, Normalize
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 RNG = functools.partial(np.random.default_rng, 0)
@@ -260,6 +261,18 @@ def test_pixel_statistics_do_not_depend_on_the_order_of_images():
 
 def test_a_constant_channel_is_divided_by_one():
     assert pixel_statistics(np.full((2, 1, 2, 2), 255, np.uint8)) == ((1.0,), (1.0,))
+
+
+def test_without_normalize_models_see_pixels_between_0_and_1(tmp_path: Path):
+    write_cifar(tmp_path, "cifar10")
+    published = load("cifar10", tmp_path, normalize=False)
+    assert (published.mean, published.std) == ((0.0,) * 3, (1.0,) * 3)
+    whole, plain = load("digits"), load("digits", normalize=False)
+    assert (plain.mean, plain.std) == ((0.0,), (1.0,))
+    assert np.array_equal(plain.pool_images, whole.pool_images)
+    images = torch.from_numpy(plain.pool_images[:5].astype(np.float32) / 255)
+    assert torch.equal(Normalize(image_shape(plain))(images), images)
+    assert plain.digest() != whole.digest()
 
 
 def test_the_image_shape_is_the_data_sets():
