@@ -1,11 +1,11 @@
-"""The command line: check, plan, run, report; and what trains nothing: budget, demo."""
+"""The command line: check, plan, run, sweep, report; and what trains nothing: budget, demo."""
 
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,6 +13,9 @@ from rich.console import Console
 from runner import config
 from runner.config import ConfigError
 from runner.store import Corrupt, StorageError
+
+if TYPE_CHECKING:
+    from runner.experiment import Experiment
 
 app = typer.Typer(
     help="Train many defended models, ask them the same questions, and read privacy and robustness "
@@ -31,6 +34,8 @@ demo = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(demo, name="demo")
+
+STOPPED = 130  # the exit code of who was stopped by the user
 
 ConfigPath = Annotated[
     str, typer.Argument(metavar="CONFIG", help="a YAML file, or a shipped name such as quickstart")
@@ -56,9 +61,15 @@ Storage = Annotated[
 def check(config_path: ConfigPath, overrides: Overrides = None) -> None:
     """Say everything that is wrong with a configuration, or that nothing is."""
     with complaints():
-        experiment = _experiment(config_path, overrides)
+        data, experiment, source = _read(config_path, overrides)
         models = len(experiment.arms) * experiment.design.num_models
-        print(f"{config_path}: no fault; {len(experiment.arms)} arms, {models} models")
+        told = f"{len(experiment.arms)} arms, {models} models"
+        if experiment.sweep:
+            from runner.sweep import settings
+
+            settings.check(data, experiment, source)
+            told += f"; a sweep of {settings.num_asked(experiment.sweep)} settings"
+        print(f"{config_path}: no fault; {told}")
 
 
 @app.command()
@@ -66,7 +77,7 @@ def plan(config_path: ConfigPath, overrides: Overrides = None, storage: Storage 
     """Say what a run would do: models done and to do, time, disk, the smallest rate resolved."""
     with complaints():
         from runner.forecast import forecast
-        from runner.pipeline import prepare
+        from runner.work import prepare
 
         work = prepare(_experiment(config_path, overrides), _storage(storage))
         print(forecast(work))
@@ -79,10 +90,11 @@ def run(config_path: ConfigPath, overrides: Overrides = None, storage: Storage =
         from runner import pipeline
         from runner.progress import say
         from runner.report.tables import terminal_table
+        from runner.work import prepare
 
         console = Console()
         experiment = _experiment(config_path, overrides)
-        work = pipeline.prepare(experiment, _storage(storage))
+        work = prepare(experiment, _storage(storage))
         results = pipeline.run(work, console)
         console.print(terminal_table(results))
         for warning in results["warnings"]:
@@ -93,12 +105,23 @@ def run(config_path: ConfigPath, overrides: Overrides = None, storage: Storage =
 
 
 @app.command()
+def sweep(config_path: ConfigPath, overrides: Overrides = None, storage: Storage = None) -> None:
+    """Search the settings that `sweep` names: who is accurate, robust and private at once."""
+    with complaints():
+        data, experiment, source = _read(config_path, overrides)
+        from runner.sweep import stage  # Ray takes seconds to import; faults come first
+
+        stage.sweep(data, experiment, source, _storage(storage), Console())
+
+
+@app.command()
 def report(config_path: ConfigPath, overrides: Overrides = None, storage: Storage = None) -> None:
     """Write the report again from what a finished run left; needs no Ray and trains nothing."""
     with complaints():
         from runner import pipeline
+        from runner.work import prepare
 
-        work = pipeline.prepare(_experiment(config_path, overrides), _storage(storage))
+        work = prepare(_experiment(config_path, overrides), _storage(storage))
         pipeline.report(work, {"trained": 0, "reused": len(work.plan.runs)})
         print(f"report: {work.folder / 'report' / 'index.html'}")
 
@@ -212,7 +235,7 @@ def complaints() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        _stop("stopped; run the same command again to go on from here", 130)
+        _stop("stopped; run the same command again to go on from here", STOPPED)
     except (ConfigError, StorageError) as error:
         _stop(str(error), 2)
     except Corrupt as error:
@@ -231,10 +254,19 @@ def _stop(message: str, code: int) -> None:
     sys.exit(code)
 
 
-def _experiment(config_path: str, overrides: list[str] | None):
+def _experiment(config_path: str, overrides: list[str] | None) -> "Experiment":
+    return _read(config_path, overrides)[1]
+
+
+def _read(
+    config_path: str, overrides: list[str] | None
+) -> tuple[dict[str, Any], "Experiment", str]:
+    """The YAML with its overrides, the experiment made from it, and what faults call it."""
     from runner.experiment import Experiment
 
-    return config.load(config.locate(config_path), overrides or [], Experiment)
+    path = config.locate(config_path)
+    data, lines = config.read(path, overrides or [])
+    return data, config.validate(data, Experiment, str(path), lines), str(path)
 
 
 def _storage(storage: Path | None) -> Path:
@@ -247,7 +279,14 @@ def _storage(storage: Path | None) -> Path:
 
 def main() -> None:
     """Run the command line."""
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        if end.code == STOPPED:
+            # Lanes are still at work: ending Ray under them could end in an exit code of theirs.
+            sys.stdout.flush()
+            os._exit(STOPPED)
+        raise
 
 
 if __name__ == "__main__":

@@ -1,17 +1,19 @@
 """Ask a trained model about every example of the pool, the same way for every model."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from attacks.evasion import EvasionAttack
 from attacks.membership import log_odds
 from runner import store, tables
 from runner.augment import to_float, view
-from runner.experiment import Answers
 from runner.ids import seed_of
 from runner.plan import Run
+from runner.questions import Questions
 from runner.workplace import Workplace
 
 BATCH = 1000  # images in one forward pass; another number would move a randomized model's draws
@@ -24,30 +26,34 @@ class Said(NamedTuple):
     mean: np.ndarray  # (N, C) float32 logarithms of the mean class probabilities over all draws
 
 
-def ask(run: Run, place: Workplace, answers: Answers) -> None:
+def ask(run: Run, place: Workplace, questions: Questions) -> None:
     """Write a finished Run's answers, in eval mode and float32, and mark them done."""
-    answers = answers.settled(run.defense.randomized)
-    folder = place.store.answers(run.id, answers.id)
+    answers = questions.answers
+    folder = place.store.answers(run.id, questions.answers_id)
     if not place.leads or store.facts(folder) is not None:
         return
     place.tell("answers", 0.95)
-    model, labels = place.trained(run), place.pool_labels.cpu().numpy()
-    said = {
-        name: _listen(model, view(place.pool_images, name), answers.draws, run.seed, name)
-        for name in {"identity": None, **dict.fromkeys(answers.views)}
-    }
+    model, labels = place.trained(run, questions.checkpoint), place.pool_labels.cpu().numpy()
+    said = {}
+    for name in dict.fromkeys(("identity", *answers.names)):
+        if name in answers.adversarial:
+            torch.manual_seed(seed_of(run.seed, "adversarial", name))
+            shown = _attacked(model, answers.adversarial[name], place)
+        else:
+            shown = view(place.pool_images, name).split(BATCH)
+        said[name] = _listen(model, shown, answers.draws, run.seed, name)
     if not all(np.isfinite(logits).all() for each in said.values() for logits in each):
         raise FloatingPointError("the trained model answers with numbers that are not finite")
 
     def columns(by: str) -> tuple[np.ndarray, np.ndarray]:
-        odds = [log_odds(getattr(said[name], by), labels) for name in answers.views]
+        odds = [log_odds(getattr(said[name], by), labels) for name in answers.names]
         return np.stack(odds, axis=1), getattr(said["identity"], by)
 
     def train_accuracy(logits: np.ndarray) -> float:
         return float((logits.argmax(1) == labels)[run.members].mean())
 
     once, mean = columns("once"), columns("mean") if answers.draws > 1 else None
-    content = tables.answers_to_bytes(labels, *once, answers.views, mean)
+    content = tables.answers_to_bytes(labels, *once, answers.names, mean)
     store.write(folder / "answers.parquet", content)
     accuracies = {"train_accuracy": train_accuracy(said["identity"].once)}
     if mean:
@@ -55,12 +61,18 @@ def ask(run: Run, place: Workplace, answers: Answers) -> None:
     store.finish(folder, ["answers.parquet"], accuracies)
 
 
-def _listen(model: nn.Module, images: Tensor, draws: int, seed: int, view: str) -> Said:
-    """Ask about uint8 images (N, channels, H, W), each draw with a seed of its own."""
+def _attacked(model: nn.Module, attack: EvasionAttack, place: Workplace) -> list[Tensor]:
+    """Every example of the pool as the attack moves it against this model, in batches."""
+    batches = zip(place.pool_images.split(BATCH), place.pool_labels.split(BATCH), strict=True)
+    return [attack.perturb(model, to_float(images), labels) for images, labels in batches]
+
+
+def _listen(model: nn.Module, batches: Sequence[Tensor], draws: int, seed: int, view: str) -> Said:
+    """Ask about images (n, channels, H, W), uint8 or float, each draw with a seed of its own."""
     once, total = np.empty(0), np.empty(0)
     for draw in range(draws):
         torch.manual_seed(seed_of(seed, "draw", view, draw))
-        logits = logits_of(model, images)
+        logits = np.concatenate([logits_of(model, batch) for batch in batches])
         if draw == 0:
             once, total = logits, np.full(logits.shape, -np.inf)
         logits = logits.astype(np.float64)
@@ -70,6 +82,6 @@ def _listen(model: nn.Module, images: Tensor, draws: int, seed: int, view: str) 
 
 @torch.no_grad()
 def logits_of(model: nn.Module, images: Tensor) -> np.ndarray:
-    """Return the logits of uint8 images (N, channels, H, W), (N, C) float32."""
-    logits = [model(to_float(batch)).float().cpu() for batch in images.split(BATCH)]
-    return torch.cat(logits).numpy()
+    """Return the logits of one batch of images, uint8 or float in [0, 1], (n, C) float32."""
+    shown = to_float(images) if images.dtype == torch.uint8 else images
+    return model(shown).float().cpu().numpy()

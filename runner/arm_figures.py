@@ -9,11 +9,13 @@ import numpy as np
 from attacks.epsilon import epsilon_lower_bound, largest_certifiable
 from attacks.membership import MembershipAttack
 from runner import metrics, store, tables
+from runner.averages import Averaging, averaging
 from runner.data import Dataset, image_shape
 from runner.describe import fields_in_line, one_line
 from runner.experiment import Experiment, dials
-from runner.metrics import mean_interval
+from runner.metrics import Interval
 from runner.plan import Plan
+from runner.robust_figures import robust_figures
 from runner.store import Store
 from runner.tables import Reading
 
@@ -28,12 +30,17 @@ class Books(NamedTuple):
     at: Store
     scores: Path
 
+    @property
+    def over(self) -> Averaging:
+        """How figures are averaged over models."""
+        return averaging(self.experiment, self.plan.partner)
+
 
 def arm_figures(books: Books, name: str, dataset: Dataset) -> dict[str, Any]:
     """Return all that results.json says of one arm; its schema is docs/results_schema.md."""
     experiment, plan, at, _ = books
     run, arm = plan.arms[name][0], experiment.arms[name]
-    answers, robustness = experiment.questions(arm.defense)
+    answers, robustness, checkpoint = experiment.questions(name)
     network = arm.network(image_shape(dataset))
     stated = experiment.guarantee
     facts = run.facts(network, run.training.epochs, assumed=stated.assumed)
@@ -44,16 +51,19 @@ def arm_figures(books: Books, name: str, dataset: Dataset) -> dict[str, Any]:
         "recipe": {"model": one_line(run.model), "training": fields_in_line(run.training)},
         "dials": dials(run.defense),
         "randomized": run.defense.randomized,
-        **_figures(books, name, 1),
-        "averaged": _figures(books, name, answers.draws) if answers.draws > 1 else None,
+        "checkpoint": checkpoint,
+        **_figures(books, name, 1, dataset.num_classes),
+        "averaged": _figures(books, name, answers.draws, dataset.num_classes)
+        if answers.draws > 1
+        else None,
         "overstated": [
             attack
             for attack, chosen in robustness.attacks.items()
             if run.defense.randomized and not chosen.averages_draws
         ],
         "guarantee": guarantee._asdict() if guarantee else None,
-        "remarks": list(arm.remarks(image_shape(dataset))),
-        "null_control": mean_interval(null_aucs(books, name), plan.partner),
+        "remarks": list(experiment.remarks(name, image_shape(dataset))),
+        "null_control": books.over.mean(null_aucs(books, name)),
         "train_time_s": _over_models(books, trained, "train_time_s", (0, float("inf"))),
     }
 
@@ -70,15 +80,16 @@ def null_aucs(books: Books, arm: str) -> np.ndarray:
     )
 
 
-def _figures(books: Books, arm: str, draws: int) -> dict[str, Any]:
+def _figures(books: Books, arm: str, draws: int, num_classes: int) -> dict[str, Any]:
     """What one draw of the model's noise gives, or the mean over several."""
     experiment, plan, at = books.experiment, books.plan, books.at
-    answers, robustness = experiment.questions(experiment.arms[arm].defense)
+    questions = experiment.questions(arm)
+    folders = [at.answers(run.id, questions.answers_id) for run in plan.arms[arm]]
     suffix = "" if draws == 1 else "_mean"
-    asked: list[Any] = [store.facts(at.answers(run.id, answers.id)) for run in plan.arms[arm]]
+    asked: list[Any] = [*map(store.facts, folders)]
 
     def evaluated(attack: str | None) -> list[Any]:
-        attack_id = robustness.id(attack, answers.draws)
+        attack_id = questions.robustness_id(attack)
         return [store.facts(at.robustness(run.id, attack_id)) for run in plan.arms[arm]]
 
     natural = evaluated(None)
@@ -94,8 +105,9 @@ def _figures(books: Books, arm: str, draws: int) -> dict[str, Any]:
         "generalization_gap": _over_models(books, gaps, "gap", (-1, 1)),
         "robust_accuracy": {
             attack: _over_models(books, evaluated(attack), accuracy)
-            for attack in robustness.attacks
+            for attack in questions.robustness.attacks
         },
+        **robust_figures(at, plan.arms[arm], questions, books.over, draws, num_classes),
         "membership": {
             attack: _membership(books, Reading(arm, draws, attack, "member"), chosen)
             for attack, chosen in experiment.membership.attacks.items()
@@ -119,13 +131,14 @@ def _membership(books: Books, reading: Reading, attack: MembershipAttack) -> dic
         for rate, found in tprs.items():
             found.append(metrics.tpr_at_fpr(fpr, tpr, rate, membership.tpr_rule))
     smallest = metrics.smallest_fpr(plan.num_negatives)
-    bands = [mean_interval(column, plan.partner) for column in np.array(curves).T]
+    over = books.over
+    bands = [over.mean(column) for column in np.array(curves).T]
     own_arm = reading.arm if attack.per_target else None
     return {
-        "auc": mean_interval(np.array(aucs), plan.partner)._asdict(),
+        "auc": over.mean(np.array(aucs))._asdict(),
         "tpr_at_fpr": {
             f"{rate:g}": {
-                **mean_interval(np.array(found), plan.partner)._asdict(),
+                **over.mean(np.array(found))._asdict(),
                 "num_negatives": plan.num_negatives,
                 "at_zero_false_positives": rate < smallest,
             }
@@ -165,35 +178,29 @@ def _decisions(books: Books, judgements: Sequence[tuple[np.ndarray, np.ndarray]]
                 true, num_in, false, num_out, delta, num_thresholds=len(thresholds)
             )
             epsilon[m] = max(epsilon[m], bound)
-    partner, reach = books.plan.partner, (0.0, float(max(largest)))
+    over, reach = books.over, (0.0, float(max(largest)))
     return {
         "thresholds": {
             f"{threshold:g}": {
-                "precision": _where_defined(precision[t], partner),
-                "recall": mean_interval(recall[t], partner)._asdict(),
+                "precision": _dict(over.mean_where_defined(precision[t])),
+                "recall": over.mean(recall[t])._asdict(),
             }
             for t, threshold in enumerate(thresholds)
         },
         "epsilon_lower_bound": {
-            **mean_interval(epsilon, partner, reach)._asdict(),
+            **over.mean(epsilon, reach)._asdict(),
             "delta": delta,
             "largest": reach[1],
         },
     }
 
 
-def _where_defined(values: np.ndarray, partner: np.ndarray) -> dict[str, Any] | None:
-    """The mean over the models that have a value, which are named by their number."""
-    there = np.flatnonzero(np.isfinite(values))
-    if not len(there):
-        return None
-    place = {model: i for i, model in enumerate(there)}
-    partners = np.array([place.get(partner[model], -1) for model in there])
-    return mean_interval(values[there], partners)._asdict()
+def _dict(interval: Interval | None) -> dict[str, Any] | None:
+    return interval and interval._asdict()
 
 
 def _over_models(
     books: Books, facts: Sequence[Any], key: str, bounds: Bounds = (0, 1)
 ) -> dict[str, Any]:
     values = np.array([fact[key] for fact in facts])
-    return mean_interval(values, books.plan.partner, bounds)._asdict()
+    return books.over.mean(values, bounds)._asdict()

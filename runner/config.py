@@ -13,6 +13,7 @@ from pydantic import ValidationError as Invalid
 
 Schema = TypeVar("Schema", bound=BaseModel)
 Key = str | int
+Lines = dict[tuple[Key, ...], int | None]  # of each path; None: in no line of the file
 
 
 class Fault(NamedTuple):
@@ -106,11 +107,21 @@ def load(path: Path, overrides: Sequence[str], schema: type[Schema]) -> Schema:
     Raises:
         ConfigError: every fault at once, each with its YAML path and, where known, its line.
     """
+    data, lines = read(path, overrides)
+    return validate(data, schema, str(path), lines)
+
+
+def read(path: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], Lines]:
+    """Return what stands in a YAML file, with the overrides, and where each path of it stands.
+
+    Raises:
+        ConfigError: it is no YAML of a mapping, a key stands twice, or an override is none.
+    """
     try:
         text = path.read_text(encoding="utf-8")
         data, node = parse(text), yaml.compose(text, Loader=_Loader)
         faults = [*_repeated(node, ())]
-        lines: dict[tuple[Key, ...], int | None] = dict(_lines(node, ()))
+        lines: Lines = dict(_lines(node, ()))
     except RecursionError:
         raise ConfigError(str(path), [Fault("file", "an anchor contains itself")]) from None
     except (OSError, ValueError) as error:
@@ -127,7 +138,7 @@ def load(path: Path, overrides: Sequence[str], schema: type[Schema]) -> Schema:
     if faults:
         raise ConfigError(str(path), faults)
     assert isinstance(data, dict)
-    return validate(data, schema, str(path), lines)
+    return data, lines
 
 
 def validate(

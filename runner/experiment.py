@@ -1,5 +1,6 @@
 """The schema of an experiment's YAML."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import torch
@@ -16,18 +17,18 @@ from pydantic import ValidationError as Invalid
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from torch import nn
 
-from attacks.by_name import ByName, Keys, unknown
-from attacks.evasion import EvasionAttack
+from attacks.by_name import ByName, Keys
+from attacks.evasion.pgd import PGD
 from attacks.membership import MembershipAttack
 from attacks.membership.lira import Lira
 from defenses import Defense, Wrapper
-from runner.augment import VIEWS
+from runner.axes import Sweep
 from runner.data import Data
-from runner.ids import digest
+from runner.describe import one_line
 from runner.metrics import Rule
 from runner.models import ImageShape, Model
+from runner.questions import Answers, Checkpoint, Evasion, Name, Questions, Robustness
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]  # names a folder
 Rate = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -85,11 +86,15 @@ class Design(Keys):
 
 
 class Arm(Keys):
-    """One defended recipe. `model` and `training` override single keys of the experiment's."""
+    """One defended recipe. `model` and `training` override single keys of the experiment's.
+
+    Two arms that differ in `checkpoint` alone judge two epochs of the same Runs.
+    """
 
     defense: Annotated[Defense, ByName("defenses")]
     model: Annotated[Model, ByName("runner.models")]
     training: Training
+    checkpoint: Checkpoint = "last"
 
     def network(self, shape: ImageShape) -> nn.Module:
         """Return the network as it is trained, on the meta device: its shape, without numbers.
@@ -106,64 +111,32 @@ class Arm(Keys):
             return self.defense.remarks(self.model.build(shape))
 
 
-class Answers(Keys):
-    """What every model is asked about every example of the pool.
+class Selection(Keys):
+    """Keep, beside the last weights, those of the epoch that is most accurate on some images.
 
-    A randomized model is asked for one draw of its noise, which is what one query shows, and for
-    the mean of the class probabilities over `draws` of them, which is what a patient attacker or
-    user has. Every figure of such a model stands for both.
+    held_out: images drawn from the pool, on which no model is trained and none is judged.
+    non_members: images of the pool that the model is not trained on, which are also what it is
+    judged on: such a choice has seen the answers. DeMem's official code does it.
     """
 
-    views: tuple[str, ...] = Field(default=("identity",), min_length=1)
-    draws: PositiveInt = 10  # of a randomized model; others answer the same each time
-
-    def settled(self, randomized: bool) -> Self:
-        """Return what a model is asked: one draw, unless it is randomized."""
-        return self if randomized else self.model_copy(update={"draws": 1})
+    on: Literal["held_out", "non_members"] = "held_out"
+    num_examples: PositiveInt = 1000  # of each Run; no more than there are
+    attack: Evasion | None = PGD()  # None: natural accuracy chooses
 
     @property
-    def id(self) -> str:
-        """The folder name of this question: another one never overwrites its answers."""
-        facts = self.model_dump(mode="json", exclude={"draws"} if self.draws == 1 else None)
-        return f"views{len(self.views)}-{digest(facts)}"
-
-    @field_validator("views")
-    @classmethod
-    def _known_once(cls, views: tuple[str, ...]) -> tuple[str, ...]:
-        strange = [view for view in views if view not in VIEWS]
-        if strange:
-            raise ValueError("; ".join(unknown("view", view, VIEWS) for view in strange))
-        if len(set(views)) < len(views):
-            raise ValueError("a view stands here twice; it would count twice in every score")
-        return views
-
-
-class Robustness(Keys):
-    """Evasion attacks on every model, and on which images: the test split, or its non-members."""
-
-    on: Literal["test", "non_members"] = "test"
-    num_examples: PositiveInt | None = None  # the first so many of them; None: all
-    attacks: dict[Name, Annotated[EvasionAttack, ByName("attacks.evasion")]] = {}
-
-    def settled(self, randomized: bool) -> Self:
-        """Return the attacks as they are run on a model."""
-        attacks = {name: attack.settled(randomized) for name, attack in self.attacks.items()}
-        return self.model_copy(update={"attacks": attacks})
-
-    def id(self, attack: str | None, draws: int) -> str:
-        """Return the folder name of one attack's outcome; attack None is the natural images.
-
-        Args:
-            draws: of the model's noise, over which its answers are averaged.
-        """
-        chosen = self.attacks[attack] if attack else None
-        facts: dict[str, Any] = {"draws": draws} if draws > 1 else {}
-        facts |= {
-            "on": self.on,
-            "num_examples": self.num_examples,
-            "attack": chosen.model_dump(mode="json") if chosen else None,
-        }
-        return f"{chosen.name if chosen else 'natural'}-{self.on}-{digest(facts)}"
+    def remark(self) -> str:
+        """What a reader of a best checkpoint's figures must know."""
+        by = f"accuracy under {one_line(self.attack)}" if self.attack else "natural accuracy"
+        if self.on == "held_out":
+            return (
+                f"the best epoch by {by} on {self.num_examples} images held out of the pool, on "
+                "which no model is trained or judged"
+            )
+        return (
+            f"the best epoch by {by} on {self.num_examples} of the model's own non-members, on "
+            "which it is judged too, so its accuracies are flattered, and its answers to them are "
+            "not those of a model that never met them; DeMem's official code chooses so"
+        )
 
 
 class Membership(Keys):
@@ -177,6 +150,40 @@ class Membership(Keys):
     )
     tpr_rule: Rule = "step_le"  # how a TPR at an FPR is read off the curve; public codes differ
     thresholds: tuple[Rate, ...] = (0.5, 0.6, 0.7, 0.8)  # precision and recall of probabilities
+
+
+class Memorization(Keys):
+    """Leakage and accuracy of examples by how much they are memorized.
+
+    Scores are those of an arm's own models (Feldman and Zhang, 2020), from the first half of its
+    pairs, and the leakage of all arms is then that of the other half. Or they are read from a
+    published file that covers the first so many examples of the pool; the others are not judged.
+    """
+
+    arm: Name | None = None  # whose models give the scores
+    file: Path | None = None  # .npz with `tr_mem` and `tr_labels`, as Feldman and Zhang's
+    attack: Name | None = None  # a membership attack; None: the first
+    false_positive_rate: Rate = 0.001  # at one threshold for all bins
+    num_bins: PositiveInt = 20  # of (0, 1]; 0 has one of its own
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.arm is None) == (self.file is None):
+            raise ValueError(
+                "give either `arm`, whose own models are scored, or `file`, a published .npz"
+            )
+        return self
+
+
+class Averages(Keys):
+    """Over which models figures are averaged, and how wide their intervals are.
+
+    t: Student's t over pairs of models, which are not independent of each other. normal: 1.96
+    standard errors over models, as if they were; DeMem's official code has it.
+    """
+
+    num_models: PositiveInt | None = None  # drawn by the experiment's seed; None: all
+    interval: Literal["t", "normal"] = "t"
 
 
 class Stated(Keys):
@@ -241,18 +248,30 @@ class Experiment(Keys):
     model: Annotated[Model, ByName("runner.models")]
     training: Training
     design: Design = Design()
+    selection: Selection | None = None
     arms: dict[Name, Arm] = Field(min_length=1)
     answers: Answers = Answers()
     robustness: Robustness = Robustness()
     membership: Membership = Membership()
+    memorization: Memorization | None = None
+    averages: Averages = Averages()
     guarantee: Stated = Stated()
     report: Report = Report()
+    sweep: Sweep | None = None
     fleet: Fleet = Fleet()
 
-    def questions(self, defense: Defense) -> tuple[Answers, Robustness]:
-        """Return what a model of this defense is asked, and how it is attacked."""
-        randomized = defense.randomized
-        return self.answers.settled(randomized), self.robustness.settled(randomized)
+    def questions(self, arm: str) -> Questions:
+        """Return what a model of this arm is asked, and how it is attacked."""
+        randomized = self.arms[arm].defense.randomized
+        answers, robustness = self.answers.settled(randomized), self.robustness.settled(randomized)
+        return Questions(answers, robustness, self.arms[arm].checkpoint)
+
+    def remarks(self, arm: str, shape: ImageShape) -> tuple[str, ...]:
+        """Return what a reader of an arm's figures must know."""
+        found = self.arms[arm].remarks(shape)
+        if self.selection and self.arms[arm].checkpoint == "best":
+            return (*found, self.selection.remark)
+        return found
 
     @model_validator(mode="before")
     @classmethod

@@ -8,10 +8,10 @@ import torch
 from runner import metrics, store
 from runner.data import image_shape
 from runner.fit import build_model
-from runner.pipeline import Work
 from runner.plan import Run
 from runner.progress import duration
 from runner.store import Corrupt
+from runner.work import Work
 
 
 def forecast(work: Work) -> str:
@@ -77,18 +77,19 @@ def _disk_bytes(work: Work) -> float:
     """Weights, answers and robustness of all models, and the scores."""
     num_models, num_pool = work.plan.member.shape
     shape = image_shape(work.dataset)
-    row = 4 * len(work.experiment.answers.views) + 4 * shape.num_classes
+    row = 4 * len(work.experiment.answers.names) + 4 * shape.num_classes
+    checkpoints = 2 if work.experiment.selection else 1
     robustness = work.experiment.robustness
     on_test = robustness.on == "test"
     judged = len(work.dataset.test_labels) if on_test else work.plan.num_negatives
     judged = min(judged, robustness.num_examples or judged)
     attacks = 12 * judged * (1 + len(robustness.attacks))
     total = 0.0
-    for runs in work.plan.arms.values():
-        readings = 2 if work.experiment.questions(runs[0].defense)[0].draws > 1 else 1
+    for name, runs in work.plan.arms.items():
+        readings = 2 if work.experiment.questions(name).answers.draws > 1 else 1
         state = build_model(runs[0], shape, torch.device("cpu")).state_dict()
         weights = sum(t.numel() * t.element_size() for t in state.values())
         scores = 2 * 4 * num_pool * len(work.experiment.membership.attacks)
         answers = (8 + readings * row) * num_pool
-        total += num_models * (weights + answers + attacks + readings * scores)
+        total += num_models * (checkpoints * weights + answers + attacks + readings * scores)
     return total

@@ -12,7 +12,7 @@ from torch import nn
 
 from defenses import Defense, Facts
 from runner.data import Augment, Dataset
-from runner.experiment import Arm, Design, Experiment, Training
+from runner.experiment import Arm, Design, Experiment, Selection, Training
 from runner.ids import digest, seed_of
 from runner.models import Model
 
@@ -33,9 +33,15 @@ class Run:
     seed: int
     workers: int  # that train it together
     delta: float  # at which epsilon is logged; moves no weight
+    selection: Selection | None = None  # how the best epoch is found
+    selected_on: np.ndarray | None = None  # (S,) int64, the examples that it is found on
 
     def recipe(self) -> dict[str, Any]:
         """Return exactly what changes the weights, as JSON; never an arm's or experiment's name."""
+        chosen = {}
+        if self.selection is not None and self.selected_on is not None:
+            examples = hashlib.sha256(self.selected_on.tobytes()).hexdigest()
+            chosen = {"selection": {**self.selection.model_dump(mode="json"), "examples": examples}}
         return {
             "weights_version": WEIGHTS_VERSION,
             "data": self.data_digest,
@@ -46,6 +52,7 @@ class Run:
             "member": hashlib.sha256(self.member.tobytes()).hexdigest(),
             "seed": self.seed,
             "workers": self.workers,
+            **chosen,
         }
 
     @cached_property
@@ -98,8 +105,9 @@ def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
         ValueError: a defense cannot be had with its arm's training.
     """
     design, num_pool = experiment.design, len(dataset.pool_labels)
-    member = member_matrix(design, num_pool, seed_of(experiment.seed, "members"))
-    null_member = member_matrix(design, num_pool, seed_of(experiment.seed, "null"))
+    judged, held_out = _held_out(experiment, num_pool)
+    member = member_matrix(design, num_pool, seed_of(experiment.seed, "members"), judged)
+    null_member = member_matrix(design, num_pool, seed_of(experiment.seed, "null"), judged)
     data_digest = dataset.digest()
     arms = {
         name: tuple(
@@ -119,6 +127,8 @@ def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
                 seed=seed_of(experiment.seed, "run", m),
                 workers=experiment.fleet.workers_per_run,
                 delta=experiment.guarantee.delta,
+                selection=experiment.selection,
+                selected_on=_selected_on(experiment.selection, row, held_out),
             )
             for m, row in enumerate(member)
         )
@@ -135,7 +145,9 @@ def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
     return Plan(member, null_member, partner, tuple(shadows), arms)
 
 
-def member_matrix(design: Design, num_pool: int, seed: int) -> np.ndarray:
+def member_matrix(
+    design: Design, num_pool: int, seed: int, judged: np.ndarray | None = None
+) -> np.ndarray:
     """Return the member matrix of a design, (M, N) int8: 1 in, 0 out, -1 not judged.
 
     pairs: rows 2k and 2k + 1 are complementary halves of the pool, so each example is in exactly
@@ -143,20 +155,52 @@ def member_matrix(design: Design, num_pool: int, seed: int) -> np.ndarray:
     other, and each is trained on half of its half; up to three examples are left over.
 
     A row depends on the seed and its number alone: more models keep the first ones.
+
+    Args:
+        judged: (n,) int64, the examples that are divided so; the others are -1 in every row.
+            None: all.
     """
     member = np.full((design.num_models, num_pool), -1, np.int8)
+    judged = np.arange(num_pool) if judged is None else judged
     for k in range(design.num_models // 2):
-        order = np.random.Generator(np.random.Philox(seed_of(seed, k))).permutation(num_pool)
+        generator = np.random.Generator(np.random.Philox(seed_of(seed, k)))
+        order = judged[generator.permutation(len(judged))]
         first, second = member[2 * k], member[2 * k + 1]
         if design.name == "pairs":
-            first[:] = 0
-            first[order[: num_pool // 2]] = 1
-            second[:] = 1 - first
+            half = len(order) // 2
+            first[order[:half]], first[order[half:]] = 1, 0
+            second[order[:half]], second[order[half:]] = 0, 1
         else:
-            quarters = order[: num_pool // 4 * 4].reshape(4, -1)
+            quarters = order[: len(order) // 4 * 4].reshape(4, -1)
             first[quarters[0]], first[quarters[1]] = 1, 0
             second[quarters[2]], second[quarters[3]] = 1, 0
     return member
+
+
+def _held_out(experiment: Experiment, num_pool: int) -> tuple[np.ndarray, np.ndarray]:
+    """The examples of the pool that are judged, and those that only choose checkpoints."""
+    selection = experiment.selection
+    if selection is None or selection.on != "held_out":
+        return np.arange(num_pool), np.arange(0)
+    if selection.num_examples > num_pool // 2:
+        raise ValueError(
+            f"selection.num_examples: {selection.num_examples} of a pool of {num_pool} images; "
+            "hold out no more than half"
+        )
+    generator = np.random.Generator(np.random.Philox(seed_of(experiment.seed, "selection")))
+    order = generator.permutation(num_pool)
+    return np.sort(order[selection.num_examples :]), np.sort(order[: selection.num_examples])
+
+
+def _selected_on(
+    selection: Selection | None, row: np.ndarray, held_out: np.ndarray
+) -> np.ndarray | None:
+    """The examples on which a Run's best epoch is found."""
+    if selection is None:
+        return None
+    if selection.on == "held_out":
+        return held_out
+    return np.flatnonzero(row == 0)[: selection.num_examples]
 
 
 def resolve_precision(experiment: Experiment, arm: Arm) -> str:

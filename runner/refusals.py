@@ -22,8 +22,11 @@ def faults_of(experiment: Experiment) -> Iterator[Fault]:
     yield from _of_design(experiment.design)
     yield from _of_workers(experiment)
     yield from _of_defenses(experiment)
+    yield from _of_checkpoints(experiment)
     yield from _of_membership(experiment)
+    yield from _of_memorization(experiment)
     yield from _of_report(experiment)
+    yield from _of_sweep(experiment)
 
 
 def _of_design(design: Design) -> Iterator[Fault]:
@@ -87,6 +90,16 @@ def _of_defenses(experiment: Experiment) -> Iterator[Fault]:
             )
 
 
+def _of_checkpoints(experiment: Experiment) -> Iterator[Fault]:
+    for name, arm in experiment.arms.items():
+        if arm.checkpoint == "best" and experiment.selection is None:
+            yield (
+                ("arms", name, "checkpoint"),
+                "the best epoch is found on a selection of images, and there is none; add "
+                "`selection: {}`",
+            )
+
+
 def _of_membership(experiment: Experiment) -> Iterator[Fault]:
     for name, attack in experiment.membership.attacks.items():
         at = ("membership", "attacks", name)
@@ -104,9 +117,45 @@ def _of_membership(experiment: Experiment) -> Iterator[Fault]:
                 f"the design gives a target {given} shadow models; ask for no more, or use a "
                 "design with more",
             )
+        strange = [v for v in attack.views or () if v not in experiment.answers.names]
+        if strange:
+            yield (*at, "views"), unknown("view", strange[0], experiment.answers.names)
+        if attack.views is not None and attack.reads != "log_odds":
+            yield (*at, "views"), f"{attack.name} reads the logits of the plain image, and no views"
         shadow_arm = getattr(attack, "shadow_arm", None)
         if shadow_arm is not None and shadow_arm not in experiment.arms:
             yield (*at, "shadow_arm"), unknown("arm", shadow_arm, experiment.arms)
+
+
+def _of_memorization(experiment: Experiment) -> Iterator[Fault]:
+    chosen = experiment.memorization
+    if chosen is None:
+        return
+    for key in ("classes", "num_examples"):
+        if chosen.file is not None and getattr(experiment.data, key) is not None:
+            yield (
+                ("data", key),
+                f"memorization.file is of the whole pool, in the order of its file; leave out "
+                f"`{key}`, or give memorization.arm in place of a file",
+            )
+    attacks = experiment.membership.attacks
+    for key, known in (("arm", experiment.arms), ("attack", attacks)):
+        value = getattr(chosen, key)
+        if value is not None and value not in known:
+            kind = "arm" if key == "arm" else "membership attack"
+            yield ("memorization", key), unknown(kind, value, known)
+    if experiment.design.name != "pairs":
+        yield (
+            ("memorization",),
+            "scores compare models trained with and without each example, as `design.name: pairs` "
+            "has them",
+        )
+    elif chosen.arm is not None and experiment.design.num_models < 8:
+        yield (
+            ("memorization", "arm"),
+            f"half of the models give the scores, and {experiment.design.num_models} are too few "
+            "to be halved; use design.num_models >= 8",
+        )
 
 
 def _of_report(experiment: Experiment) -> Iterator[Fault]:
@@ -117,3 +166,51 @@ def _of_report(experiment: Experiment) -> Iterator[Fault]:
             yield ("report", key), unknown("number of these defenses", value, known)
     if experiment.report.baseline is not None and experiment.report.baseline not in experiment.arms:
         yield ("report", "baseline"), unknown("arm", experiment.report.baseline, experiment.arms)
+
+
+SWEPT = ("model", "training", "arms", "answers", "robustness", "membership")
+
+
+def _of_sweep(experiment: Experiment) -> Iterator[Fault]:
+    sweep = experiment.sweep
+    if sweep is None:
+        return
+    for key, arm in {"arm": sweep.arm, "base": sweep.base}.items():
+        if arm is not None and arm not in experiment.arms:
+            yield ("sweep", key), unknown("arm", arm, experiment.arms)
+    if sweep.base is None and "constraint" in sweep.model_fields_set:
+        yield ("sweep", "constraint"), "it measures from a base; name an arm as `base`"
+    for key, axis in sweep.axes.items():
+        for dotted in (key, *axis.also):
+            yield from _of_axis(experiment, key, dotted.split("."))
+    sought, at = sweep.objectives, ("sweep", "objectives")
+    attacks = {"robustness": experiment.robustness, "membership": experiment.membership}
+    for key, block in attacks.items():
+        name = getattr(sought, key)
+        if name is not None and name not in block.attacks:
+            kind = "evasion attack" if key == "robustness" else "membership attack"
+            yield (*at, key), unknown(f"{kind} of this experiment", name, block.attacks)
+    rates = experiment.membership.false_positive_rates
+    if sought.false_positive_rate is not None and sought.false_positive_rate not in rates:
+        yield (
+            (*at, "false_positive_rate"),
+            f"{sought.false_positive_rate:g} is not among membership.false_positive_rates "
+            f"({', '.join(f'{rate:g}' for rate in rates)}); add it there, use one of them, or null "
+            "for the AUC",
+        )
+
+
+def _of_axis(experiment: Experiment, axis: str, parts: list[str]) -> Iterator[Fault]:
+    at, dotted = ("sweep", "axes", axis), ".".join(parts)
+    if parts[0] not in SWEPT:
+        yield (
+            at,
+            f"{dotted} has to be the same for all settings, or they would share no splits and no "
+            f"models; an axis begins with one of {', '.join(SWEPT)}",
+        )
+    elif parts[0] == "arms" and len(parts) < 3:
+        yield at, f"{dotted}: an axis goes to a key of an arm, such as arms.<name>.defense.<key>"
+    elif parts[0] == "arms" and parts[1] not in experiment.arms:
+        yield at, unknown("arm", parts[1], experiment.arms)
+    elif not all(parts):
+        yield at, f"expected dotted keys, got {dotted!r}"

@@ -13,6 +13,7 @@ from runner.arm_figures import Books, arm_figures, null_aucs
 from runner.data import Dataset
 from runner.describe import fields_in_line, one_line
 from runner.experiment import Experiment
+from runner.memorization import leakage_by_memorization
 from runner.metrics import Interval, mean_interval
 from runner.plan import Plan
 from runner.store import Store
@@ -41,6 +42,9 @@ def gather(
     books = Books(experiment, plan, at, scores)
     null = np.mean([null_aucs(books, name) for name in plan.arms], axis=0)
     interval = mean_interval(null, plan.partner)
+    by_score = experiment.memorization and leakage_by_memorization(
+        experiment, dataset, plan, at, scores
+    )
     arms = {name: arm_figures(books, name, dataset) for name in plan.arms}
     for arm in arms.values():
         arm["null_control"] = _null_control(arm["null_control"])
@@ -74,8 +78,17 @@ def gather(
                 k: one_line(a.resolved(len(plan.member)))
                 for k, a in experiment.membership.attacks.items()
             },
+            "views": {
+                k: list(a.views or experiment.answers.names)
+                for k, a in experiment.membership.attacks.items()
+                if a.reads == "log_odds"
+            },
+            "adversarial": list(experiment.answers.adversarial),
         },
+        "selection": experiment.selection and fields_in_line(experiment.selection),
+        "averages": experiment.averages.model_dump(),
         "arms": arms,
+        "memorization": by_score,
         "runs": dict(runs),
         "null_control": {**null_control, "tolerance": NULL_TOLERANCE},
         "warnings": [*_warnings(null_control), *_overstated(arms)],
@@ -87,7 +100,7 @@ def gather(
 def versions() -> dict[str, str]:
     """Return the versions that figures may depend on."""
     packages = {"torch", "torchvision", "ray", "numpy", "scipy", "pyarrow"}
-    packages |= {"opacus", "scikit-learn", "pyautoattack"}
+    packages |= {"opacus", "scikit-learn", "pyautoattack", "optuna"}
     installed = {d.name: d.version for d in metadata.distributions() if d.name in packages}
     return {"python": platform.python_version(), **dict(sorted(installed.items()))}
 

@@ -4,6 +4,7 @@
 <root>/runs/<run id>/answers/<question id>/{answers.parquet, DONE}
 <root>/runs/<run id>/robustness/<attack id>/{robustness.parquet, DONE}
 <root>/experiments/<name>/{experiment.json, member.parquet, scores/, results.json, report/}
+<root>/sweeps/<name>/{sweep.json, trials.csv, recommended.yaml, trials/, confirmation/, report/}
 """
 
 import fcntl
@@ -52,6 +53,9 @@ class Store(NamedTuple):
 
     def experiment(self, name: str) -> Path:
         return self.root / "experiments" / name
+
+    def sweep(self, name: str) -> Path:
+        return self.root / "sweeps" / name
 
     def check_writable(self) -> None:
         """Make the folders that runs and experiments lie in, and try to write there.

@@ -17,10 +17,11 @@ import torch
 from runner import store
 from runner.fit import Epoch, fit
 from runner.plan import Run
+from runner.questions import Checkpoint
+from runner.queue import Task
+from runner.selection import Best, accuracy_of, better
 from runner.store import Corrupt
-from runner.workplace import Workplace
-
-Step = Callable[[Run, Workplace], None]  # does nothing when its folder is done
+from runner.workplace import Workplace, weights_file
 
 
 def train(run: Run, place: Workplace) -> None:
@@ -32,6 +33,7 @@ def train(run: Run, place: Workplace) -> None:
         return
     state = _checkpoint(run, place)
     history = state.pop("history") if state else []
+    best = Best(**state.pop("best")) if state and "best" in state else None
     saved = time.monotonic()
     with contextlib.ExitStack() as opened:
         board = SummaryWriter(str(folder), purge_step=len(history)) if place.leads else None
@@ -43,34 +45,50 @@ def train(run: Run, place: Workplace) -> None:
         ):
             if board is None:
                 continue
-            history.append({"epoch": epoch.number, **epoch.metrics})
-            for name, value in epoch.metrics.items():
+            metrics = dict(epoch.metrics)
+            if run.selection is not None:
+                metrics["selection_accuracy"] = accuracy_of(run, place, epoch.model)
+                best = better(best, epoch, metrics["selection_accuracy"])
+            history.append({"epoch": epoch.number, **metrics})
+            for name, value in metrics.items():
                 board.add_scalar(name, value, epoch.number)
             loss = epoch.metrics.get("loss_total", math.nan)  # no example was drawn all epoch
             ended, epochs = epoch.number + 1, run.training.epochs
             place.tell(f"epoch {ended}/{epochs} loss {loss:.3f}", 0.9 * ended / epochs)
             last = ended == epochs  # what follows writes the model itself
             if not last and time.monotonic() - saved >= place.checkpoint_every_s:
-                state = {**epoch.state(), "history": history}
+                kept = {"best": best.state()} if best else {}
+                state = {**epoch.state(), "history": history, **kept}
                 store.write_sealed(folder / "checkpoint.pt", _to_bytes(state))
                 saved = time.monotonic()
     if place.leads:
         assert epoch is not None, "the last epoch is never checkpointed"
-        _finish(run, place, epoch, history)
+        _finish(run, place, epoch, best, history)
 
 
 def _finish(
-    run: Run, place: Workplace, epoch: Epoch, history: Sequence[Mapping[str, float]]
+    run: Run,
+    place: Workplace,
+    epoch: Epoch,
+    best: Best | None,
+    history: Sequence[Mapping[str, float]],
 ) -> None:
     """Write what lasts, mark it done, and drop the checkpoint."""
     folder = place.store.run(run.id)
-    weights = {name: t.contiguous().cpu() for name, t in epoch.model.state_dict().items()}
-    store.write(folder / "model.safetensors", safetensors.torch.save(weights))
+    kept: dict[Checkpoint, dict[str, Any]] = {"last": epoch.model.state_dict()}
+    if best:
+        kept["best"] = best.weights
+    for checkpoint, state in kept.items():
+        weights = {name: t.contiguous().cpu() for name, t in state.items()}
+        store.write(folder / weights_file(checkpoint), safetensors.torch.save(weights))
     lines = "".join(json.dumps(line) + "\n" for line in history)
     store.write(folder / "epochs.jsonl", lines.encode())
     store.write_json(folder / "run.json", run.recipe())
     facts = {"train_time_s": sum(line["time_s"] for line in history)}
-    store.finish(folder, ["model.safetensors", "epochs.jsonl", "run.json"], facts)
+    if best:
+        facts |= {"best_epoch": best.epoch, "selection_accuracy": best.accuracy}
+    files = [weights_file(checkpoint) for checkpoint in kept]
+    store.finish(folder, [*files, "epochs.jsonl", "run.json"], facts)
     (folder / "checkpoint.pt").unlink(missing_ok=True)
 
 
@@ -90,42 +108,37 @@ def _checkpoint(run: Run, place: Workplace) -> dict[str, Any] | None:
 
 
 def work(
-    claim: Callable[[], str | None],
-    call: Callable[..., Any],
-    worker: str,
-    runs: Mapping[str, Run],
-    steps: Sequence[Step],
-    place: Workplace,
+    claim: Callable[[], Task | None], call: Callable[..., Any], worker: str, place: Workplace
 ) -> None:
-    """Do Runs until none is left. A Run that fails is reported, and the next one begins.
+    """Do tasks until none is left. A Run that fails is reported, and the next one begins.
 
     The workers of a group train together; what follows is the leader's, and the others already
     wait for its next claim.
 
     Args:
-        claim: returns the next Run's id, the same to every worker of a group, or None.
+        claim: returns the next task, the same to every worker of a group, or None.
         call: calls a method of the queue by name.
     """
-    while (run_id := claim()) is not None:
+    while (task := claim()) is not None:
         try:
-            for step in steps:
-                step(runs[run_id], place)
+            for step in task.steps:
+                step(task.run, place)
         except Corrupt as corrupt:
             if place.leads:
                 aside = store.set_aside(Path(corrupt.path))
                 note = f"{corrupt}; set aside as {aside.name}, made again"
-                call("repair", worker, run_id, note)
+                call("repair", worker, note)
         except Exception as error:
             full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
             if place.leads:
-                call("fail", worker, run_id, _reason(error), full)
+                call("fail", worker, _reason(error), full)
             # Others of the group may wait for us in a collective, unless they failed alike.
             alike = place.group is None or isinstance(error, FloatingPointError)
             if not alike or not _sound(place.device):
                 raise
         else:
             if place.leads:
-                call("finish", worker, run_id)
+                call("finish", worker)
 
 
 def _sound(device: torch.device) -> bool:

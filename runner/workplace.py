@@ -13,6 +13,7 @@ from runner.data import Dataset, image_shape
 from runner.fit import Group, build_model
 from runner.models import ImageShape
 from runner.plan import Run
+from runner.questions import Checkpoint
 from runner.store import Corrupt, Store
 
 
@@ -39,20 +40,26 @@ class Workplace(NamedTuple):
         """Whether this worker writes what its group made."""
         return self.group is None or dist.get_rank(self.group) == 0
 
-    def trained(self, run: Run) -> nn.Module:
-        """Return the finished Run's network in eval mode.
+    def trained(self, run: Run, checkpoint: Checkpoint = "last") -> nn.Module:
+        """Return the finished Run's network in eval mode, as it was after its last or best epoch.
 
         Raises:
             Corrupt: its weights are not the ones that were written.
         """
         folder = self.store.run(run.id)
-        content = store.read(folder, "model.safetensors")
+        name = weights_file(checkpoint)
+        content = store.read(folder, name)
         model = build_model(run, self.shape, self.device)
         try:
             model.load_state_dict(safetensors.torch.load(content))
         except (RuntimeError, safetensors.SafetensorError) as error:
-            raise Corrupt(str(folder / "model.safetensors"), str(error)) from None
+            raise Corrupt(str(folder / name), str(error)) from None
         return model.eval()
+
+
+def weights_file(checkpoint: Checkpoint) -> str:
+    """Return the file name of a checkpoint's weights, in the folder of its Run."""
+    return "model.safetensors" if checkpoint == "last" else "best.safetensors"
 
 
 def make_workplace(dataset: Dataset, device: torch.device, at: Store, **rest: Any) -> Workplace:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from runner.experiment import Experiment
-from runner.pipeline import Work, prepare
+from runner.work import Work, prepare
 from runner.workplace import Workplace, make_workplace
 
 torch.set_num_threads(1)

@@ -22,11 +22,13 @@ from defenses import Defense
 from defenses.erm import ERM
 from runner import metrics, store, tables
 from runner.augment import VIEWS
+from runner.axes import Axis, Constraint, Objectives, Search, Sweep
 from runner.config import parse
 from runner.data import Augment, Data, image_shape
 from runner.experiment import (
     Answers,
     Arm,
+    Averages,
     Design,
     Experiment,
     Fleet,
@@ -34,15 +36,19 @@ from runner.experiment import (
     Report,
     Robustness,
     Schedule,
+    Selection,
     Stated,
     Training,
 )
 from runner.fit import fit
 from runner.models import ImageShape, Model
-from runner.pipeline import Work, prepare
+from runner.questions import Sanity
 from runner.results import gather
+from runner.work import Work, prepare
 from tests.conftest import NOISY, TINY
 from tests.defenses import test_contract as contract
+from tests.runner.memorization.test_memorization import Made, experiment_of
+from tests.runner.memorization.test_published import DATA, published
 
 HOUSE = Path(__file__).parent.parent
 PAGES = [*sorted((HOUSE / "docs").glob("*.md")), HOUSE / "README.md", HOUSE / "CONTRIBUTING.md"]
@@ -63,11 +69,19 @@ SECTIONS: dict[str, type[Keys]] = {  # heading of configuration.md -> whose keys
     "training.schedule": Schedule,
     "design": Design,
     "arms": Arm,
+    "selection": Selection,
     "answers": Answers,
     "robustness": Robustness,
+    "robustness.sanity": Sanity,
     "membership": Membership,
+    "averages": Averages,
     "guarantee": Stated,
     "report": Report,
+    "sweep": Sweep,
+    "sweep.axes": Axis,
+    "sweep.search": Search,
+    "sweep.objectives": Objectives,
+    "sweep.constraint": Constraint,
     "fleet": Fleet,
 }
 BY_NAME = {  # heading -> package, whose files' keys its table has
@@ -410,10 +424,17 @@ def test_the_schema_of_results_names_every_key_and_no_other(work: Work, tmp_path
         "guarantee": {"G": 1, "R": 1},
     }
     noisy = prepare(Experiment.model_validate({**NOISY, **changed}), tmp_path / "noisy")
+    attacks = {"one": {"name": "pgd", "num_steps": 1}, "two": {"name": "pgd", "num_steps": 2}}
+    two = {
+        "robustness": {"attacks": attacks},
+        "selection": {"num_examples": 20},
+        "averages": {"num_models": 4},
+    }
+    several = prepare(Experiment.model_validate({**TINY, **two}), tmp_path / "several")
     found: dict[str, str] = {}
-    for each in (work, noisy):
-        results = json.loads(json.dumps(gathered(each)))
-        for arm in results["arms"].values():
+    for results in (*map(gathered, (work, noisy, several)), *by_memorization(tmp_path)):
+        results = json.loads(json.dumps(results))
+        for arm in results.get("arms", {}).values():
             if (averaged := arm["averaged"]) is not None:
                 once = {key: arm[key] for key in averaged}
                 assert dict(flat(averaged)) == dict(flat(once))
@@ -422,6 +443,13 @@ def test_the_schema_of_results_names_every_key_and_no_other(work: Work, tmp_path
     text = (HOUSE / "docs" / "results_schema.md").read_text()
     rows = dict(re.findall(r"^\| `([^`]+)` \| (\w+)", text, re.M))
     assert rows == found
+
+
+def by_memorization(folder: Path) -> Iterator[dict[str, Any]]:
+    """The part of results.json that memorization has, by own scores and by a published file."""
+    yield {"memorization": Made(experiment_of(arm="erm"), folder / "own").results()}
+    file = published(folder / "m.npz", np.linspace(0, 1, 200), DATA.pool_labels[:200])
+    yield {"memorization": Made(experiment_of(file=str(file)), folder / "file").results()}
 
 
 def gathered(
@@ -438,16 +466,21 @@ def gathered(
         member_scores: by the number of draws; None are random numbers.
     """
     experiment, at = work.experiment, work.store
-    for run in work.plan.runs:
-        answers, robustness = experiment.questions(run.defense)
+    for arm, run in [(arm, run) for arm, runs in work.plan.arms.items() for run in runs]:
+        questions = experiment.questions(arm)
+        answers = questions.answers
         by = {"": 0.0} | ({"_mean": 0.05} if answers.draws > 1 else {})
         store.finish(at.run(run.id), [], {"train_time_s": 1.0})
         told = {f"train_accuracy{key}": 0.9 - run.number / 100 + more for key, more in by.items()}
-        store.finish(at.answers(run.id, answers.id), [], told)
-        for attack in (None, *robustness.attacks):
-            folder = at.robustness(run.id, robustness.id(attack, answers.draws))
+        store.finish(at.answers(run.id, questions.answers_id), [], told)
+        for attack, asked in questions.attacks_of(run.number).items():
+            folder = at.robustness(run.id, questions.robustness_id(attack))
+            labels = np.zeros(asked.num_examples or 60, int)
             right = {f"accuracy{key}": 0.5 + more for key, more in by.items()}
-            store.finish(folder, [], {**right, "num_examples": 60})
+            said = [(np.arange(len(labels)) < share * len(labels)) - 1 for share in right.values()]
+            content = tables.robustness_to_bytes(np.arange(len(labels)), labels, *said)
+            store.write(folder / "robustness.parquet", content)
+            store.finish(folder, ["robustness.parquet"], {**right, "num_examples": 60})
     examples = np.arange(work.plan.member.shape[1], dtype=np.int32)
     random = np.random.default_rng(0).random(work.plan.member.shape)
     for source in work.sources:
@@ -475,6 +508,8 @@ NAMES = {  # what holds names of the user's -> how the schema writes them
     "tpr_at_fpr": "<rate>",
     "thresholds": "<threshold>",
     "dials": "<number>",
+    "worst_case": "<eps>",
+    "views": "<attack>",
 }
 TYPES = {bool: "bool", int: "int", float: "float", str: "string", list: "list"}
 

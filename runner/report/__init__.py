@@ -21,7 +21,7 @@ def write_report(
         samples: a PNG file of images that were judged, as `samples.sample_png` makes it.
     """
     # matplotlib takes half a second to import
-    from runner.report import csv_rows, figures, guarantees, page, tables
+    from runner.report import blocks, csv_rows, figures, guarantees, page, tables
 
     claims, decisions = tables.guarantees_markdown(results), tables.decisions_markdown(results)
     files: dict[str, bytes | None] = {
@@ -32,6 +32,7 @@ def write_report(
         "guarantees.csv": guarantees.guarantees_csv(results).encode() if claims else None,
         "decisions.md": decisions.encode() if decisions else None,
         "samples.png": samples,
+        **{name: text.encode() if text else None for name, text in blocks.files(results).items()},
     }
     drawn = figures.draw(results)
     for name, figure in drawn.items():

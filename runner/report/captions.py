@@ -15,6 +15,12 @@ def captions(results: dict[str, Any]) -> dict[str, str]:
     mean = " Hollow marks: the mean of several draws of a model's noise." if hollow else ""
     return {
         "privacy_robustness": _privacy(bool(robustness), attacks, known) + mean,
+        "sanity": "Whether the attacks can be believed: accuracy of the first models of each arm "
+        "on few images, by radius and by number of steps, with two standard errors.",
+        "queries": "LiRA on the images as they are, as an attack moves them against the model that "
+        "is asked, and on both together, with 95 % intervals; the dotted line is a guess.",
+        "memorization": "Leakage and accuracy of examples by how much they are memorized, with "
+        "95 % intervals.",
         "against": _against(results, bool(robustness), bool(attacks)),
         "thresholds": "Precision and recall of an attack that calls an example a member from a "
         f"threshold up, with 95 % intervals.{mean}",

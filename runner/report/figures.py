@@ -10,7 +10,10 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from runner.report.against_figure import against_figure
+from runner.report.memorization_figure import memorization_figure
 from runner.report.privacy_robustness import privacy_robustness_figure
+from runner.report.queries_figure import queries_figure
+from runner.report.robustness_figure import sanity_figure
 from runner.report.roc_figure import roc_figure, roc_linear_figure
 from runner.report.style import RC
 from runner.report.thresholds_figure import thresholds_figure
@@ -27,6 +30,9 @@ def draw(results: dict[str, Any]) -> dict[str, Figure | None]:
     with matplotlib.rc_context(RC):
         return {
             "privacy_robustness": privacy_robustness_figure(results),
+            "sanity": sanity_figure(results),
+            "queries": queries_figure(results),
+            "memorization": memorization_figure(results),
             "against": against_figure(results),
             "thresholds": thresholds_figure(results),
             "roc": roc_figure(results),

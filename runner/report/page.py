@@ -1,15 +1,15 @@
 """The report as one HTML page that needs nothing beside itself."""
 
 import base64
-import re
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from runner.report import columns, guarantees, lower_bounds, style, tables
+from runner.report import blocks, columns, guarantees, lower_bounds, tables
 from runner.report.as_text import bound, percent, printed
 from runner.report.captions import captions
+from runner.report.inlined import inline, sheet
 from runner.report.readings import (
     Reading,
     by_draws,
@@ -44,6 +44,7 @@ def html(results: dict[str, Any], svgs: dict[str, str], samples: bytes | None = 
     several = [reading.draws for reading in readings(results) if reading.averaged]
     return environment.from_string(TEMPLATE.read_text("utf-8")).render(
         results=results,
+        style=sheet(),
         columns=shown,
         groups=columns.groups(shown),
         rows=columns.rows(results, shown),
@@ -57,8 +58,9 @@ def html(results: dict[str, Any], svgs: dict[str, str], samples: bytes | None = 
         shadows={
             name: shadows_told(results, name) for name in results["attacks"].get("membership", {})
         },
+        blocks=blocks.on_page(results),
         captions=captions(results),
-        figures={name: _inline(name, svg) for name, svg in svgs.items() if svg},
+        figures={name: inline(name, svg) for name, svg in svgs.items() if svg},
         samples=base64.b64encode(samples or b"").decode(),
         remarks=_remarks(results["arms"]),
         details={name: _details(results, name) for name in results["arms"]},
@@ -128,15 +130,3 @@ def _figures(reading: Reading) -> list[tuple[str, Any, str, int]]:
             text = printed(figure, scale, digits, num_models, overstated)
         found.append((metric, text, unit, num_models))
     return found
-
-
-def _inline(name: str, svg: str) -> str:
-    """Return an SVG to stand in the page: its ids its own, its ink and paper those of the page."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", svg)
-    svg = re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)  # it follows the width
-    for ink, variable in ((style.INK, "ink"), (style.FAINT, "faint"), (style.PAPER, "paper")):
-        svg = svg.replace(ink, f"var(--{variable})")
-    return svg

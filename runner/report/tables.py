@@ -1,6 +1,5 @@
 """The tables as Markdown, LaTeX, and on the terminal."""
 
-import re
 from typing import Any
 
 from rich import box
@@ -12,6 +11,7 @@ from runner.report.as_text import DAGGER, DASH, Printed, percent
 from runner.report.columns import Column, Row, decision_columns, groups, main_columns, notes, rows
 from runner.report.guarantees import guarantees
 from runner.report.lower_bounds import AT_LEAST, MOST, lower_bounds, lower_bounds_note
+from runner.report.markdown import headed, in_markdown, joined
 from runner.report.readings import calibrated, share_of_members
 from runner.report.shadows import with_shadows
 
@@ -20,20 +20,20 @@ ACROSS = 4  # arms beside each other on a terminal of 80 columns
 
 def markdown(results: dict[str, Any]) -> str:
     """Return the main table for a README."""
-    title, table = _in_markdown(results["experiment"]), _table(results, main_columns(results))
+    title, table = in_markdown(results["experiment"]), _table(results, main_columns(results))
     return f"# {title}\n\n{table}\n\n{' '.join(notes(results))}\n"
 
 
 def decisions_markdown(results: dict[str, Any]) -> str | None:
     """Return precision and recall at thresholds, a table an attack; None where there is none."""
     parts = [
-        f"## {_in_markdown(with_shadows(results, attack))}\n\n"
+        f"## {in_markdown(with_shadows(results, attack))}\n\n"
         f"{_table(results, decision_columns(results, attack))}\n"
         for attack in calibrated(results)
     ]
     if not parts:
         return None
-    title = f"# {_in_markdown(results['experiment'])}: decisions at thresholds"
+    title = f"# {in_markdown(results['experiment'])}: decisions at thresholds"
     return "\n".join([f"{title}\n", *parts, f"{decisions_note(results)}\n"])
 
 
@@ -52,13 +52,13 @@ def guarantees_markdown(results: dict[str, Any]) -> str | None:
     table = guarantees(results)
     if not table:
         return None
-    title = f"# {_in_markdown(results['experiment'])}: privacy guarantees"
-    reasons = [f"{i}. {_in_markdown(text)}" for i, text in enumerate(table.reasons, 1)]
-    parts = [title, _headed(table.head, table.rows), "\n".join(reasons)]
+    title = f"# {in_markdown(results['experiment'])}: privacy guarantees"
+    reasons = [f"{i}. {in_markdown(text)}" for i, text in enumerate(table.reasons, 1)]
+    parts = [title, headed(table.head, table.rows), "\n".join(reasons)]
     if bounds := lower_bounds(results):
         head = [f"{attack}: {part}" for attack in bounds.attacks for part in (AT_LEAST, MOST)]
         rows = [[label, *map(str, cells)] for label, cells in bounds.rows]
-        shown = _headed(["arm", *head], rows)
+        shown = headed(["arm", *head], rows)
         parts += ["## What the attacks show at the least", shown, lower_bounds_note(results)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -131,26 +131,10 @@ def _two_lines(cell: Printed) -> str:
 def _table(results: dict[str, Any], shown: list[Column]) -> str:
     """A row a reading, in Markdown."""
     head = ["arm", "models", *(column.title for column in shown)]
-    lines = [[_in_markdown(cell) for cell in head], ["---", *["---:"] * (len(head) - 1)]]
+    lines = [[in_markdown(cell) for cell in head], ["---", *["---:"] * (len(head) - 1)]]
     for row in rows(results, shown):
-        lines.append([_in_markdown(row.label), row.num_models, *map(str, row.cells)])
-    return _joined(lines)
-
-
-def _headed(head: list[str], rows: list[list[str]]) -> str:
-    """A table of plain text, in Markdown."""
-    lines = [[_in_markdown(cell) for cell in line] for line in (head, *rows)]
-    return _joined([lines[0], ["---"] * len(head), *lines[1:]])
-
-
-def _joined(lines: list[list[str]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _in_markdown(text: str) -> str:
-    """Escape what would end a cell or be read as HTML or emphasis."""
-    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"([\\|*`\[\]])", r"\\\1", text)
+        lines.append([in_markdown(row.label), row.num_models, *map(str, row.cells)])
+    return joined(lines)
 
 
 LATEX = {

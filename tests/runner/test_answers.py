@@ -9,15 +9,16 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from attacks.evasion.pgd import PGD
 from attacks.membership import log_odds
 from runner import store, tables
 from runner.answers import ask, logits_of
 from runner.augment import to_float, view
-from runner.experiment import Answers
 from runner.ids import seed_of
-from runner.pipeline import Work
 from runner.plan import Run
+from runner.questions import Answers, Questions, Robustness
 from runner.train import train
+from runner.work import Work
 from runner.workplace import Workplace
 
 VIEWS = ("flip", "identity")
@@ -26,11 +27,11 @@ COLUMNS = ("log_odds", "logits", "log_odds_mean", "logits_mean")
 
 def asked(run: Run, place: Workplace, **question: Any) -> Path:
     """The file of a Run's answers, trained first where it is not."""
-    answers = Answers(**question)
+    settled = Answers(**question).settled(run.defense.randomized)
+    questions = Questions(settled, Robustness(), "last")
     train(run, place)
-    ask(run, place, answers)
-    settled = answers.settled(run.defense.randomized)
-    return place.store.answers(run.id, settled.id) / "answers.parquet"
+    ask(run, place, questions)
+    return place.store.answers(run.id, questions.answers_id) / "answers.parquet"
 
 
 def facts_of(path: Path) -> dict[str, Any]:
@@ -73,6 +74,30 @@ def test_answers_are_the_log_odds_of_the_trained_model_in_eval_mode(place: Workp
     plain = tables.read_answers(str(path), "logits")
     right = (plain.argmax(1) == work.dataset.pool_labels)[run.members]
     assert facts_of(path) == {"train_accuracy": right.mean()}
+
+
+def test_adversarial_queries_are_the_attack_on_the_model_itself(place: Workplace, work: Work):
+    run, labels = work.plan.arms["pgd_at"][0], work.dataset.pool_labels
+    attack = PGD(eps=0.1, step_size=0.05, num_steps=3)
+    path = str(asked(run, place, views=("flip",), adversarial={"pgd3": attack}))
+    assert tables.read_views(path) == ("flip", "pgd3")
+    model = place.trained(run)
+    torch.manual_seed(seed_of(run.seed, "adversarial", "pgd3"))
+    moved = attack.perturb(model, to_float(place.pool_images), place.pool_labels)
+    with torch.no_grad():
+        expected = log_odds(model(moved).numpy(), labels)
+    odds = tables.read_answers(path, "log_odds")
+    assert odds[:, 1] == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    with torch.no_grad():
+        natural = log_odds(model(to_float(place.pool_images)).numpy(), labels)
+    assert (odds[:, 1] < natural + 1e-3).all()
+    assert odds[:, 1].mean() < natural.mean() - 0.1
+    assert path != str(asked(run, place, views=("flip",)))
+
+
+def test_an_adversarial_query_does_not_take_the_name_of_a_view():
+    with pytest.raises(ValueError, match="'flip' is the name of a view"):
+        Answers(adversarial={"flip": PGD()})
 
 
 def test_asking_in_batches_changes_no_answer(place: Workplace, work: Work):

@@ -10,7 +10,7 @@ from attacks.epsilon import epsilon_lower_bound
 from runner.data import image_shape
 from runner.experiment import Experiment
 from runner.metrics import mean_interval
-from runner.pipeline import Work, prepare
+from runner.work import Work, prepare
 from tests.conftest import NOISY
 from tests.test_docs import gathered
 

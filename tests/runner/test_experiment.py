@@ -156,16 +156,62 @@ def test_an_attack_averages_over_draws_only_where_there_are_any():
     calm, noisy = robustness.settled(randomized=False), robustness.settled(randomized=True)
     assert calm.attacks["eot"] == calm.attacks["once"]
     assert noisy.attacks == robustness.attacks
-    assert calm.id("eot", 1) == robustness.id("once", 1)
-    assert len({noisy.id(name, draws) for name in ("eot", "once") for draws in (1, 2)}) == 4
+    once = robustness.attacks["once"]
+    assert calm.id(calm.attacks["eot"], None, 1) == robustness.id(once, None, 1)
+    attacks = noisy.attacks.values()
+    assert len({noisy.id(a, n, d) for a in attacks for n in (None, 5) for d in (1, 2)}) == 8
 
 
 def test_questions_are_settled_by_the_defense():
     experiment = Experiment.model_validate(NOISY)
-    draws = {n: experiment.questions(a.defense)[0].draws for n, a in experiment.arms.items()}
+    draws = {name: experiment.questions(name).answers.draws for name in experiment.arms}
     assert draws == {"erm": 1, "noisy": 3}
-    still = ResidualPerturbation(gamma=0, pi=0)
-    assert experiment.questions(still)[0].draws == 1
+    still = {"defense": {"name": "residual_perturbation", "gamma": 0}}
+    calm = Experiment.model_validate({**NOISY, "arms": {**NOISY["arms"], "still": still}})
+    assert calm.questions("still").answers.draws == 1
+
+
+def test_questions_of_the_best_checkpoint_have_folders_of_their_own():
+    arms = {name: {"defense": "erm", "checkpoint": name} for name in ("last", "best")}
+    changed = {"arms": arms, "selection": {"num_examples": 20}}
+    experiment = Experiment.model_validate({**TINY, **changed})
+    last, best = (experiment.questions(name) for name in ("last", "best"))
+    assert best.answers_id == f"{last.answers_id}-best"
+    for attack in (None, "pgd2"):
+        assert best.robustness_id(attack) == f"{last.robustness_id(attack)}-best"
+
+
+def test_the_first_models_alone_are_attacked_for_sanity():
+    experiment = Experiment.model_validate(TINY)
+    asked = experiment.questions("erm")
+    few, many = asked.attacks_of(1), asked.attacks_of(2)
+    assert list(many) == [None, "pgd2"]
+    assert set(few) == {*many, *experiment.robustness.sanity_attacks}
+    assert len(few) > len(many) + 3
+    assert {few[name].num_examples for name in few.keys() - many.keys()} == {60}
+    off = {"robustness": {**TINY["robustness"], "sanity": {"num_models": 0}}}
+    calm = Experiment.model_validate({**TINY, **off}).questions("erm")
+    assert calm.attacks_of(0) == many
+
+
+def test_what_does_not_go_with_the_new_blocks_is_refused_at_its_place():
+    assert list(refused(arms={"erm": {"defense": "erm", "checkpoint": "best"}})) == [
+        "arms.erm.checkpoint"
+    ]
+    lira = {"name": "lira", "views": ["flip"]}
+    assert (
+        "unknown view 'flip'"
+        in refused(membership={"attacks": {"x": lira}})["membership.attacks.x.views"]
+    )
+    mlp = {"name": "shadow_mlp", "views": ["identity"]}
+    assert (
+        "reads the logits"
+        in refused(NOISY, membership={"attacks": {"x": mlp}})["membership.attacks.x.views"]
+    )
+    faults = refused(memorization={"arm": "nobody", "attack": "lira"})
+    assert sorted(faults) == ["memorization.arm", "memorization.attack"]
+    assert "give either `arm`" in next(iter(refused(memorization={}).values()))
+    assert "use design.num_models >= 8" in refused(memorization={"arm": "erm"})["memorization.arm"]
 
 
 @pytest.mark.parametrize(

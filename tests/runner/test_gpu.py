@@ -11,7 +11,7 @@ import torch
 from attacks.by_name import find
 from defenses import Defense
 from runner.fit import fit
-from runner.pipeline import Work
+from runner.work import Work
 from runner.workplace import make_workplace
 
 pytestmark = [

@@ -7,8 +7,8 @@ import torch
 
 from runner.experiment import Design, Experiment
 from runner.ids import seed_of
-from runner.pipeline import Work
 from runner.plan import Run, make_plan, member_matrix, resolve_precision
+from runner.work import Work
 from tests.conftest import TINY
 
 OLD_GPU = torch.cuda.is_available() and not torch.cuda.is_bf16_supported(False)
@@ -161,3 +161,27 @@ def test_seeds_depend_on_every_part_and_fit_in_63_bits():
     seeds = {seed_of(*parts) for parts in [(1, "a"), (1, "b"), (2, "a"), ("a", 1), (1,)]}
     assert len(seeds) == 5
     assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_held_out_examples_are_minus_one_in_every_row_and_the_rest_is_halved(work: Work):
+    def planned(**changed: object):
+        return make_plan(Experiment.model_validate({**TINY, **changed}), work.dataset)
+
+    plain, chosen = planned(), planned(selection={"num_examples": 50})
+    held_out = chosen.runs[0].selected_on
+    assert held_out is not None
+    assert len(np.unique(held_out)) == 50
+    for matrix in (chosen.member, chosen.null_member):
+        assert ((matrix == -1).all(0) == np.isin(np.arange(200), held_out)).all()
+        rest = np.delete(matrix, held_out, axis=1)
+        assert (rest[0::2] + rest[1::2] == 1).all()
+        assert set(rest.sum(1)) == {75}
+    assert not {run.id for run in plain.runs} & {run.id for run in chosen.runs}
+    own = planned(selection={"on": "non_members", "num_examples": 30})
+    for run in own.runs:
+        assert run.selected_on is not None
+        assert (run.member[run.selected_on] == 0).all()
+        assert len(run.selected_on) == 30
+    np.testing.assert_array_equal(own.member, plain.member)
+    with pytest.raises(ValueError, match="hold out no more than half"):
+        planned(selection={"num_examples": 101})

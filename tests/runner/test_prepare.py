@@ -8,8 +8,8 @@ import pytest
 from runner import store
 from runner.experiment import Experiment
 from runner.forecast import forecast
-from runner.pipeline import DataMissing, Work, prepare
 from runner.sources import Source, column_of
+from runner.work import DataMissing, Work, prepare
 from tests.conftest import NOISY
 
 OWN = {"attacks": {"own": {"name": "shadow_mlp"}}}

@@ -5,7 +5,6 @@ lanes, is tested with quickstart.
 """
 
 import csv
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,8 @@ from rich.console import Console
 pytest.importorskip("ray", reason="machines that only train have no Ray")
 
 from runner import config, pipeline
-from runner.answers import ask
 from runner.experiment import Experiment
-from runner.pipeline import prepare
-from runner.robustness import attack_all
-from runner.train import train
+from runner.work import prepare
 from runner.workplace import make_workplace
 from tests.runner.test_data import idx, write_cifar, write_idc
 
@@ -113,13 +109,8 @@ def done(experiment: Experiment, storage: Path) -> dict[str, Any]:
     work = prepare(experiment, storage)
     quiet: dict[str, Any] = {"tell": lambda word, part: None, "note": lambda text: None}
     place = make_workplace(work.dataset, torch.device("cpu"), work.store, **quiet)
-    draws = experiment.answers.draws
     for run in work.plan.runs:
-        for step in (
-            train,
-            partial(ask, answers=experiment.answers),
-            partial(attack_all, robustness=experiment.robustness, draws=draws),
-        ):
+        for step in work.task(run).steps:
             step(run, place)
     return pipeline.run(work, Console(quiet=True))
 

@@ -12,8 +12,8 @@ from defenses.trades import TRADES, InnerPGD
 from runner.describe import one_line
 from runner.experiment import Experiment
 from runner.metrics import Interval
-from runner.pipeline import Work, prepare
 from runner.results import git_commit, null_verdict
+from runner.work import Work, prepare
 from tests.conftest import TINY
 from tests.test_docs import gathered
 

@@ -1,33 +1,41 @@
 """The steps of a Run and the loop of a worker, in this process and without Ray."""
 
 import json
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 from runner import store
-from runner.answers import ask
+from runner.augment import to_float
 from runner.experiment import Experiment
-from runner.pipeline import Work
 from runner.plan import Run
-from runner.queue import RunQueue
-from runner.robustness import attack_all
+from runner.queue import RunQueue, Step, Task
+from runner.selection import accuracy_of
 from runner.store import Corrupt
+from runner.work import Work, prepare
 
-from runner.train import Step, train, work as work_on  # isort: skip
+from runner.train import train, work as work_on  # isort: skip
 from runner.workplace import Workplace
+from tests.conftest import TINY, place_of
 
 
-def do(runs: list[Run], steps: list[Step], place: Workplace) -> RunQueue:
+def do(runs: list[Run], steps: Sequence[Step], place: Workplace) -> RunQueue:
     """Let one worker do the Runs; return its queue."""
-    queue = RunQueue([run.id for run in runs])
+    queue = RunQueue()
+    queue.add([Task(run, steps) for run in runs])
+    queue.close()
 
     def call(method: str, *arguments: object) -> object:
         return getattr(queue, method)(*arguments)
 
-    place = place._replace(note=queue.note)
-    work_on(lambda: queue.claim("l/0"), call, "l/0", {r.id: r for r in runs}, steps, place)
+    def claim() -> Task | None:
+        task = queue.claim("l/0")
+        assert task != "wait", "a single worker of a closed queue never waits"
+        return task
+
+    work_on(claim, call, "l/0", place._replace(note=queue.note))
     return queue
 
 
@@ -36,17 +44,9 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.name in kept}
 
 
-def steps_of(experiment: Experiment) -> list[Step]:
-    return [
-        train,
-        partial(ask, answers=experiment.answers),
-        partial(attack_all, robustness=experiment.robustness, draws=experiment.answers.draws),
-    ]
-
-
 def test_a_worker_trains_asks_and_attacks_every_run(place: Workplace, work: Work):
     runs = work.plan.runs[:4]
-    queue = do(runs, steps_of(work.experiment), place)
+    queue = do(runs, work.task(runs[0]).steps, place)
     assert queue.snapshot().done == 4
     assert all(work.is_done(run) for run in runs)
     facts = store.facts(work.store.run(runs[0].id))
@@ -59,9 +59,9 @@ def test_a_worker_trains_asks_and_attacks_every_run(place: Workplace, work: Work
 
 def test_doing_it_again_does_nothing(place: Workplace, work: Work):
     runs = work.plan.runs[:2]
-    do(runs, steps_of(work.experiment), place)
+    do(runs, work.task(runs[0]).steps, place)
     before = {p: p.stat().st_mtime_ns for p in work.store.root.rglob("*")}
-    do(runs, steps_of(work.experiment), place)
+    do(runs, work.task(runs[0]).steps, place)
     assert before == {p: p.stat().st_mtime_ns for p in work.store.root.rglob("*")}
 
 
@@ -69,7 +69,7 @@ def test_a_worker_stopped_at_any_epoch_leaves_a_run_that_ends_with_the_same_bits
     place: Workplace, work: Work, tmp_path: Path
 ):
     run = work.plan.arms["pgd_at"][0]
-    do([run], steps_of(work.experiment), place)
+    do([run], work.task(run).steps, place)
 
     class Stop(BaseException):
         """Not an Exception: nothing may catch it, as nothing catches SIGKILL."""
@@ -83,7 +83,7 @@ def test_a_worker_stopped_at_any_epoch_leaves_a_run_that_ends_with_the_same_bits
         train(run, other._replace(tell=stop))
     assert (other.store.run(run.id) / "checkpoint.pt").exists()
     assert store.facts(other.store.run(run.id)) is None
-    do([run], steps_of(work.experiment), other)
+    do([run], work.task(run).steps, other)
     assert files(other.store.run(run.id)) == files(work.store.run(run.id))
     assert not (other.store.run(run.id) / "checkpoint.pt").exists()
 
@@ -131,6 +131,71 @@ def test_corrupt_weights_are_set_aside_and_trained_again_to_the_same_bits(
     weights.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
     with pytest.raises(Corrupt, match="checksum"):
         place.trained(run)
-    queue = do([run], steps_of(work.experiment), place)
+    queue = do([run], work.task(run).steps, place)
     assert "corrupt-1" in queue.snapshot().notes[0]
     assert weights.read_bytes() == good
+
+
+def test_two_arms_of_one_run_judge_its_last_and_its_best_epoch(tmp_path: Path):
+    arms = {n: {"defense": "erm", "checkpoint": n} for n in ("last", "best")}
+    selection = {"num_examples": 40, "attack": None}
+    training = {"epochs": 4, "batch_size": 32, "lr": 1.5, "schedule": {"name": "constant"}}
+    changed = {"arms": arms, "selection": selection, "training": {**training, "precision": "fp32"}}
+    work = prepare(Experiment.model_validate({**TINY, **changed}), tmp_path)
+    place, (run, *_) = place_of(work), work.plan.runs
+    assert len(work.plan.runs) == 6
+    assert run.selected_on is not None
+    assert len(run.selected_on) == 40
+    assert (work.plan.member[:, run.selected_on] == -1).all()
+    do([run], work.task(run).steps, place)
+    assert work.is_done(run)
+    lines = [
+        json.loads(line)
+        for line in (work.store.run(run.id) / "epochs.jsonl").read_text().splitlines()
+    ]
+    seen = [line["selection_accuracy"] for line in lines]
+    facts = store.facts(work.store.run(run.id))
+    assert facts is not None
+    assert facts["best_epoch"] == seen.index(max(seen))
+    best, last = place.trained(run, "best"), place.trained(run)
+    assert accuracy_of(run, place, best) == max(seen)
+    assert accuracy_of(run, place, last) == seen[-1]
+    images, labels = place.pool_images[run.selected_on], place.pool_labels[run.selected_on]
+    with torch.no_grad():
+        right = best(to_float(images)).argmax(1) == labels
+    assert right.float().mean().item() == pytest.approx(max(seen))
+
+
+def test_looking_at_every_epoch_moves_no_bit_of_the_last_weights(tmp_path: Path):
+    """Held-out examples change who is a member, so the choice is on non-members here."""
+    weights = {}
+    for name, selection in {"off": None, "on": {"on": "non_members", "num_examples": 30}}.items():
+        work = prepare(Experiment.model_validate({**TINY, "selection": selection}), tmp_path / name)
+        run = work.plan.arms["pgd_at"][0]
+        do([run], [train], place_of(work))
+        weights[name] = (work.store.run(run.id) / "model.safetensors").read_bytes()
+    assert weights["off"] == weights["on"]
+
+
+def test_a_run_that_was_stopped_remembers_its_best_epoch(tmp_path: Path):
+    chosen = {"on": "non_members", "num_examples": 50, "attack": None}
+    training = {"epochs": 3, "batch_size": 32, "lr": 1.5, "precision": "fp32"}
+    changed = {**TINY, "selection": chosen, "training": training}
+    done = {}
+    for name in ("whole", "stopped"):
+        work = prepare(Experiment.model_validate(changed), tmp_path / name)
+        run, place = work.plan.arms["erm"][0], place_of(work)
+
+        class Stop(BaseException):
+            """As SIGKILL: nothing catches it."""
+
+        def stop(word: str, part: float, Stop: type[BaseException] = Stop) -> None:
+            if word.startswith("epoch 3"):
+                raise Stop
+
+        if name == "stopped":
+            with pytest.raises(Stop):
+                train(run, place._replace(tell=stop))
+        do([run], [train], place)
+        done[name] = (work.store.run(run.id) / "best.safetensors").read_bytes()
+    assert done["whole"] == done["stopped"]

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from tests.runner.memorization.test_published import DATA, NUM, published
 
 from runner import tables
 from runner.experiment import Experiment
@@ -17,6 +16,7 @@ from runner.memorization.scores import num_scoring
 from runner.plan import Plan, make_plan
 from runner.store import Corrupt, Store
 from tests.conftest import TINY
+from tests.runner.memorization.test_published import DATA, NUM, published
 
 NUM_MODELS = 16
 RATE = 0.05

@@ -1,0 +1,54 @@
+"""Means over models as an experiment's `averages` asks for them."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from runner.experiment import Experiment
+from runner.ids import seed_of
+from runner.metrics import Interval, mean_interval, normal_interval
+
+
+class Averaging(NamedTuple):
+    """Which models figures are averaged over, and how wide their intervals are."""
+
+    models: np.ndarray  # (K,) int64, growing
+    partner: np.ndarray  # (M,) int64, the other model of each one's pair
+    normal: bool  # 1.96 standard errors over models; else Student's t over pairs
+
+    def mean(self, values: np.ndarray, bounds: tuple[float, float] = (0.0, 1.0)) -> Interval:
+        """Return the mean of (M,) values over the chosen models.
+
+        Raises:
+            ValueError: one of theirs is not finite.
+        """
+        return self._over(self.models, np.asarray(values), bounds)
+
+    def mean_where_defined(self, values: np.ndarray) -> Interval | None:
+        """Return the mean over the chosen models whose value is finite; None if there is none."""
+        values = np.asarray(values)
+        there = self.models[np.isfinite(values[self.models])]
+        return self._over(there, values, (0.0, 1.0)) if len(there) else None
+
+    def _over(
+        self, models: np.ndarray, values: np.ndarray, bounds: tuple[float, float]
+    ) -> Interval:
+        if self.normal:
+            return normal_interval(values[models], bounds)
+        place = {int(model): i for i, model in enumerate(models)}
+        partners = np.array([place.get(int(self.partner[model]), -1) for model in models])
+        return mean_interval(values[models], partners, bounds)
+
+
+def averaging(experiment: Experiment, partner: np.ndarray) -> Averaging:
+    """Return how an experiment averages; the models are drawn by its seed where not all count.
+
+    Args:
+        partner: (M,) int, as in the plan.
+    """
+    asked, num_models = experiment.averages, len(partner)
+    models = np.arange(num_models)
+    if asked.num_models is not None and asked.num_models < num_models:
+        generator = np.random.Generator(np.random.Philox(seed_of(experiment.seed, "averages")))
+        models = np.sort(generator.choice(num_models, asked.num_models, replace=False))
+    return Averaging(models, partner, normal=asked.interval == "normal")

@@ -1,0 +1,170 @@
+"""What a membership attack finds by natural queries, by adversarial ones, and by both together."""
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
+from matplotlib.lines import Line2D
+
+from runner.report import columns, style
+from runner.report.as_text import printed, rate_title
+from runner.report.markdown import headed, in_markdown
+from runner.report.privacy_robustness import SHOWN_RATE
+from runner.report.readings import (
+    Figure,
+    Figures,
+    Reading,
+    auc_of,
+    ends,
+    measured,
+    membership,
+    readings,
+)
+
+KINDS = {"natural": "natural queries", "adversarial": "adversarial queries", "both": "both"}
+MARKERS = {"natural": "o", "adversarial": "^", "both": "D"}
+APART = 0.2  # between marks of one arm, where arms are 1 apart
+SHORT = 9  # letters of an arm's name that stand beside others without being turned
+Family = dict[str, str]  # an attack by each kind of queries; they differ in their views alone
+
+
+class Found(NamedTuple):
+    """One quantity of every attack of a family."""
+
+    title: str
+    scale: float
+    digits: int
+    read: Callable[[str], Callable[[Figures], Figure | None]]  # by the attack
+    guess: float
+
+
+def queries_figure(results: dict[str, Any]) -> Drawing | None:
+    """Return two panels, TPR at a small FPR and AUC, for attacks that differ in their views alone.
+
+    A mark for each arm, by one draw of its noise, and each kind of queries. None unless an attack
+    is read by natural and by adversarial queries. Source: Song, Shokri and Mittal (2019),
+    https://arxiv.org/abs/1905.10291.
+    """
+    cells = [(family, what) for family in families(results) for what in _found(results, family)]
+    arms = _arms(results)
+    if not cells or not arms:
+        return None
+    num_across = 2 if len(cells) > 1 else 1
+    figure, panels = style.panels(len(cells), num_across, max(3.6, 0.7 * len(arms)), height=3.4)
+    for axes, (family, what) in zip(panels, cells, strict=True):
+        _panel(axes, arms, family, what)
+    marks = {
+        told: Line2D([], [], linewidth=0, **_look(kind))
+        for kind, told in KINDS.items()
+        if any(kind in family for family in families(results))
+    }
+    chance = Line2D([], [], color=style.FAINT, linewidth=0.9, linestyle=style.DOTTED)
+    style.legend(figure, {**marks, "chance": chance})
+    return figure
+
+
+def queries_markdown(results: dict[str, Any]) -> str | None:
+    """Return a table of each arm by each kind of queries; None where there is no figure."""
+    parts = []
+    for family in families(results):
+        found = _found(results, family)
+        rows = [
+            [arm.label, KINDS[kind], attack, *_cells(arm, attack, found)]
+            for arm in _arms(results)
+            for kind, attack in family.items()
+        ]
+        if found and rows:
+            parts.append(headed(["arm", "queries", "attack", *(w.title for w in found)], rows))
+    if not parts:
+        return None
+    title = f"# {in_markdown(results['experiment'])}: natural and adversarial queries"
+    return "\n\n".join([title, *parts, "Mean over models with its 95 % interval."]) + "\n"
+
+
+def families(results: dict[str, Any]) -> list[Family]:
+    """Return attacks that differ in their views alone, by kind; the first of each kind counts.
+
+    Families without natural or without adversarial queries are left out.
+    """
+    views = results["attacks"].get("views") or {}
+    adversarial: set[str] = set(results["attacks"].get("adversarial") or ())
+    found: dict[str, Family] = {}
+    for attack, text in results["attacks"].get("membership", {}).items():
+        if attack in views:
+            alike = re.sub(r"views \[[^]]*\](, )?", "", text).removesuffix("()")
+            found.setdefault(alike, {}).setdefault(_kind(views[attack], adversarial), attack)
+    in_order = [{k: family[k] for k in KINDS if k in family} for family in found.values()]
+    return [family for family in in_order if {"natural", "adversarial"} <= set(family)]
+
+
+def _kind(views: list[str], adversarial: set[str]) -> str:
+    if not adversarial & set(views):
+        return "natural"
+    return "adversarial" if adversarial >= set(views) else "both"
+
+
+def _found(results: dict[str, Any], family: Family) -> list[Found]:
+    """AUC, and TPR at a rate that all have, chosen as for privacy and robustness."""
+    rates = [set(columns.rates(results, attack)) for attack in family.values()]
+    shared, found = sorted(set.intersection(*rates)), []
+    if shared:
+        resolved = [at for at in shared if at > 0]
+        at = SHOWN_RATE if SHOWN_RATE in shared else (resolved or shared)[0]
+        digits = 1 if at >= 0.01 else 2
+        title = f"{rate_title(at)} (%)"
+        found.append(Found(title, 100, digits, lambda a: columns.tpr_at(a, at), guess=100 * at))
+    found.append(Found("AUC", 1, 3, auc_of, guess=0.5))
+    return found
+
+
+def _arms(results: dict[str, Any]) -> list[Reading]:
+    """Each arm by one draw, if any attack of a family was read on it."""
+    attacks = {attack for family in families(results) for attack in family.values()}
+    return [
+        reading
+        for reading in readings(results)
+        if not reading.averaged and any(membership(reading.figures, a) for a in attacks)
+    ]
+
+
+def _cells(arm: Reading, attack: str, found: list[Found]) -> list[str]:
+    """The figures of one row."""
+    figures = [what.read(attack)(arm.figures) for what in found]
+    most = max((figure["num_models"] for figure in figures if figure), default=0)
+    pairs = zip(figures, found, strict=True)
+    return [str(printed(figure, w.scale, w.digits, most)) for figure, w in pairs]
+
+
+def _panel(axes: Axes, arms: list[Reading], family: Family, what: Found) -> None:
+    """Draw one quantity: arms across, the kinds of queries beside each other."""
+    for i, (kind, attack) in enumerate(family.items()):
+        shift = APART * (i - (len(family) - 1) / 2)
+        figures = [what.read(attack)(arm.figures) for arm in arms]
+        known = [
+            (place + shift, ends(figure, what.scale))
+            for place, figure in enumerate(figures)
+            if measured(figure)
+        ]
+        if known:
+            at, y = zip(*known, strict=True)
+            style.errorbar(axes, at, list(zip(*y, strict=True)), linestyle="none", **_look(kind))
+    axes.axhline(what.guess, color=style.FAINT, linewidth=0.9, linestyle=style.DOTTED)
+    names = [style.plain(arm.arm) for arm in arms]
+    turned = max(map(len, names)) > SHORT
+    look: Any = {"rotation": 25, "ha": "right", "rotation_mode": "anchor"} if turned else {}
+    axes.set_xticks(range(len(arms)), names, **look)
+    axes.set_xlim(-0.5, len(arms) - 0.5)
+    axes.grid(visible=False, axis="x")
+    axes.set_ylabel(what.title)
+    axes.set_title(style.plain(" / ".join(family.values())), fontsize=8)
+
+
+def _look(kind: str) -> dict[str, Any]:
+    """The colour and the mark of a kind of queries."""
+    return {
+        "color": style.color(list(KINDS).index(kind)),
+        "marker": MARKERS[kind],
+        "markersize": 5.5,
+    }

@@ -1,0 +1,75 @@
+"""The report of a sweep: one HTML page that needs nothing beside itself, its figures and tables."""
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import matplotlib
+
+from runner.report import sweep_tables
+from runner.report.axis_figure import axis_caption, axis_figure
+from runner.report.figures import save
+from runner.report.inlined import inline, sheet
+from runner.report.pareto_figure import pareto_caption, pareto_figure
+from runner.report.style import RC
+from runner.report.sweep_readings import axis_names, most_models, quantities, trials
+
+TEMPLATE = Path(__file__).with_name("sweep_page.html.j2")
+
+
+def write_sweep_report(results: dict[str, Any], folder: Path) -> Path:
+    """Write the tables, the figures and the page of a sweep; return the path of index.html.
+
+    The same results give the same bytes. A figure that has nothing to show is not written, and is
+    removed where an earlier report left it.
+
+    Args:
+        results: what sweep.json holds.
+        folder: made if it is not there.
+    """
+    with matplotlib.rc_context(RC):
+        drawn = {"pareto": pareto_figure(results), "axes": axis_figure(results)}
+    files: dict[str, bytes | None] = {
+        "trials.md": sweep_tables.trials_markdown(results).encode(),
+        "pareto.md": sweep_tables.pareto_markdown(results).encode(),
+    }
+    for name, figure in drawn.items():
+        for form in ("svg", "pdf"):
+            files[f"{name}.{form}"] = save(figure, form) if figure else None
+    svgs = {name: (files[f"{name}.svg"] or b"").decode() for name in drawn}
+    files["index.html"] = html(results, svgs).encode()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        if content is None:
+            (folder / name).unlink(missing_ok=True)
+        else:
+            (folder / name).write_bytes(content)
+    return folder / "index.html"
+
+
+def html(results: dict[str, Any], svgs: dict[str, str]) -> str:
+    """Return the page.
+
+    Args:
+        results: what sweep.json holds.
+        svgs: each figure by name, as the text of an SVG file; "" leaves the figure out.
+    """
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    states = [trial["state"] for trial in results["trials"]]
+    captions = {"pareto": pareto_caption(results), "axes": axis_caption(results)}
+    return environment.from_string(TEMPLATE.read_text("utf-8")).render(
+        results=results,
+        style=sheet(),
+        counts={state: states.count(state) for state in dict.fromkeys(states)},
+        axes=axis_names(results),
+        quantities=quantities(results),
+        recommended=sweep_tables.recommended(results),
+        verdict=sweep_tables.verdict(results),
+        front=sweep_tables.lines(results, front=True),
+        lines=sweep_tables.lines(results),
+        most=most_models(results),
+        rungs=sorted({trial.num_models for trial in trials(results)}),
+        figures={name: (inline(name, svg), captions[name]) for name, svg in svgs.items() if svg},
+    )

@@ -1,0 +1,228 @@
+"""Search the settings of one arm: Tune asks, the lanes train, a board compares them, and the one
+that is recommended is measured once more."""
+
+import contextlib
+import signal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import ray
+from rich.console import Console
+
+from runner import config, fleet, metrics, store
+from runner.axes import Objectives, Sweep
+from runner.config import ConfigError, Fault
+from runner.experiment import Experiment
+from runner.pipeline import Unfinished
+from runner.progress import Show, say
+from runner.report.sweep_page import write_sweep_report
+from runner.store import Store
+from runner.sweep import recommend, results, settings
+from runner.sweep.board import Board
+from runner.sweep.search import Found, search
+from runner.sweep.terminal import terminal_tables
+from runner.sweep.trial import Sweeping, measured
+from runner.work import Work, prepare
+
+
+def sweep(
+    data: dict[str, Any], experiment: Experiment, source: str, storage: Path, console: Console
+) -> dict[str, Any]:
+    """Search, recommend, write the results and their report; return what sweep.json holds.
+
+    Args:
+        data: the YAML with its overrides, from which `experiment` was made.
+        source: its name, for faults.
+
+    Raises:
+        ConfigError: the sweep cannot be done as it is given; nothing was started.
+        Unfinished: settings failed; what could be measured is written.
+        StorageError, DataMissing, NoRoom, NoCluster: as of `run`.
+    """
+    if experiment.sweep is None:
+        why = "there is no such block, so there is nothing to search; use `runner run`"
+        raise ConfigError(source, [Fault("sweep", why)])
+    settings.check(data, experiment, source)
+    folder = Store(storage.expanduser().absolute()).sweep(experiment.name)
+    first = next(settings.to_try(experiment.sweep))
+    smallest = settings.with_setting(data, experiment, first, experiment.sweep.rungs[0])
+    work = prepare(config.validate(smallest, Experiment, source), storage, folder=folder)
+    objectives = _objectives(experiment)
+    _check_rate(work, objectives, source)
+    with store.alone(folder):
+        try:
+            made = _sweep(data, experiment, objectives, work, console)
+        except OSError as error:
+            raise Unfinished(
+                f"{error.filename or work.store.root}: {error.strerror or error}\n"
+                "What is finished is kept; mend the cause and run the same command again."
+            ) from error
+    _stop_if_failed(made)
+    return made
+
+
+def _sweep(
+    data: dict[str, Any],
+    experiment: Experiment,
+    objectives: Objectives,
+    work: Work,
+    console: Console,
+) -> dict[str, Any]:
+    """The search and what follows it.
+
+    Args:
+        work: of any setting, for its data and its folder, the sweep's.
+    """
+    sweep = experiment.sweep
+    assert sweep is not None
+    before, total = _trained(work.store), settings.num_asked(sweep)
+    say(console, f"sweep of {total} settings over {', '.join(sweep.axes)}; starting Ray")
+    fleet.connect()
+    board: Any = ray.remote(Board).options(num_cpus=0).remote(sweep.rungs, total)
+    given = (data, experiment, objectives, work.store.root, work.folder)
+    with (
+        _stoppable(),
+        contextlib.closing(_Showing(console)) as show,
+        fleet.opened(work.dataset, experiment.fleet, work.store, show) as queue,
+    ):
+        sweeping = Sweeping(*given, queue, board, ray.put(work.dataset))
+        found = search(sweeping, console)
+        trials = results.trials_of(sweep, *found, work.folder)
+        chosen, why = recommend.recommended(trials)
+        confirmed = _confirm(sweeping, work, chosen, console)
+        used = ray.get(board.used.remote())
+    after = _trained(work.store)
+    runs = {
+        "trained": sum(run in after and after[run] != before.get(run) for run in used),
+        "reused": sum(run in before and after.get(run) == before[run] for run in used),
+    }
+    told = (confirmed, why), runs, _warnings(sweep, found)
+    made = results.results_of(experiment, objectives, trials, *told)
+    _write(made, data, experiment, work.folder)
+    _tell(made, work.folder, console)
+    return made
+
+
+def _confirm(
+    sweeping: Sweeping, work: Work, chosen: Mapping[str, Any] | None, console: Console
+) -> dict[str, Any] | None:
+    """Measure the recommended setting with models of another seed: the best of many is flattered.
+
+    Returns:
+        What sweep.json says of it.
+    """
+    if chosen is None:
+        return None
+    setting, top, experiment = chosen["setting"], chosen["num_models"], sweeping.experiment
+    made = recommend.fresh(sweeping.data, experiment, setting, top)
+    say(console, f"the recommended setting once more, under seed {made['seed']}")
+    valid = config.validate(made, Experiment, "recommended.yaml")
+    again = prepare(valid, work.store.root, work.dataset, work.folder / "confirmation")
+    at = chosen["by_rung"][str(top)]
+    told = {key: chosen[key] for key in ("id", "setting", "labels")}
+    told |= {"flattered": results.three(at), "flattered_base": at["base"]}
+    told |= {"fresh": None, "fresh_base": None, "seed": made["seed"], "num_models": top}
+    try:
+        record = measured(again, sweeping)
+    except Unfinished as error:
+        say(console, f"it could not be measured: {error}")
+        return told
+    return told | {"fresh": results.three(record), "fresh_base": record["base"]}
+
+
+def _write(
+    made: Mapping[str, Any], data: dict[str, Any], experiment: Experiment, folder: Path
+) -> None:
+    """Write everything that a person reads; sweep.json last."""
+    chosen, sweep = made["recommended"], experiment.sweep
+    assert sweep is not None
+    path = folder / "recommended.yaml"
+    if chosen:
+        yaml = recommend.fresh(data, experiment, chosen["setting"], chosen["num_models"])
+        store.write(path, recommend.as_yaml(yaml, sweep, chosen).encode())
+    else:
+        path.unlink(missing_ok=True)
+    store.write(folder / "trials.csv", results.trials_csv(made).encode())
+    results.write_hparams(made, folder / "tensorboard")
+    write_sweep_report(dict(made), folder / "report")
+    store.write_json(folder / "sweep.json", made)
+
+
+def _tell(made: dict[str, Any], folder: Path, console: Console) -> None:
+    """Print how it came out."""
+    console.print(terminal_tables(made))
+    for warning in made["warnings"]:
+        say(console, f"warning: {warning}")
+    if made["recommended"]:
+        say(console, f"recommended: {folder / 'recommended.yaml'}")
+    say(console, f"report: {folder / 'report' / 'index.html'}")
+
+
+def _objectives(experiment: Experiment) -> Objectives:
+    """The sweep's objectives with every name filled in: the first attack of each kind."""
+    assert experiment.sweep is not None
+    sought = experiment.sweep.objectives
+    robust = sought.robustness or next(iter(experiment.robustness.attacks), None)
+    leaks = sought.membership or next(iter(experiment.membership.attacks))
+    return sought.model_copy(update={"robustness": robust, "membership": leaks})
+
+
+def _check_rate(work: Work, objectives: Objectives, source: str) -> None:
+    """Refuse a rate at which every true positive rate is that at no false positive."""
+    rate, smallest = objectives.false_positive_rate, metrics.smallest_fpr(work.plan.num_negatives)
+    if rate is not None and rate < smallest:
+        why = (
+            f"{work.plan.num_negatives} non-members show no rate below {smallest:.3g}, got "
+            f"{rate:g}; use a larger one or more data, or null for the AUC"
+        )
+        raise ConfigError(source, [Fault("sweep.objectives.false_positive_rate", why)])
+
+
+def _trained(at: Store) -> dict[str, int]:
+    """When each Run of the storage was finished, in ns, by id."""
+    return {path.parent.name: path.stat().st_mtime_ns for path in at.root.glob("runs/*/DONE")}
+
+
+def _warnings(sweep: Sweep, found: Found) -> list[str]:
+    """What must be known of settings with the most models that each had, each text once."""
+    told: dict[str, list[str]] = {}
+    for each, by_rung in found.records.items():
+        for text in by_rung[max(by_rung)]["warnings"] if by_rung else ():
+            told.setdefault(text, []).append(settings.in_words(sweep, found.settings[each]))
+    return sorted(
+        f"{of[0] if len(of) == 1 else f'{len(of)} settings'}: {text}" for text, of in told.items()
+    )
+
+
+def _stop_if_failed(made: Mapping[str, Any]) -> None:
+    failed = [trial for trial in made["trials"] if trial["state"] == "failed"]
+    reasons = [f"  {', '.join(t['labels'].values())}: {t['why']}" for t in failed]
+    if made["recommended"] and not made["recommended"]["fresh"]:
+        reasons.append("  the recommended setting was not measured under a fresh seed")
+    if reasons:
+        raise Unfinished(
+            f"{len(failed)} of {len(made['trials'])} settings failed:\n" + "\n".join(reasons) + "\n"
+            "What is finished is kept; mend the cause and run the same command again."
+        )
+
+
+class _Showing(Show):
+    """The models' progress, which is taken away by closing it."""
+
+    def close(self) -> None:
+        self.stop()
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let SIGTERM, which stops a submitted job, end things as Ctrl-C does."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,35 @@
+"""A sweep's end as a person sees it: the front, and the recommended setting."""
+
+from typing import Any
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from runner.report.sweep_readings import axis_names, quantities
+from runner.report.sweep_tables import lines, recommended, verdict
+
+
+def terminal_tables(results: dict[str, Any]) -> Group:
+    """Return the front, least leaky first, and the recommended setting measured afresh."""
+    titles = [quantity.title for quantity in quantities(results).values()]
+    front = [
+        [*line.values, line.num_models, *map(str, line.cells)] for line in lines(results, True)
+    ]
+    chosen = [[what, *map(str, cells)] for what, cells in recommended(results)]
+    head = [*axis_names(results).values(), "models", *titles]
+    shown = [_table(f"{results['sweep']}: the front", head, front)] if front else []
+    if chosen:
+        shown.append(_table("the recommended setting", ["", *titles], chosen))
+    return Group(*shown, Text(verdict(results)))
+
+
+def _table(title: str, head: list[str], rows: list[list[str]]) -> Table:
+    # Text, not str: rich would read a name for markup
+    table = Table(title=Text(title), box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+    for column in head:
+        table.add_column(Text(column), overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table

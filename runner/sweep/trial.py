@@ -1,0 +1,130 @@
+"""One setting, measured: a client of the lanes, which train its models beside everyone else's."""
+
+import io
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ray
+from ray import tune
+from rich.console import Console
+
+from runner import config, pipeline, store
+from runner.axes import Objectives
+from runner.experiment import Experiment
+from runner.pipeline import Unfinished
+from runner.queue import Outcome, Task
+from runner.store import Corrupt
+from runner.sweep.pareto import OBJECTIVES
+from runner.sweep.results import objectives_of
+from runner.sweep.settings import id_of, with_setting
+from runner.work import Work, prepare
+
+POLL_S = 0.3
+MAX_REPAIRS = 20  # corrupt files set aside for one setting before it gives up
+
+
+class Sweeping(NamedTuple):
+    """What every trial of a sweep is given."""
+
+    data: dict[str, Any]  # the YAML
+    experiment: Experiment  # made from it
+    objectives: Objectives  # every name filled in
+    storage: Path
+    folder: Path  # of the sweep
+    queue: Any  # the lanes', a Ray actor
+    board: Any  # likewise
+    dataset: Any  # an object of Ray
+
+
+def trial(config: Mapping[str, Any], sweeping: Sweeping) -> None:
+    """Take one setting from rung to rung; Tune calls it. It holds no CPU.
+
+    Every report repeats the first rung's figures: all settings have those, and they are what a
+    search may compare, as the leakage that LiRA finds grows with the models.
+    """
+    setting, board = config["setting"], sweeping.board
+    sweep = sweeping.experiment.sweep
+    assert sweep is not None
+    first: dict[str, float] = {}
+    try:
+        for rung in sweep.rungs:
+            record = _at_rung(sweeping, setting, rung)
+            first = first or {key: record[key]["mean"] for key in OBJECTIVES if record[key]}
+            tune.report({**first, "num_models": rung})
+            ray.get(board.hand_in.remote(id_of(setting), rung, record))
+            while (verdict := ray.get(board.verdict.remote(id_of(setting), rung))) is None:
+                time.sleep(POLL_S)
+            if verdict:
+                return
+    except Exception as error:
+        # The others go on without it, and its reason stands in the results.
+        ray.get(board.fail.remote(id_of(setting), f"{type(error).__name__}: {error}"))
+
+
+def _at_rung(sweeping: Sweeping, setting: Mapping[str, Any], rung: int) -> dict[str, Any]:
+    """What a setting shows with so many models: what the board takes in."""
+    data = with_setting(sweeping.data, sweeping.experiment, dict(setting), rung)
+    folder = sweeping.folder / "trials" / id_of(dict(setting)) / f"m{rung:04d}"
+    experiment = config.validate(data, Experiment, "this setting")
+    dataset: Any = ray.get(sweeping.dataset)
+    return measured(prepare(experiment, sweeping.storage, dataset, folder), sweeping)
+
+
+def measured(work: Work, sweeping: Sweeping) -> dict[str, Any]:
+    """Do what is missing of an experiment, by the lanes, and return what is compared of it.
+
+    Returns:
+        The three objectives of the sweep's arm, `base` with those of the base arm or None, and
+        `warnings`.
+
+    Raises:
+        Unfinished: Runs failed, or files were corrupt again and again.
+    """
+    sweep = sweeping.experiment.sweep
+    assert sweep is not None
+    ray.get(sweeping.board.use.remote([run.id for run in work.plan.runs]))
+    for _ in range(MAX_REPAIRS):
+        try:
+            results = _results(work, sweeping)
+        except Corrupt as corrupt:
+            # Another trial that shares the Run may have set it aside meanwhile.
+            if Path(corrupt.path).parent.exists():
+                store.set_aside(Path(corrupt.path))
+            sweeping.board.note.remote(f"note: {corrupt}; set aside, made again")
+        else:
+            arms = results["arms"]
+            base = objectives_of(arms[sweep.base], sweeping.objectives) if sweep.base else None
+            return {
+                **objectives_of(arms[sweep.arm], sweeping.objectives),
+                "base": base,
+                "warnings": results["warnings"],
+            }
+    raise Unfinished(f"{MAX_REPAIRS} corrupt files in a row: check the disk")
+
+
+def _results(work: Work, sweeping: Sweeping) -> dict[str, Any]:
+    """The experiment's results, once its Runs are done and its scores are there."""
+    said = io.StringIO()
+    pipeline.set_aside_broken(work, Console(file=said))
+    for line in said.getvalue().splitlines():
+        sweeping.board.note.remote(line)
+    pending = work.pending
+    trained = sum(not work.is_trained(run) for run in pending)
+    if pending and (failed := _left_undone(sweeping.queue, [work.task(run) for run in pending])):
+        run_id, reason = min(failed.items())  # not the first to fail, which is chance
+        raise Unfinished(f"{len(failed)} of {len(pending)} models failed, as {run_id}: {reason}")
+    pipeline.score(work, in_ray=False)
+    reused = len(work.plan.runs) - trained
+    return pipeline.results_of(work, {"trained": trained, "reused": reused})
+
+
+def _left_undone(queue: Any, tasks: Sequence[Task]) -> dict[str, str]:
+    """Wait until the lanes have ended the tasks; the reasons of those that failed."""
+    tickets = ray.get(queue.add.remote(tasks))
+    while True:
+        outcome: Outcome = ray.get(queue.outcome.remote(tickets))
+        if not outcome.left:
+            return outcome.failed
+        time.sleep(POLL_S)

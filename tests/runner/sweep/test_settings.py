@@ -1,0 +1,209 @@
+"""From axes to settings, and from a setting to an experiment that is valid or refused."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runner.axes import Axis, Sweep, times
+from runner.config import ConfigError, parse, validate
+from runner.experiment import Experiment
+from runner.sweep import settings
+from tests.conftest import TINY
+
+SWEPT = {
+    **TINY,
+    "design": {"name": "pairs", "num_models": 16},
+    "membership": {"false_positive_rates": [0.1]},
+    "memorization": {"arm": "erm", "false_positive_rate": 0.1},
+    "report": {"baseline": "erm"},
+    "sweep": {
+        "arm": "pgd_at",
+        "axes": {
+            "arms.pgd_at.defense.attack.eps": {
+                "values": [0.05, 0.2],
+                "also": ["robustness.attacks.pgd2.eps"],
+            },
+            "training.epochs": [1, 2, 4],
+        },
+        "rungs": [6, 8],
+        "objectives": {"false_positive_rate": 0.1},
+    },
+}
+
+
+def swept(axes: dict[str, Any] | None = None, **rest: Any) -> tuple[dict[str, Any], Experiment]:
+    """The YAML of SWEPT with other axes or other keys of the sweep, and the experiment."""
+    data = copy.deepcopy(SWEPT)
+    data["sweep"] |= ({"axes": axes} if axes else {}) | rest
+    return data, validate(data, Experiment, "swept.yaml")
+
+
+def sweep_of(axes: dict[str, Any], **search: Any) -> Sweep:
+    return Sweep.model_validate({"arm": "x", "axes": axes, "search": search or {"name": "grid"}})
+
+
+def test_a_grid_is_every_combination_the_last_axis_fastest():
+    sweep = sweep_of({"a": [1, 2], "b": {"low": 0.01, "high": 1, "scale": "log", "num": 3}})
+    found = [tuple(s.values()) for s in settings.grid(sweep)]
+    assert found == [(1, 0.01), (1, 0.1), (1, 1.0), (2, 0.01), (2, 0.1), (2, 1.0)]
+    assert settings.num_asked(sweep) == 6
+
+
+def test_random_settings_depend_on_the_seed_alone_and_fill_their_ranges_evenly():
+    axes = {
+        "log": {"low": 0.01, "high": 1, "scale": "log"},
+        "whole": {"low": 1, "high": 4, "integer": True},
+        "list": ["x", {"name": "y"}],
+    }
+    sweep = sweep_of(axes, name="random", num_trials=2000)
+    found = settings.drawn(sweep)
+    assert found == settings.drawn(sweep)
+    assert found != settings.drawn(sweep_of(axes, name="random", num_trials=2000, seed=1))
+    log = np.log10([s["log"] for s in found])
+    assert log.min() >= -2
+    assert log.max() <= 0
+    assert log.mean() == pytest.approx(-1, abs=0.05)
+    assert np.bincount([s["whole"] for s in found], minlength=5)[1:] == pytest.approx(500, abs=75)
+    assert sum(s["list"] == "x" for s in found) == pytest.approx(1000, abs=100)
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_whole_numbers_stay_between_the_ends(scale: Any):
+    axis = Axis(low=1, high=3, integer=True, scale=scale)
+    found = {settings.value_at(axis, part) for part in np.linspace(0, 0.999999, 50)}
+    assert found == {1, 2, 3}
+
+
+def test_a_setting_has_one_id_and_a_label_that_tells_it_from_others():
+    bases = [{"name": "trades", "beta": 1}, {"name": "trades", "beta": 6}, {"name": "erm"}]
+    sweep = sweep_of({"arms.a.base": bases, "arms.a.weight": [0.1]})
+    labels = [settings.labels_of(sweep, s)["arms.a.base"] for s in settings.grid(sweep)]
+    assert labels == ["trades(beta 1)", "trades(beta 6)", "erm"]
+    first = settings.grid(sweep)[0]
+    assert settings.in_words(sweep, first) == "base trades(beta 1), weight 0.1"
+    assert settings.id_of(first) == settings.id_of(dict(first))
+    assert len({settings.id_of(s) for s in settings.grid(sweep)}) == 3
+
+
+def test_a_setting_is_the_experiment_with_its_values_and_only_the_arms_it_needs():
+    data, experiment = swept()
+    before = copy.deepcopy(data)
+    setting = {"arms.pgd_at.defense.attack.eps": 0.2, "training.epochs": 4}
+    made = validate(settings.with_setting(data, experiment, setting, 8), Experiment, "x")
+    assert data == before
+    assert made.sweep is None
+    assert made.memorization is None
+    assert made.design.num_models == 8
+    assert list(made.arms) == ["pgd_at"]
+    assert made.arms["pgd_at"].training.epochs == 4
+    assert made.arms["pgd_at"].defense.attack.eps == 0.2  # pyright: ignore[reportAttributeAccessIssue]
+    assert made.robustness.attacks["pgd2"].eps == 0.2  # pyright: ignore[reportAttributeAccessIssue]
+    with_base = settings.with_setting(*swept(base="erm"), setting, 8)
+    assert list(with_base["arms"]) == ["erm", "pgd_at"]
+
+
+def test_arms_whose_models_an_attack_takes_as_shadows_are_kept():
+    data = copy.deepcopy(SWEPT)
+    shadows = {"name": "shadow_mlp", "shadow_arm": "erm"}
+    data["membership"]["attacks"] = {"own": {"name": "lira"}, "other": shadows}
+    experiment = validate(data, Experiment, "x")
+    assert settings.compared_arms(experiment) == ["erm", "pgd_at"]
+
+
+def test_an_inner_key_is_put_into_the_mapping_that_another_axis_gives():
+    data: dict[str, Any] = {"arms": {"a": {"defense": "demem"}}}
+    settings.put(data, "arms.a.defense.base", {"name": "trades"})
+    settings.put(data, "arms.a.defense.base.beta", 3)
+    base = {"name": "trades", "beta": 3}
+    assert data == {"arms": {"a": {"defense": {"name": "demem", "base": base}}}}
+    settings.put(data, "arms.a.defense.base.beta", None)
+    assert data["arms"]["a"]["defense"]["base"] == {"name": "trades"}
+    with pytest.raises(ValueError, match=r"arms\.b\.x is 3, which has no keys"):
+        settings.put({"arms": {"b": {"x": 3}}}, "arms.b.x.y", 1)
+
+
+def faults(axes: dict[str, Any], **rest: Any) -> str:
+    data, experiment = swept(axes, **rest)
+    with pytest.raises(ConfigError) as raised:
+        settings.check(data, experiment, "swept.yaml")
+    return str(raised.value)
+
+
+def test_a_valid_sweep_is_not_refused():
+    settings.check(*swept(), "swept.yaml")
+
+
+def test_a_value_that_makes_no_experiment_is_refused_with_its_setting():
+    told = faults({"arms.pgd_at.defense.attack.eps": [0.1, -1]})
+    assert "arms.pgd_at.defense.attack.eps" in told
+    assert "(with eps -1)" in told
+    assert told.count("with eps") == 1
+
+
+def test_a_key_that_does_not_exist_is_refused_with_the_nearest_one():
+    told = faults({"training.epoch": [1, 2]})
+    assert "unknown key 'epoch'; did you mean 'epochs'?" in told
+
+
+def test_both_ends_of_a_range_are_tried():
+    axis = {"low": -0.1, "high": 0.5}
+    told = faults(
+        {"arms.pgd_at.defense.attack.eps": axis}, search=parse("{name: random, num_trials: 2}")
+    )
+    assert "(with eps -0.1)" in told
+    assert "eps 0.5" not in told
+
+
+def test_of_too_many_combinations_each_value_is_tried_by_itself(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(settings, "MOST_TRIED", 5)
+    assert len([*settings.to_try(swept()[1].sweep)]) == 4  # pyright: ignore[reportArgumentType]
+    told = faults({"training.epochs": [1, 2, 0], "training.lr": [0.1, 0.2]})
+    assert "with epochs 0, lr 0.1" in told
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"arm": "pgd_add"}, "sweep.arm: unknown arm 'pgd_add'; did you mean 'pgd_at'?"),
+        ({"base": "none"}, "sweep.base: unknown arm 'none'"),
+        ({"constraint": {"robust_within": 0.1}}, "it measures from a base"),
+        ({"axes": {"seed": [0, 1]}}, "seed has to be the same for all settings"),
+        ({"axes": {"design.num_models": [6, 8]}}, "design.num_models has to be the same"),
+        ({"axes": {"arms.pgd_at": [{}]}}, "an axis goes to a key of an arm"),
+        ({"axes": {"arms.pgd.defense.x": [1]}}, "did you mean 'pgd_at'?"),
+        (
+            {"axes": {"training.lr": {"values": [0.1], "also": ["data.num_examples"]}}},
+            "sweep.axes.training.lr: data.num_examples has to be the same",
+        ),
+        ({"objectives": {"robustness": "pgd"}}, "unknown evasion attack of this experiment 'pgd'"),
+        ({"objectives": {"membership": "lira_onlin"}}, "did you mean 'lira_online'?"),
+        ({"objectives": {"false_positive_rate": 0.01}}, "0.01 is not among"),
+        ({"rungs": [8, 6]}, "expected growing numbers of models"),
+    ],
+)
+def test_what_no_sweep_can_be_is_refused_with_its_place(change: dict[str, Any], told: str):
+    with pytest.raises(ConfigError) as raised:
+        swept(**change)
+    assert told in str(raised.value)
+
+
+def test_the_yaml_of_a_sweep_survives_being_written_and_read(tmp_path: Path):
+    import yaml
+
+    data, experiment = swept()
+    setting = {"arms.pgd_at.defense.attack.eps": 0.05, "training.epochs": 1}
+    made = settings.with_setting(data, experiment, setting, 6)
+    assert parse(yaml.safe_dump(made)) == made
+
+
+def test_keys_that_move_along_take_exact_multiples_of_the_value():
+    axis = Axis.model_validate({"values": ["8/255", 0.15], "also": {"x.step": "5/12", "y": 1}})
+    assert times("8/255", axis.also["x.step"]) == 10 / 765
+    assert times(0.15, "1/3") == 0.05
+    with pytest.raises(ValueError, match="takes multiples of numbers"):
+        Axis.model_validate({"values": [{"name": "trades"}], "also": {"x": 0.5}})
+    with pytest.raises(ValueError, match="takes multiples of numbers"):
+        Axis.model_validate({"low": 1, "high": 2, "also": {"x": "half"}})
