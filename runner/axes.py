@@ -106,7 +106,8 @@ class Sweep(Keys):
     """A search over settings of one arm. `runner sweep` does it; `run` leaves it alone.
 
     Rungs are numbers of models: a setting that is no worse than another beyond the intervals goes
-    on to the next one, and keeps the models that it has.
+    on to the next one, and keeps the models that it has. Where settings are asked differently none
+    is compared with another: all go on, and none is recommended.
     """
 
     arm: str  # whose figures are compared
@@ -116,6 +117,15 @@ class Sweep(Keys):
     rungs: tuple[Annotated[int, Field(ge=6, multiple_of=2)], ...] = (8, 16)
     objectives: Objectives = Objectives()
     constraint: Constraint = Constraint()
+
+    @property
+    def alike(self) -> bool:
+        """Whether all settings are asked the same, so that one can be better than another.
+
+        A sweep over the radius of the evaluation, say, draws curves, and has no best setting.
+        """
+        keys = [key for axis, own in self.axes.items() for key in (axis, *own.also)]
+        return not any(key.split(".")[0] in ("answers", "robustness", "membership") for key in keys)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -25,7 +25,14 @@ class Board:
     the figures alone and not on who came first, and nobody waits for one who is gone.
     """
 
-    def __init__(self, rungs: Sequence[int], total: int) -> None:
+    def __init__(self, rungs: Sequence[int], total: int, compares: bool = True) -> None:
+        """
+        Args:
+            rungs: numbers of models, growing.
+            total: how many settings there will be.
+            compares: False where one cannot be better than another: none is stopped.
+        """
+        self._compares = compares
         self._rungs, self._total = list(rungs), total
         self._labels: dict[str, str] = {}  # of all settings, in the order of asking
         self._records: dict[str, dict[int, Any]] = {}  # id -> rung -> what was handed in
@@ -109,7 +116,7 @@ class Board:
         by_whom = beaten(points([self._records[each][rung] for each in there]))
         for i, each in enumerate(still_in):
             better = [self._labels[there[j]] for j in by_whom[i].nonzero()[0]]
-            if better:
+            if better and self._compares:
                 self._end(each, "stopped", f"with {rung} models {better[0]} beats it")
             else:
                 self._say(each, f"goes on to {up} models")

@@ -53,7 +53,7 @@ def trials_of(
     most = max((trial["num_models"] for trial in found), default=0)
     there = [trial for trial in found if trial["num_models"] == most > 0]
     for trial, front in zip(there, _front(there, most), strict=True):
-        trial["on_front"] = front
+        trial["on_front"] = front and sweep.alike
     return sorted(found, key=lambda trial: [_place(v) for v in trial["setting"].values()])
 
 

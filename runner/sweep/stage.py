@@ -26,6 +26,9 @@ from runner.sweep.trial import Sweeping, measured
 from runner.work import Work, prepare
 
 
+NOT_ALIKE = "the settings are attacked or asked differently, so none is better than another"
+
+
 def sweep(
     data: dict[str, Any], experiment: Experiment, source: str, storage: Path, console: Console
 ) -> dict[str, Any]:
@@ -79,7 +82,7 @@ def _sweep(
     before, total = _trained(work.store), settings.num_asked(sweep)
     say(console, f"sweep of {total} settings over {', '.join(sweep.axes)}; starting Ray")
     fleet.connect()
-    board: Any = ray.remote(Board).options(num_cpus=0).remote(sweep.rungs, total)
+    board: Any = ray.remote(Board).options(num_cpus=0).remote(sweep.rungs, total, sweep.alike)
     given = (data, experiment, objectives, work.store.root, work.folder)
     with (
         _stoppable(),
@@ -89,7 +92,7 @@ def _sweep(
         sweeping = Sweeping(*given, queue, board, ray.put(work.dataset))
         found = search(sweeping, console)
         trials = results.trials_of(sweep, *found, work.folder)
-        chosen, why = recommend.recommended(trials)
+        chosen, why = recommend.recommended(trials) if sweep.alike else (None, NOT_ALIKE)
         confirmed = _confirm(sweeping, work, chosen, console)
         used = ray.get(board.used.remote())
     after = _trained(work.store)

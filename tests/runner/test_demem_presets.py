@@ -85,12 +85,13 @@ def shrunk(preset: Path, root: Path) -> Experiment:
         overrides.append("selection.num_examples=10")
     if whole.memorization is not None and whole.memorization.file is not None:
         overrides.append(f"memorization.file={published(whole, root)}")
+        overrides.append("data.num_examples=null")  # a published file is of the whole pool
     return config.load(preset, overrides, Experiment)
 
 
 def published(whole: Experiment, root: Path) -> Path:
-    """A file of scores as Feldman and Zhang's, for part of the shrunk pool."""
-    data = whole.data.model_copy(update={"root": root, "num_examples": 80})
+    """A file of scores as Feldman and Zhang's, for part of the small pool."""
+    data = whole.data.model_copy(update={"root": root})
     labels = data.load().pool_labels[:60]
     file = root / "scores.npz"
     np.savez(file, tr_mem=np.linspace(-0.1, 1, 60, dtype=np.float32), tr_labels=labels)

@@ -58,6 +58,14 @@ def play(board: Board, order: Sequence[str], fails: str = "", after: int = -1) -
     assert not waiting, f"these wait for ever: {waiting}"
 
 
+def test_where_settings_are_not_compared_all_of_them_finish():
+    board = Board(RUNGS, 3, compares=False)
+    board.open({each: f"setting {each}" for each in FIGURES})
+    play(board, [*FIGURES])
+    assert {end.state for end in board.ended().values()} == {"finished"}
+    assert all(set(of_setting) == set(RUNGS) for of_setting in board.records().values())
+
+
 @pytest.mark.parametrize("order", ORDERS)
 def test_whoever_comes_first_the_verdicts_are_the_same(order: Sequence[str]):
     board = opened(order)

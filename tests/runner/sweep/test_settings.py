@@ -207,3 +207,11 @@ def test_keys_that_move_along_take_exact_multiples_of_the_value():
         Axis.model_validate({"values": [{"name": "trades"}], "also": {"x": 0.5}})
     with pytest.raises(ValueError, match="takes multiples of numbers"):
         Axis.model_validate({"low": 1, "high": 2, "also": {"x": "half"}})
+
+
+def test_settings_that_are_attacked_differently_are_not_compared():
+    def axes(**also: Any) -> Sweep:
+        return Sweep.model_validate({"arm": "x", "axes": {"arms.x.defense.attack.eps": also}})
+
+    assert axes(values=[0.1], also=["arms.y.defense.attack.eps"]).alike
+    assert not axes(values=[0.1], also={"robustness.attacks.pgd20.eps": 1}).alike
