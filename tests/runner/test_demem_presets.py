@@ -50,12 +50,6 @@ SHRUNK = (
     "fleet.num_gpus=0",
     "fleet.checkpoint_every_s=1000",
 )
-real = pytest.mark.usefixtures("local_ray")
-heavy = [
-    pytest.mark.ray,
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context"),
-]
 
 
 @pytest.fixture(scope="module")
@@ -98,10 +92,8 @@ def published(whole: Experiment, root: Path) -> Path:
     return file
 
 
-@real
-@pytest.mark.parametrize(
-    "preset", [pytest.param(p, marks=heavy, id=f"{p.parent.name}-{p.stem}") for p in PRESETS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda p: f"{p.parent.name}-{p.stem}")
 def test_a_preset_fills_each_row_and_axis_of_its_table_or_figure(
     preset: Path, root: Path, tmp_path: Path
 ):

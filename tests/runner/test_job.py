@@ -106,6 +106,31 @@ def test_a_submitted_job_trains_and_reports_at_home_when_no_storage_is_named(
     assert {(arm, metric) for arm in arms for metric in metrics} <= cells
 
 
+def test_a_submitted_sweep_says_in_the_jobs_log_how_far_it_is(
+    cluster: dict[str, str], tmp_path: Path
+):
+    command = [sys.executable, "-m", "runner", "sweep", "configs/sweeps/demem_lambda.yaml"]
+    changes = ["training.epochs=1", "sweep.rungs=[6]", "robustness.num_examples=20"]
+    changes.append('sweep.axes={"arms.trades_demem.defense.weight": [0.1, 0.3]}')
+    options = [word for change in changes for word in ("--set", change)]
+    job = [*RAY, "job", "submit", "--working-dir", str(HOUSE), "--", *command, *options]
+    done = subprocess.run(
+        [*job, "--storage", str(tmp_path)],
+        env=cluster,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        cwd=HOUSE,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for told in ("weight 0.1: with 6 models: natural", "settings 2/2 done", "recommended: "):
+        assert told in done.stdout
+    found = json.loads((tmp_path / "sweeps/sweep_demem_lambda/sweep.json").read_text())
+    assert [trial["state"] for trial in found["trials"]] == ["finished", "finished"]
+    assert found["runs"] == {"trained": 6 + 2 * 6 + 2 * 6, "reused": 0}
+    assert (tmp_path / "sweeps/sweep_demem_lambda/report/pareto.svg").exists()
+
+
 def test_a_client_without_the_token_is_turned_away(cluster: dict[str, str]):
     stranger = {**cluster, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     done = subprocess.run([*RAY, "job", "list"], env=stranger, capture_output=True, text=True)

@@ -1,7 +1,7 @@
 """Every shipped preset, shrunk to the fewest models and one epoch, on files of the same format.
 
-Runs are trained in this process and audited on one small Ray cluster; what `runner run` adds, the
-lanes, is tested with quickstart.
+Runs are trained and audited in this process; what `runner run` adds, the lanes and Ray Data, is
+tested with quickstart.
 """
 
 import csv
@@ -21,12 +21,7 @@ from runner.work import prepare
 from runner.workplace import make_workplace
 from tests.runner.test_data import idx, write_cifar, write_idc
 
-pytestmark = [
-    pytest.mark.ray,
-    pytest.mark.slow,
-    pytest.mark.usefixtures("local_ray"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context"),
-]
+pytestmark = pytest.mark.slow
 
 HOUSE = Path(__file__).parents[2]
 PRESETS = sorted((HOUSE / "configs" / "residual_perturbation").glob("*.yaml"))
@@ -105,13 +100,14 @@ def shrunk(preset: Path, root: Path) -> Experiment:
 
 
 def done(experiment: Experiment, storage: Path) -> dict[str, Any]:
-    """Train, ask and attack in this process; audit and report as `run` does."""
+    """Train, ask, attack and audit in this process; report as `run` does."""
     work = prepare(experiment, storage)
     quiet: dict[str, Any] = {"tell": lambda word, part: None, "note": lambda text: None}
     place = make_workplace(work.dataset, torch.device("cpu"), work.store, **quiet)
     for run in work.plan.runs:
         for step in work.task(run).steps:
             step(run, place)
+    pipeline.score(work, in_ray=False)
     return pipeline.run(work, Console(quiet=True))
 
 
