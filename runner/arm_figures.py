@@ -45,6 +45,10 @@ def arm_figures(books: Books, name: str, dataset: Dataset) -> dict[str, Any]:
     stated = experiment.guarantee
     facts = run.facts(network, run.training.epochs, assumed=stated.assumed)
     guarantee = run.defense.guarantee(facts)
+    selection = experiment.selection
+    if guarantee and checkpoint == "best" and selection and selection.on == "non_members":
+        why = "its best epoch is chosen on its non-members, which tells who they are"
+        guarantee = guarantee._replace(epsilon=None, status="none", why=why)
     trained = [store.facts(at.run(r.id)) for r in plan.arms[name]]
     return {
         "defense": one_line(run.defense),

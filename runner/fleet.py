@@ -127,10 +127,8 @@ def opened(
         NoRoom: no node can hold one Run's workers; nothing was started.
     """
     nodes_with_room(ray.nodes(), fleet)
-    here = ray.get_runtime_context().get_node_id()  # the queue is to live as long as the driver
-    options = {"num_cpus": 0, "label_selector": {ray._raylet.RAY_NODE_ID_KEY: here}}  # pyright: ignore[reportAttributeAccessIssue]
     materials = {"dataset": ray.put(dataset), "store": at}
-    queue: Any = ray.remote(RunQueue).options(**options).remote(materials)
+    queue: Any = ray.remote(RunQueue).options(**beside_driver()).remote(materials)
     left, patience_s = threading.Event(), 0.0
     watcher = threading.Thread(
         target=_watch, args=(queue, most, fleet, at, show, left), name="watcher", daemon=True
@@ -145,6 +143,12 @@ def opened(
         left.set()
         if not watcher.is_alive():
             ray.kill(queue)
+
+
+def beside_driver() -> dict[str, Any]:
+    """Return the options of an actor that is to live as long as the driver's node."""
+    here = ray.get_runtime_context().get_node_id()
+    return {"num_cpus": 0, "label_selector": {ray._raylet.RAY_NODE_ID_KEY: here}}  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _watch(

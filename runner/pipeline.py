@@ -68,8 +68,8 @@ def set_aside_broken(work: Work, console: Console) -> None:
 
 
 def _set_aside(corrupt: Corrupt, console: Console) -> None:
-    aside = store.set_aside(Path(corrupt.path))
-    say(console, f"note: {corrupt}; set aside as {aside.name}, made again")
+    if aside := store.set_aside(Path(corrupt.path)):
+        say(console, f"note: {corrupt}; set aside as {aside.name}, made again")
 
 
 def report(work: Work, runs: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class Answers(Keys):
     @property
     def names(self) -> tuple[str, ...]:
         """Every view that a membership attack can read, in the order of the columns."""
-        return (*self.views, *self.adversarial)
+        return (*self.views, *sorted(self.adversarial))
 
     def settled(self, randomized: bool) -> Self:
         """Return what a model is asked: one draw, unless it is randomized."""
@@ -119,6 +119,8 @@ class Robustness(Keys):
             "num_examples": num_examples,
             "attack": attack.model_dump(mode="json") if attack else None,
         }
+        if attack and attack.portion != EvasionAttack.portion:
+            facts["portion"] = attack.portion  # each has a seed of its own
         return f"{attack.name if attack else 'natural'}-{self.on}-{digest(facts)}"
 
 

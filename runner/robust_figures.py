@@ -47,7 +47,9 @@ def robust_figures(
     }
 
 
-def sanity_block(models: Sequence[Correct], attack: PGD, num_classes: int) -> dict[str, Any]:
+def sanity_block(
+    models: Sequence[Correct], attack: PGD, num_classes: int, same_images: bool = True
+) -> dict[str, Any]:
     """Return four checks of an attack that every sound robust accuracy passes.
 
     eps_monotone: a larger ball leaves no more images standing. chance_at_large_eps: where the ball
@@ -64,12 +66,15 @@ def sanity_block(models: Sequence[Correct], attack: PGD, num_classes: int) -> di
     Args:
         models: of each model, which images it answers rightly: as they are (None), and under each
             of `sanity_attacks(attack)` by name; the images are the first so many of one list.
+        same_images: of all models: they are averaged image by image, for the same image in two
+            models is not two images.
     """
     name = {one: name for name, one in sanity.sanity_attacks(attack).items()}
     num_images = min(len(right) for model in models for right in model.values())
 
     def pooled(one: EvasionAttack | None) -> np.ndarray:
-        return np.concatenate([model[one and name[one]][:num_images] for model in models])
+        right = [model[one and name[one]][:num_images] for model in models]
+        return np.mean(right, axis=0) if same_images else np.concatenate(right)
 
     radii = {0.0: pooled(None)} | {a.eps: pooled(a) for a in sanity.of_each_eps(attack) if a.eps}
     steps = {a.num_steps: pooled(a) for a in sanity.of_each_num_steps(attack)}
@@ -95,7 +100,8 @@ def _sanity(
     if not varied or not checked or first is None:
         return None
     few = [_read(at, run, questions, draws, (None, *varied)) for run in checked]
-    return sanity_block(few, first, num_classes)
+    same_images = questions.robustness.on == "test"
+    return sanity_block(few, first, num_classes, same_images)
 
 
 def _falling(correct: Mapping[Any, np.ndarray]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def _attack(
         facts["accuracy_mean"] = float((mean == truth).mean())
     store.finish(folder, ["robustness.parquet"], facts)
     for path in folder.glob("part-*.parquet"):
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def _examples(

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 DONE = "DONE"
+OWNERS = ("runs", "answers", "robustness", "scores")  # whose folders are finished each by itself
 
 
 class Corrupt(ValueError):
@@ -175,17 +176,25 @@ def read(folder: Path, name: str) -> bytes:
     return content
 
 
-def set_aside(path: Path) -> Path:
+def set_aside(path: Path) -> Path | None:
     """Rename the finished folder that a corrupt file belongs to, so that it is made again.
 
     Returns:
-        Its new name.
+        Its new name; None where it is not there any more, or is being made again: others who share
+        it saw the same and were quicker. What it lies in, such as its model, is left alone.
     """
-    folder = next((f for f in (path, *path.parents) if (f / DONE).exists()), path.parent)
+    folder = next((f for f in (path, *path.parents) if f.parent.name in OWNERS), None)
+    if folder is None:
+        folder = next((f for f in path.parents if (f / DONE).exists()), path.parent)
+    if not (folder / DONE).exists():
+        return None
     for n in range(1, 1000):
         aside = folder.with_name(f"{folder.name}.corrupt-{n}")
         if not aside.exists():
-            shutil.move(folder, aside)
+            try:
+                shutil.move(folder, aside)
+            except FileNotFoundError:
+                return None
             return aside
     raise StorageError(f"{folder} was found corrupt 999 times; look at the disk, remove the copies")
 

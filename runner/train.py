@@ -126,7 +126,7 @@ def work(
         except Corrupt as corrupt:
             if place.leads:
                 aside = store.set_aside(Path(corrupt.path))
-                note = f"{corrupt}; set aside as {aside.name}, made again"
+                note = f"{corrupt}; set aside{f' as {aside.name}' if aside else ''}, made again"
                 call("repair", worker, note)
         except Exception as error:
             full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -106,7 +106,9 @@ def verdict(results: dict[str, Any]) -> str:
     else:
         less = "less" if ours["mean"] < theirs["mean"] else "more"
         end = f"it leaks {less} than {base}, beyond the intervals"
-    return f"{begin} By models of a fresh seed {end}. {figures}."
+    missed = chosen.get("fresh_meets_constraint") is False
+    told_so = " It misses the constraint there." if missed else ""
+    return f"{begin} By models of a fresh seed {end}. {figures}.{told_so}"
 
 
 def _line(results: dict[str, Any], trial: dict[str, Any]) -> Line:

@@ -39,10 +39,10 @@ def recommended(trials: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any] 
     Returns:
         The trial or None, and why.
     """
-    top = max((trial["num_models"] for trial in trials), default=0)
-    there = [trial for trial in trials if trial["num_models"] == top > 0]
+    there = [trial for trial in trials if trial["state"] == "finished"]
     if not there:
-        return None, "no setting could be measured"
+        return None, "no setting could be measured to the end"
+    top = there[0]["num_models"]
     allowed = [trial for trial in there if trial["meets_constraint"]]
     if not allowed:
         return None, f"none of the {len(there)} settings with {top} models meets the constraint"
@@ -88,8 +88,8 @@ def as_yaml(made: Mapping[str, Any], sweep: Sweep, chosen: Mapping[str, Any]) ->
         "",
         f"Cost: {chosen['num_models']} models of each arm; none where the sweep was, which has "
         "trained them.",
-        f"Expected, under this seed, which the search did not see (mean [95 % interval] over "
-        f"{chosen['num_models']} models):",
+        "Expected, under this seed, whose splits and weights the search did not see, on the same "
+        f"test images (mean [95 % interval] over {chosen['num_models']} models):",
         f"  {sweep.arm}: {told(chosen['fresh'])}",
         *([f"  {sweep.base}: {told(chosen['fresh_base'])}"] if sweep.base else []),
         "In the search, where it was the best of many, it showed:",

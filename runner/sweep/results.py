@@ -50,9 +50,8 @@ def trials_of(
         one = {"id": each, "setting": setting, "labels": labels_of(sweep, setting)}
         one |= {"state": end.state, "why": end.why, "num_models": top, "by_rung": by_rung}
         found.append(one | {"figures": figures, "on_front": False, "meets_constraint": passes})
-    most = max((trial["num_models"] for trial in found), default=0)
-    there = [trial for trial in found if trial["num_models"] == most > 0]
-    for trial, front in zip(there, _front(there, most), strict=True):
+    there = [trial for trial in found if trial["state"] == "finished"]
+    for trial, front in zip(there, _front(there, sweep.rungs[-1]), strict=True):
         trial["on_front"] = front and sweep.alike
     return sorted(found, key=lambda trial: [_place(v) for v in trial["setting"].values()])
 

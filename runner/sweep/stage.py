@@ -25,7 +25,6 @@ from runner.sweep.terminal import terminal_tables
 from runner.sweep.trial import Sweeping, measured
 from runner.work import Work, prepare
 
-
 NOT_ALIKE = "the settings are attacked or asked differently, so none is better than another"
 
 
@@ -82,7 +81,9 @@ def _sweep(
     before, total = _trained(work.store), settings.num_asked(sweep)
     say(console, f"sweep of {total} settings over {', '.join(sweep.axes)}; starting Ray")
     fleet.connect()
-    board: Any = ray.remote(Board).options(num_cpus=0).remote(sweep.rungs, total, sweep.alike)
+    board: Any = (
+        ray.remote(Board).options(**fleet.beside_driver()).remote(sweep.rungs, total, sweep.alike)
+    )
     given = (data, experiment, objectives, work.store.root, work.folder)
     with (
         _stoppable(),
@@ -128,10 +129,13 @@ def _confirm(
     told |= {"fresh": None, "fresh_base": None, "seed": made["seed"], "num_models": top}
     try:
         record = measured(again, sweeping)
-    except Unfinished as error:
-        say(console, f"it could not be measured: {error}")
+    except Exception as error:  # what the search found is written all the same
+        say(console, f"it could not be measured: {type(error).__name__}: {error}")
         return told
-    return told | {"fresh": results.three(record), "fresh_base": record["base"]}
+    fresh, base, sweep = results.three(record), record["base"], experiment.sweep
+    assert sweep is not None
+    passes = recommend.meets(sweep.constraint, fresh, base)
+    return told | {"fresh": fresh, "fresh_base": base, "fresh_meets_constraint": passes}
 
 
 def _write(

@@ -89,10 +89,12 @@ def measured(work: Work, sweeping: Sweeping) -> dict[str, Any]:
         try:
             results = _results(work, sweeping)
         except Corrupt as corrupt:
-            # Another trial that shares the Run may have set it aside meanwhile.
-            if Path(corrupt.path).parent.exists():
-                store.set_aside(Path(corrupt.path))
-            sweeping.board.note.remote(f"note: {corrupt}; set aside, made again")
+            if store.set_aside(Path(corrupt.path)):
+                sweeping.board.note.remote(f"note: {corrupt}; set aside, made again")
+        except (FileNotFoundError, TypeError):
+            # Another trial that shares a Run may have set a folder of it aside in between.
+            if not work.pending and store.facts(work.scores) is not None:
+                raise
         else:
             arms = results["arms"]
             base = objectives_of(arms[sweep.base], sweeping.objectives) if sweep.base else None

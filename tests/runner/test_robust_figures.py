@@ -85,10 +85,10 @@ def test_a_sane_attack_passes_every_check_and_its_numbers_are_counted():
     radii = block["eps_monotone"]["points"]
     assert [point["at"] for point in radii] == pytest.approx([0, 0.05, 0.1, 0.2, 0.4, 1])
     assert radii[0]["accuracy"] == pytest.approx(0.9)
-    assert radii[0]["error"] == pytest.approx((0.9 * 0.1 / 1999) ** 0.5)
+    assert radii[0]["error"] == pytest.approx((0.9 * 0.1 / 999) ** 0.5)
     first = block["eps_monotone"]["rises"][0]
     assert first["difference"] == pytest.approx(0.55 - 0.9)
-    assert first["error"] == pytest.approx((0.35 * 0.65 / 1999) ** 0.5)  # paired: all fall one way
+    assert first["error"] == pytest.approx((0.35 * 0.65 / 999) ** 0.5)  # paired: all fall one way
     assert [p["at"] for p in block["more_steps_not_weaker"]["points"]] == [1, 5, 20, 100]
     assert [p["at"] for p in block["black_box_not_stronger"]["points"]] == ["square", "pgd"]
 
@@ -286,3 +286,14 @@ def test_figures_are_read_from_what_the_attacks_of_each_model_left(work: Work):
     off = questions._replace(robustness=Robustness(num_examples=50, sanity=Sanity(num_models=0)))
     found = robust_figures(work.store, runs, off, over, 1, 10)
     assert found == {"worst_case": {}, "sanity": None}
+
+
+def test_the_same_images_in_more_models_are_not_more_images():
+    """Models that agree say what one says: the same error, and the same verdicts."""
+    model = sane({"sanity_square": share(200, 0.30)})
+    one, eight = (sanity_block([model] * n, PGD20, 10) for n in (1, 8))
+    for check in ("eps_monotone", "more_steps_not_weaker", "black_box_not_stronger"):
+        assert one[check] == eight[check]
+    apart = sanity_block([model] * 8, PGD20, 10, same_images=False)
+    errors = [each["black_box_not_stronger"]["points"][0]["error"] for each in (one, apart)]
+    assert errors[1] < errors[0] / 2

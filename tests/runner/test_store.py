@@ -61,6 +61,7 @@ def test_setting_aside_renames_the_folder_and_loses_nothing(tmp_path: Path):
     for n in (1, 2):
         folder = finished(tmp_path / "x")
         aside = store.set_aside(folder / "a.bin")
+        assert aside is not None
         assert aside == tmp_path / f"x.corrupt-{n}"
         assert (aside / "a.bin").read_bytes() == b"12345"
         assert not folder.exists()
@@ -105,3 +106,19 @@ def test_files_can_be_read_by_those_who_share_the_storage(tmp_path: Path):
     store.write(tmp_path / "a", b"1")
     (tmp_path / "b").write_bytes(b"1")
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+def test_a_folder_that_others_have_set_aside_takes_nothing_else_with_it(tmp_path: Path):
+    """Two who share a Run find the same broken answers; the second one finds them gone."""
+    at = Store(tmp_path)
+    model, answers = at.run("erm-m000-0"), at.answers("erm-m000-0", "views1-0")
+    for folder, name in ((model, "model.safetensors"), (answers, "answers.parquet")):
+        store.write(folder / name, b"content")
+        store.finish(folder, [name], {})
+    broken = answers / "answers.parquet"
+    assert store.set_aside(broken) == answers.with_name("views1-0.corrupt-1")
+    assert store.set_aside(broken) is None
+    store.write(broken, b"being made again")
+    assert store.set_aside(broken) is None
+    assert store.facts(model) is not None
+    assert store.set_aside(model / "model.safetensors") == model.with_name("erm-m000-0.corrupt-1")

@@ -24,7 +24,9 @@ def measured(natural: float, robust: float | None, leakage: float, num_models: i
     at = figures(natural, robust, leakage)
     passes = recommend.meets(Constraint(), at, BASE)
     by_rung = {str(num_models): at}
-    return {"num_models": num_models, "by_rung": by_rung, "meets_constraint": passes}
+    state = "finished" if num_models == 16 else "stopped"
+    found = {"num_models": num_models, "by_rung": by_rung, "meets_constraint": passes}
+    return {**found, "state": state}
 
 
 def test_the_constraint_is_about_means_and_its_bound_belongs_to_it():
@@ -44,7 +46,7 @@ def test_the_least_leaky_of_the_top_rung_that_meets_the_constraint_is_recommende
     trials = [
         measured(0.9, 0.6, 0.2),
         measured(0.9, 0.5, 0.01),  # too weak
-        measured(0.9, 0.6, 0.05, num_models=8),  # too few models to be compared
+        measured(0.9, 0.6, 0.05, num_models=8),  # stopped: with fewer models
         measured(0.9, 0.6, 0.1),
         measured(0.9, 0.65, 0.1),  # as private, and more robust
     ]
@@ -53,7 +55,8 @@ def test_the_least_leaky_of_the_top_rung_that_meets_the_constraint_is_recommende
     assert "least of the 3 settings with 16 models" in why
     assert recommend.recommended(trials[1:2])[0] is None
     assert "none of the 1 settings with 16 models" in recommend.recommended(trials[1:2])[1]
-    assert recommend.recommended([]) == (None, "no setting could be measured")
+    assert recommend.recommended(trials[2:3])[0] is None
+    assert recommend.recommended([]) == (None, "no setting could be measured to the end")
 
 
 def test_a_randomized_arm_is_compared_by_the_mean_over_its_draws():
