@@ -34,12 +34,24 @@ class Axis(Keys):
     @field_validator("also", mode="before")
     @classmethod
     def _list_is_short_for_once(cls, also: Any) -> Any:
-        return dict.fromkeys(also, 1) if isinstance(also, list | tuple) else also
+        keys = also if isinstance(also, list | tuple | dict) else [None]
+        if not all(isinstance(key, str) for key in keys):
+            raise ValueError(f"expected dotted keys, or a factor for each, got {also!r}")
+        return also if isinstance(also, dict) else dict.fromkeys(also, 1)
+
+    @field_validator("low", "high", mode="before")
+    @classmethod
+    def _fractions_are_numbers(cls, value: Any) -> Any:
+        return times(value, 1) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _either_values_or_a_range(self) -> Self:
-        if (self.values is None) == (self.low is None or self.high is None):
+        if (self.values is None) == (self.low is None or self.high is None) or (
+            self.values is not None and (self.low is not None or self.high is not None)
+        ):
             raise ValueError("give either a list of values, or both `low` and `high`")
+        if self.integer and any(end is not None and end % 1 for end in (self.low, self.high)):
+            raise ValueError("whole numbers have whole ends: `low` and `high`")
         if self.values is not None and (self.num or self.integer or self.scale != "linear"):
             raise ValueError("`scale`, `num` and `integer` belong to `low` and `high`")
         if self.low is not None and self.high is not None and not self.low < self.high:

@@ -22,14 +22,12 @@ from attacks.evasion.pgd import PGD
 from attacks.membership import MembershipAttack
 from attacks.membership.lira import Lira
 from defenses import Defense, Wrapper
-from runner.axes import Sweep
+from runner.axes import Rate, Sweep
 from runner.data import Data
 from runner.describe import one_line
 from runner.metrics import Rule
 from runner.models import ImageShape, Model
 from runner.questions import Answers, Checkpoint, Evasion, Name, Questions, Robustness
-
-Rate = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Schedule(Keys):

@@ -11,6 +11,7 @@ from runner.fit import build_model
 from runner.plan import Run
 from runner.progress import duration
 from runner.store import Corrupt
+from runner.sweep.settings import num_asked
 from runner.work import Work
 
 
@@ -45,6 +46,10 @@ def forecast(work: Work) -> str:
         f"smallest false positive rate that one target resolves: {smallest:.2g} "
         f"({work.plan.num_negatives} non-members); below it, TPR at 0 false positives is reported"
     )
+    if sweep := work.experiment.sweep:
+        rungs = ", ".join(map(str, sweep.rungs))
+        asked = f"{num_asked(sweep)} settings at {rungs} models"
+        lines.append(f"a sweep of {asked} is in it, for `runner sweep`; this is about `runner run`")
     lines += [f"note: {', '.join(arms)}: {remark}" for remark, arms in work.remarks.items()]
     return "\n".join(lines)
 

@@ -27,6 +27,10 @@ def faults_of(experiment: Experiment) -> Iterator[Fault]:
     yield from _of_memorization(experiment)
     yield from _of_report(experiment)
     yield from _of_sweep(experiment)
+    averaged, there = experiment.averages.num_models, experiment.design.num_models
+    if averaged is not None and averaged > there:
+        why = f"there are only {there} models (design.num_models); ask for no more"
+        yield ("averages", "num_models"), why
 
 
 def _of_design(design: Design) -> Iterator[Fault]:
@@ -178,6 +182,12 @@ def _of_sweep(experiment: Experiment) -> Iterator[Fault]:
     for key, arm in {"arm": sweep.arm, "base": sweep.base}.items():
         if arm is not None and arm not in experiment.arms:
             yield ("sweep", key), unknown("arm", arm, experiment.arms)
+    if sweep.base == sweep.arm:
+        yield ("sweep", "base"), "it is the arm itself, which would only be compared with itself"
+    keys = [dotted for key, axis in sweep.axes.items() for dotted in (key, *axis.also)]
+    for dotted in sorted({dotted for dotted in keys if keys.count(dotted) > 1}):
+        why = f"{dotted} is set more than once in a setting; leave it to one axis"
+        yield ("sweep", "axes"), why
     if sweep.base is None and "constraint" in sweep.model_fields_set:
         yield ("sweep", "constraint"), "it measures from a base; name an arm as `base`"
     for key, axis in sweep.axes.items():

@@ -4,9 +4,10 @@ Letters: M models, N examples, B examples of one block, V views, C classes.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
+from pydantic import Field
 
 from attacks.by_name import Keys
 
@@ -29,7 +30,8 @@ class MembershipAttack(Keys):
     """
 
     name: str
-    views: tuple[str, ...] | None = None  # of the answers, that log-odds are read of; None: all
+    # Of the answers, that log-odds are read of; None: all.
+    views: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
 
     reads: ClassVar[Literal["log_odds", "logits"]] = "log_odds"
     per_target: ClassVar[bool] = False

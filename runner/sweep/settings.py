@@ -109,11 +109,14 @@ def with_setting(
     if made.get("averages"):
         made["averages"].pop("num_models", None)
     made["design"] = {**(made.get("design") or {}), "num_models": num_models}
+    values = {
+        dotted: copy.deepcopy(value) if factor == 1 else times(value, factor)
+        for key, value in setting.items()
+        for dotted, factor in ({key: 1} | sweep.axes[key].also).items()
+    }
     # The shorter key first: a whole `base`, then what is changed in it.
-    for key in sorted(setting, key=lambda key: key.count(".")):
-        for dotted, factor in ({key: 1} | sweep.axes[key].also).items():
-            value = copy.deepcopy(setting[key])
-            put(made, dotted, value if factor == 1 else times(value, factor))
+    for dotted in sorted(values, key=lambda dotted: dotted.count(".")):
+        put(made, dotted, values[dotted])
     return made
 
 

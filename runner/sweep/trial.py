@@ -66,6 +66,8 @@ def trial(config: Mapping[str, Any], sweeping: Sweeping) -> None:
 def _at_rung(sweeping: Sweeping, setting: Mapping[str, Any], rung: int) -> dict[str, Any]:
     """What a setting shows with so many models: what the board takes in."""
     data = with_setting(sweeping.data, sweeping.experiment, dict(setting), rung)
+    # Not once more for each setting; the recommended one is checked.
+    data["robustness"] = {**(data.get("robustness") or {}), "sanity": {"num_models": 0}}
     folder = sweeping.folder / "trials" / id_of(dict(setting)) / f"m{rung:04d}"
     experiment = config.validate(data, Experiment, "this setting")
     dataset: Any = ray.get(sweeping.dataset)

@@ -11,7 +11,8 @@ VALUES = np.random.default_rng(0).uniform(size=12)
 
 
 def asked(**averages: object) -> Averaging:
-    return averaging(Experiment.model_validate({**TINY, "averages": averages}), PARTNER)
+    changed = {"design": {"name": "pairs", "num_models": 12}, "averages": averages}
+    return averaging(Experiment.model_validate({**TINY, **changed}), PARTNER)
 
 
 def test_all_models_are_averaged_pair_by_pair_unless_something_else_is_asked_for():
@@ -27,7 +28,8 @@ def test_ten_models_are_drawn_by_the_seed_and_stay_the_same():
     assert found.mean == pytest.approx(some.mean())
     assert found.high - found.mean == pytest.approx(1.96 * some.std(ddof=1) / np.sqrt(10))
     assert found.num_models == 10
-    assert asked(num_models=99).mean(VALUES).num_models == 12
+    with pytest.raises(ValueError, match="there are only 12 models"):
+        asked(num_models=13)
 
 
 def test_a_pair_of_which_one_model_is_drawn_is_a_unit_of_that_one():

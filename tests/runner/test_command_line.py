@@ -37,7 +37,8 @@ def test_check_finds_no_fault_in_what_is_shipped(path: Path):
 def test_every_shipped_configuration_opens_with_its_command_and_cost():
     for path in SHIPPED:
         head = path.read_text().split("name:")[0]
-        assert f"python -m runner run configs/{path.relative_to(HOUSE / 'configs')}" in head
+        name = f"configs/{path.relative_to(HOUSE / 'configs')}"
+        assert any(f"python -m runner {command} {name}" in head for command in ("run", "sweep"))
         assert "Cost:" in head
 
 

@@ -202,6 +202,6 @@ def test_shapes_that_do_not_fit_are_refused():
 
 def test_facts_for_the_runner_are_no_keys():
     assert set(ShadowMLP.model_fields) == {
-        *("name", "protocol", "top", "shadow_arm", "num_shadows", "activation", "restarts")
+        *("name", "views", "protocol", "top", "shadow_arm", "num_shadows", "activation", "restarts")
     }
     assert (ShadowMLP.reads, ShadowMLP.per_target, ShadowMLP.calibrated) == ("logits", True, True)

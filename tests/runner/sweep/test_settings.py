@@ -215,3 +215,39 @@ def test_settings_that_are_attacked_differently_are_not_compared():
 
     assert axes(values=[0.1], also=["arms.y.defense.attack.eps"]).alike
     assert not axes(values=[0.1], also={"robustness.attacks.pgd20.eps": 1}).alike
+
+
+def test_a_whole_base_is_put_in_before_what_another_axis_changes_in_it():
+    arms = {name: {"defense": {"name": "trades"}} for name in ("trades", "other")}
+    axes = {
+        "arms.other.defense": {"values": [{"name": "trades"}], "also": ["arms.trades.defense"]},
+        "arms.trades.defense.beta": [1, 6],
+    }
+    data = {**TINY, "arms": arms, "sweep": {"arm": "trades", "base": "other", "axes": axes}}
+    data["membership"] = {"false_positive_rates": [0.001]}
+    experiment = validate(data, Experiment, "x")
+    assert experiment.sweep is not None
+    betas = [
+        settings.with_setting(data, experiment, setting, 6)["arms"]["trades"]["defense"]["beta"]
+        for setting in settings.grid(experiment.sweep)
+    ]
+    assert betas == [1, 6]
+
+
+@pytest.mark.parametrize(
+    ("axis", "message"),
+    [
+        ({"values": [1], "low": 2}, "either a list of values"),
+        ({"low": 0.2, "high": 3, "integer": True, "num": 3}, "whole numbers have whole ends"),
+        ({"values": [1], "also": [["a"]]}, "expected dotted keys"),
+        ({"values": [1], "also": "hello"}, "expected dotted keys"),
+    ],
+)
+def test_an_axis_that_says_two_things_is_refused(axis: dict[str, Any], message: str):
+    with pytest.raises(ValueError, match=message):
+        Axis.model_validate(axis)
+
+
+def test_ends_may_be_fractions():
+    axis = Axis.model_validate({"low": "1/255", "high": "8/255", "num": 2})
+    assert axis.listed == pytest.approx((1 / 255, 8 / 255), rel=1e-5)
