@@ -75,6 +75,8 @@ def shrunk(preset: Path, root: Path) -> Experiment:
     for name, attack in whole.robustness.attacks.items():
         if isinstance(attack, PGD):
             overrides.append(f"robustness.attacks.{name}.num_steps=1")
+    if whole.averages.num_models is not None:
+        overrides.append("averages.num_models=4")
     if whole.selection is not None:
         overrides.append("selection.num_examples=10")
     if whole.memorization is not None and whole.memorization.file is not None:
