@@ -57,7 +57,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with small files of every format that a preset reads, and published scores."""
     root = tmp_path_factory.mktemp("data")
     write_cifar(root, "cifar10", per_file=40)
-    write_cifar(root, "cifar100", per_file=200)
+    write_cifar(root, "cifar100", per_file=60)
     write_idx_files(root / "fashion_mnist")
     return root
 
