@@ -101,10 +101,14 @@ class Robustness(Keys):
         return attacks
 
     @property
+    def varied(self) -> PGD | None:
+        """The attack that the sanity checks vary: the first PGD."""
+        return next((a for a in self.attacks.values() if isinstance(a, PGD)), None)
+
+    @property
     def sanity_attacks(self) -> dict[str, EvasionAttack]:
         """The varied attacks, by names of their own; none where there is no PGD to vary."""
-        first = next((a for a in self.attacks.values() if isinstance(a, PGD)), None)
-        return sanity_attacks(first) if first and self.sanity.num_models else {}
+        return sanity_attacks(self.varied) if self.varied and self.sanity.num_models else {}
 
     def id(self, attack: EvasionAttack | None, num_examples: int | None, draws: int) -> str:
         """Return the folder name of one attack's outcome; attack None is the natural images.

@@ -95,7 +95,7 @@ def _sanity(
 ) -> dict[str, Any] | None:
     """The block of the models that were checked; None where none was."""
     varied = questions.robustness.sanity_attacks
-    first = next((a for a in questions.robustness.attacks.values() if isinstance(a, PGD)), None)
+    first = questions.robustness.varied
     checked = [run for run in runs if varied.keys() <= questions.attacks_of(run.number).keys()]
     if not varied or not checked or first is None:
         return None

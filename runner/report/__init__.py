@@ -6,6 +6,8 @@
 import pathlib
 from typing import Any
 
+from runner.report.folder import fill
+
 
 def write_report(
     results: dict[str, Any], folder: pathlib.Path, samples: bytes | None = None
@@ -35,15 +37,8 @@ def write_report(
         **{name: text.encode() if text else None for name, text in blocks.files(results).items()},
     }
     drawn = figures.draw(results)
-    for name, figure in drawn.items():
-        for form in ("svg", "pdf"):
-            files[f"{name}.{form}"] = figures.save(figure, form) if figure else None
+    files |= figures.forms(drawn)
     svgs = {name: (files[f"{name}.svg"] or b"").decode() for name in drawn}
     files["index.html"] = page.html(results, svgs, samples).encode()
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        if content is None:
-            (folder / name).unlink(missing_ok=True)
-        else:
-            (folder / name).write_bytes(content)
+    fill(folder, files)
     return folder / "index.html"

@@ -4,6 +4,7 @@ They are drawn without pyplot, which keeps its figures in a global list.
 """
 
 import io
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib
@@ -38,6 +39,15 @@ def draw(results: dict[str, Any]) -> dict[str, Figure | None]:
             "roc": roc_figure(results),
             "roc_linear": roc_linear_figure(results),
         }
+
+
+def forms(drawn: Mapping[str, Figure | None]) -> dict[str, bytes | None]:
+    """Return each figure as SVG and as PDF, by the names of their files; None: there is none."""
+    return {
+        f"{name}.{form}": save(figure, form) if figure else None
+        for name, figure in drawn.items()
+        for form in ("svg", "pdf")
+    }
 
 
 def save(figure: Figure, form: str) -> bytes:

@@ -8,7 +8,8 @@ import matplotlib
 
 from runner.report import sweep_tables
 from runner.report.axis_figure import axis_caption, axis_figure
-from runner.report.figures import save
+from runner.report.figures import forms
+from runner.report.folder import fill
 from runner.report.inlined import inline, sheet
 from runner.report.pareto_figure import pareto_caption, pareto_figure
 from runner.report.style import RC
@@ -33,17 +34,10 @@ def write_sweep_report(results: dict[str, Any], folder: Path) -> Path:
         "trials.md": sweep_tables.trials_markdown(results).encode(),
         "pareto.md": sweep_tables.pareto_markdown(results).encode(),
     }
-    for name, figure in drawn.items():
-        for form in ("svg", "pdf"):
-            files[f"{name}.{form}"] = save(figure, form) if figure else None
+    files |= forms(drawn)
     svgs = {name: (files[f"{name}.svg"] or b"").decode() for name in drawn}
     files["index.html"] = html(results, svgs).encode()
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        if content is None:
-            (folder / name).unlink(missing_ok=True)
-        else:
-            (folder / name).write_bytes(content)
+    fill(folder, files)
     return folder / "index.html"
 
 

@@ -22,7 +22,6 @@ from runner.sweep.settings import id_of, with_setting
 from runner.work import Work, prepare
 
 POLL_S = 0.3
-MAX_REPAIRS = 20  # corrupt files set aside for one setting before it gives up
 
 
 class Sweeping(NamedTuple):
@@ -87,7 +86,7 @@ def measured(work: Work, sweeping: Sweeping) -> dict[str, Any]:
     sweep = sweeping.experiment.sweep
     assert sweep is not None
     ray.get(sweeping.board.use.remote([run.id for run in work.plan.runs]))
-    for _ in range(MAX_REPAIRS):
+    for _ in range(pipeline.MAX_REPAIRS):
         try:
             results = _results(work, sweeping)
         except Corrupt as corrupt:
@@ -105,7 +104,7 @@ def measured(work: Work, sweeping: Sweeping) -> dict[str, Any]:
                 "base": base,
                 "warnings": results["warnings"],
             }
-    raise Unfinished(f"{MAX_REPAIRS} corrupt files in a row: check the disk")
+    raise Unfinished(f"{pipeline.MAX_REPAIRS} corrupt files in a row: check the disk")
 
 
 def _results(work: Work, sweeping: Sweeping) -> dict[str, Any]:

@@ -75,6 +75,20 @@ def wait_for_dashboard(port: int) -> None:
     raise TimeoutError(f"no dashboard on port {port} after a minute")
 
 
+def submitted(cluster: dict[str, str], command: list[str]) -> subprocess.CompletedProcess[str]:
+    """A job that was waited for and ended well."""
+    done = subprocess.run(
+        [*RAY, "job", "submit", "--working-dir", str(HOUSE), "--", *command],
+        env=cluster,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        cwd=HOUSE,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
 def test_a_submitted_job_trains_and_reports_at_home_when_no_storage_is_named(
     cluster: dict[str, str],
 ):
@@ -83,16 +97,7 @@ def test_a_submitted_job_trains_and_reports_at_home_when_no_storage_is_named(
     command[0] = sys.executable
     options = [word for change in shrunk for word in ("--set", change)]
     storage = Path(cluster["HOME"]) / "runner-results"  # the working folder is a temporary copy
-    job = [*RAY, "job", "submit", "--working-dir", str(HOUSE), "--", *command, *options]
-    done = subprocess.run(
-        job,
-        env=cluster,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        cwd=HOUSE,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = submitted(cluster, [*command, *options])
     assert "report: " in done.stdout
     assert "24/24 models" in done.stdout
     found = json.loads((storage / "experiments/quickstart/results.json").read_text())
@@ -113,16 +118,7 @@ def test_a_submitted_sweep_says_in_the_jobs_log_how_far_it_is(
     changes = ["training.epochs=1", "sweep.rungs=[6]", "robustness.num_examples=20"]
     changes.append('sweep.axes={"arms.trades_demem.defense.weight": [0.1, 0.3]}')
     options = [word for change in changes for word in ("--set", change)]
-    job = [*RAY, "job", "submit", "--working-dir", str(HOUSE), "--", *command, *options]
-    done = subprocess.run(
-        [*job, "--storage", str(tmp_path)],
-        env=cluster,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        cwd=HOUSE,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = submitted(cluster, [*command, *options, "--storage", str(tmp_path)])
     for told in ("weight 0.1: with 6 models: natural", "settings 2/2 done", "recommended: "):
         assert told in done.stdout
     found = json.loads((tmp_path / "sweeps/sweep_demem_lambda/sweep.json").read_text())

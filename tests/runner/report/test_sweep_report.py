@@ -1,7 +1,6 @@
 import copy
 import pathlib
 import re
-from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from runner.report.pareto_figure import pareto_caption, pareto_figure
 from runner.report.sweep_page import html, write_sweep_report
 from runner.report.sweep_readings import Trial, axis_names, best_of, number
 from runner.report.sweep_scale import norm_of, scale_of
+from tests.runner.report.test_page import Page
 
 WEIGHT, BASE = "arms.demem.defense.weight", "arms.demem.defense.base"
 Three = dict[str, Any]
@@ -328,32 +328,6 @@ def test_the_verdict_says_what_is_missing(chosen, one_axis):
     one_axis["recommended"], one_axis["recommended_why"] = None, "nothing was measured."
     expected = "No setting is recommended: nothing was measured."
     assert sweep_tables.verdict(one_axis) == expected
-
-
-class Page(HTMLParser):
-    """Collects tags and text, and checks that tags are closed in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
 
 
 def test_the_report_is_these_files(written):
