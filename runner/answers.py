@@ -45,15 +45,20 @@ def ask(run: Run, place: Workplace, questions: Questions) -> None:
     if not all(np.isfinite(logits).all() for each in said.values() for logits in each):
         raise FloatingPointError("the trained model answers with numbers that are not finite")
 
-    def columns(by: str) -> tuple[np.ndarray, np.ndarray]:
-        odds = [log_odds(getattr(said[name], by), labels) for name in answers.names]
-        return np.stack(odds, axis=1), getattr(said["identity"], by)
+    def answered(by: str) -> tables.Answered:
+        of_views = [getattr(said[name], by) for name in answers.names]
+        return tables.Answered(
+            log_odds=np.stack([log_odds(logits, labels) for logits in of_views], axis=1),
+            logits=getattr(said["identity"], by),
+            correct=np.stack([logits.argmax(1) == labels for logits in of_views], axis=1),
+            view_logits=np.stack(of_views, axis=1) if answers.logits == "all" else None,
+        )
 
     def train_accuracy(logits: np.ndarray) -> float:
         return float((logits.argmax(1) == labels)[run.members].mean())
 
-    once, mean = columns("once"), columns("mean") if answers.draws > 1 else None
-    content = tables.answers_to_bytes(labels, *once, answers.names, mean)
+    mean = answered("mean") if answers.draws > 1 else None
+    content = tables.answers_to_bytes(labels, answered("once"), answers.names, mean)
     store.write(folder / "answers.parquet", content)
     accuracies = {"train_accuracy": train_accuracy(said["identity"].once)}
     if mean:

@@ -147,6 +147,8 @@ class Membership(Keys):
         default=(0.1, 0.01, 0.001, 0.00001), min_length=1
     )
     tpr_rule: Rule = "step_le"  # how a TPR at an FPR is read off the curve; public codes differ
+    prior: Rate = 0.01  # share of members among those an attacker looks at, for predictive values
+    num_resamples: PositiveInt = 200  # of the examples, for intervals
     thresholds: tuple[Rate, ...] = (0.5, 0.6, 0.7, 0.8)  # precision and recall of probabilities
 
 
@@ -173,15 +175,26 @@ class Memorization(Keys):
         return self
 
 
+class Vulnerable(Keys):
+    """Which examples an attack finds in nearly every model that was trained on them."""
+
+    attack: Name | None = None  # a membership attack; None: the first
+    false_positive_rate: Rate = 0.01  # at each target's own threshold
+    at_least: Annotated[float, Field(gt=0, le=1)] = 0.9  # of the models trained on an example
+    num_shown: NonNegativeInt = 24  # in the report, the most vulnerable ones
+
+
 class Averages(Keys):
     """Over which models figures are averaged, and how wide their intervals are.
 
-    t: Student's t over pairs of models, which are not independent of each other. normal: 1.96
-    standard errors over models, as if they were; DeMem's official code has it.
+    bootstrap: of leakage, over pairs of models, which are not independent of each other, and over
+    examples; of accuracies as `t`. t: Student's t over pairs of models, the examples as they are.
+    normal: 1.96 standard errors over models, as if they were independent; DeMem's official code
+    has it.
     """
 
     num_models: PositiveInt | None = None  # drawn by the experiment's seed; None: all
-    interval: Literal["t", "normal"] = "t"
+    interval: Literal["bootstrap", "t", "normal"] = "bootstrap"
 
 
 class Stated(Keys):
@@ -252,6 +265,8 @@ class Experiment(Keys):
     robustness: Robustness = Robustness()
     membership: Membership = Membership()
     memorization: Memorization | None = None
+    vulnerable: Vulnerable = Vulnerable()
+    comparisons: tuple[tuple[Name, Name], ...] | None = None  # of two arms; None: the obvious ones
     averages: Averages = Averages()
     guarantee: Stated = Stated()
     report: Report = Report()

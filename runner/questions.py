@@ -15,6 +15,7 @@ from runner.sanity import sanity_attacks
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]  # names a folder
 Checkpoint = Literal["last", "best"]
 Evasion = Annotated[EvasionAttack, ByName("attacks.evasion")]
+VERSION = 2  # of what is written about each example; raise it and trained models are asked again
 
 
 class Answers(Keys):
@@ -31,6 +32,7 @@ class Answers(Keys):
 
     views: tuple[str, ...] = Field(default=("identity",), min_length=1)
     adversarial: dict[Name, Evasion] = {}
+    logits: Literal["plain", "all"] = "plain"  # kept of the plain image, or of all views
     draws: PositiveInt = 10  # of a randomized model; others answer the same each time
 
     @property
@@ -49,7 +51,8 @@ class Answers(Keys):
         """The folder name of this question: another one never overwrites its answers."""
         unsaid = {"draws"} if self.draws == 1 else set()
         unsaid |= set() if self.adversarial else {"adversarial"}
-        facts = self.model_dump(mode="json", exclude=unsaid)
+        unsaid |= set() if self.logits == "all" else {"logits"}
+        facts = {"version": VERSION} | self.model_dump(mode="json", exclude=unsaid)
         return f"views{len(self.names)}-{digest(facts)}"
 
     @field_validator("views")

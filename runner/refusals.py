@@ -124,7 +124,13 @@ def _of_membership(experiment: Experiment) -> Iterator[Fault]:
         strange = [v for v in attack.views or () if v not in experiment.answers.names]
         if strange:
             yield (*at, "views"), unknown("view", strange[0], experiment.answers.names)
-        if attack.views is not None and attack.reads != "log_odds":
+        if attack.reads == "view_logits" and experiment.answers.logits != "all":
+            yield (
+                at,
+                f"{attack.name} reads the logits of every view, and models are asked for those of "
+                "the plain image; add `answers.logits: all`",
+            )
+        if attack.views is not None and attack.reads == "logits":
             yield (*at, "views"), f"{attack.name} reads the logits of the plain image, and no views"
         shadow_arm = getattr(attack, "shadow_arm", None)
         if shadow_arm is not None and shadow_arm not in experiment.arms:

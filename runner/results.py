@@ -81,7 +81,7 @@ def gather(
             "views": {
                 k: list(a.views or experiment.answers.names)
                 for k, a in experiment.membership.attacks.items()
-                if a.reads == "log_odds"
+                if a.reads != "logits"
             },
             "adversarial": list(experiment.answers.adversarial),
         },

@@ -23,43 +23,55 @@ OF_TARGETS = [*PARTITIONS, "model"]
 WRITING = {"use_dictionary": False, "compression": "none", "write_page_checksum": True}
 
 EXAMPLE = {"example": pa.int32()}
+LABEL = {"label": pa.int32()}
 LOG_ODDS = {"log_odds": pa.float32()}  # lists of V
-LOGITS = {"logits": pa.float32()}  # lists of C
-MEANS = {"log_odds_mean": pa.float32(), "logits_mean": pa.float32()}  # where there are more draws
-ANSWERS = EXAMPLE | {"label": pa.int32()} | LOG_ODDS | LOGITS | MEANS
+KINDS = LOG_ODDS | {
+    "logits": pa.float32(),  # lists of C, of the plain image
+    "correct": pa.uint8(),  # lists of V: whether the label has the largest logit
+    "view_logits": pa.float32(),  # lists of V * C, where they were asked for
+}
+MEANS = {f"{column}_mean": kind for column, kind in KINDS.items()}  # where there are more draws
+ANSWERS = EXAMPLE | LABEL | KINDS | MEANS
 ROBUST = EXAMPLE | {"label": pa.int32(), "prediction": pa.int32()}
 AVERAGED = "prediction_mean"  # of robustness, where there are more draws
 
 
+class Answered(NamedTuple):
+    """What one model answers about N examples, by one draw or by the mean over several.
+
+    What is None was not asked, and cannot be read.
+    """
+
+    log_odds: np.ndarray  # (N, V) float
+    logits: np.ndarray | None = None  # (N, C) float, of the plain image
+    correct: np.ndarray | None = None  # (N, V) bool
+    view_logits: np.ndarray | None = None  # (N, V, C) float
+
+
 def answers_to_bytes(
-    labels: np.ndarray,
-    log_odds: np.ndarray,
-    logits: np.ndarray,
-    views: Sequence[str],
-    mean: tuple[np.ndarray, np.ndarray] | None = None,
+    labels: np.ndarray, once: Answered, views: Sequence[str], mean: Answered | None = None
 ) -> bytes:
     """Return answers.parquet: what one model says of examples 0 to N-1, in order.
 
     One row group holds BLOCK examples, so that block b is the same examples in every model's file.
+    Floats are stored as float32.
 
     Args:
         labels: (N,) int.
-        log_odds: (N, V) float, stored as float32, one column per view.
-        logits: (N, C) float of the plain view, stored as float32.
+        once: the answers, of the first draw where the model is randomized.
         views: the names of the V views.
-        mean: log-odds and logits of the mean probabilities over several draws of a randomized
-            model, in the same shapes; the other two are then of the first draw.
+        mean: of the mean probabilities over several draws of a randomized model.
     """
-    if len(views) != log_odds.shape[1]:
-        raise ValueError(f"{len(views)} names of views for log-odds of shape {log_odds.shape}")
+    if len(views) != once.log_odds.shape[1]:
+        raise ValueError(f"{len(views)} names of views for log-odds of shape {once.log_odds.shape}")
     columns = {
         "example": pa.array(np.arange(len(labels), dtype=np.int32)),
         "label": pa.array(labels.astype(np.int32)),
-        "log_odds": _rows_of_floats(log_odds),
-        "logits": _rows_of_floats(logits),
     }
-    if mean:
-        columns |= {key: _rows_of_floats(each) for key, each in zip(MEANS, mean, strict=True)}
+    for said, suffix in ((once, ""), (mean, "_mean")):
+        for name, values in (said._asdict() if said else {}).items():
+            if values is not None:
+                columns[name + suffix] = _lists(values.reshape(len(values), -1), KINDS[name])
     fields = [pa.field(name, column.type, nullable=False) for name, column in columns.items()]
     schema = pa.schema(fields, metadata={"views": json.dumps(list(views))})
     return _to_bytes(pa.table(list(columns.values()), schema=schema))
@@ -80,22 +92,47 @@ def read_views(path: str) -> tuple[str, ...]:
         return tuple(views)
 
 
-def read_block(path: str, block: int, column: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the examples (B,) int32 of one block of answers, and a column of theirs (B, K)."""
-    with _open(path, EXAMPLE | {column: ANSWERS[column]}) as file:
+def num_classes(path: str) -> int:
+    """Return the number of classes of a file of answers: by its logits, else by its labels."""
+    with _open(path, LABEL) as file:
+        schema = file.schema_arrow
+        if "logits" in schema.names:
+            return schema.field("logits").type.list_size
+        return int(_numbers(file.read(columns=["label"]), "label").max(initial=0)) + 1
+
+
+class Block(NamedTuple):
+    """The same B examples of one model's answers."""
+
+    example: np.ndarray  # (B,) int32, their places in the pool
+    label: np.ndarray  # (B,) int32
+    answers: np.ndarray  # (B, K) of the column that was asked for; (B, V, C) of view_logits
+
+
+def read_block(path: str, block: int, column: str) -> Block:
+    """Return one row group of a column of answers."""
+    names = {**EXAMPLE, **LABEL, column: ANSWERS[column]}
+    with _open(path, names) as file:
         if block >= file.num_row_groups:
             raise Corrupt(path, f"block {block} was asked of {file.num_row_groups} blocks")
-        table = file.read_row_group(block, columns=["example", column])
-        return _numbers(table, "example"), _numbers(table, column)
+        table = file.read_row_group(block, columns=list(names))
+        answers = _by_view(_numbers(table, column), column, file)
+        return Block(_numbers(table, "example"), _numbers(table, "label"), answers)
 
 
 def read_answers(path: str, column: str) -> np.ndarray:
-    """Return one whole column: label (N,) int32, log_odds (N, V) or logits (N, C) float32.
+    """Return one whole column: label (N,) int32, or one of KINDS, as in `Answered`.
 
-    `log_odds_mean` and `logits_mean` are there where a randomized model was asked several times.
+    Those on _mean are there where a randomized model was asked several times.
     """
     with _open(path, {column: ANSWERS[column]}) as file:
-        return _numbers(file.read(columns=[column]), column)
+        return _by_view(_numbers(file.read(columns=[column]), column), column, file)
+
+
+def has_column(path: str, column: str) -> bool:
+    """Whether a file of answers has a column."""
+    with _open(path, EXAMPLE) as file:
+        return column in file.schema_arrow.names
 
 
 def robustness_to_bytes(
@@ -219,11 +256,19 @@ def _model(number: int) -> str:
     return f"m{number:03d}"
 
 
-def _rows_of_floats(values: np.ndarray) -> pa.Array:
-    """A (N, K) array as N lists of K float32, none of which can be missing."""
-    kind = pa.list_(pa.field("item", pa.float32(), nullable=False), values.shape[1])
-    flat = pa.array(np.ascontiguousarray(values, np.float32).ravel())
-    return pa.FixedSizeListArray.from_arrays(flat, type=kind)
+def _lists(values: np.ndarray, kind: pa.DataType) -> pa.Array:
+    """A (N, K) array as N lists of K numbers, none of which can be missing."""
+    lists = pa.list_(pa.field("item", kind, nullable=False), values.shape[1])
+    flat = np.ascontiguousarray(values, kind.to_pandas_dtype()).ravel()
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat), type=lists)
+
+
+def _by_view(values: np.ndarray, column: str, file: pq.ParquetFile) -> np.ndarray:
+    """Logits of all views as (N, V, C); any other column as it is."""
+    if not column.startswith("view_logits"):
+        return values
+    num_views = file.schema_arrow.field("log_odds").type.list_size
+    return values.reshape(len(values), num_views, -1)
 
 
 def _to_bytes(table: pa.Table) -> bytes:

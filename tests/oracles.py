@@ -5,6 +5,18 @@ import math
 import numpy as np
 from scipy.stats import norm
 
+from attacks.membership import Examples
+
+
+def examples_of(labels: np.ndarray, num_classes: int = 10) -> Examples:
+    """All examples of a pool, by their labels."""
+    return Examples(np.arange(len(labels)), np.asarray(labels), len(labels), num_classes)
+
+
+def unlabelled(num_examples: int) -> Examples:
+    """All examples of a pool, for an attack that does not look at labels."""
+    return examples_of(np.zeros(num_examples, int))
+
 
 def lira(
     target: np.ndarray, shadows: np.ndarray, shadow_member: np.ndarray, mode: str, pooled: bool

@@ -9,14 +9,15 @@ import pytest
 
 HOUSE = Path(__file__).parent.parent
 STAGES = {"answers", "audit", "fleet", "forecast", "lane", "report", "results", "robustness"}
-AUDIT = {f"runner/audit/{file}.py" for file in ("blocks", "shipping", "targets", "tasks")}
+TASKS = {"runner/tasks.py", "runner/shipping.py"}
+AUDIT = {f"runner/audit/{file}.py" for file in ("blocks", "targets")}
 SWEEP = {f"runner/sweep/{file}.py" for file in ("stage", "search", "searchers", "trial")}
 ONLY_IN = {  # package -> the only files that may import it
-    "ray": {"runner/fleet.py", "runner/lane.py", *AUDIT, *SWEEP},
+    "ray": {"runner/fleet.py", "runner/lane.py", *TASKS, *SWEEP},
     "optuna": {"runner/sweep/searchers.py"},
     "opacus": {f"defenses/{file}.py" for file in ("dp_sgd", "_accounting", "_per_example")},
     "pyautoattack": {"attacks/evasion/autoattack.py"},
-    "pyarrow": {"runner/tables.py", *AUDIT},
+    "pyarrow": {"runner/tables.py", "runner/tasks.py", *AUDIT},
     "typer": {"runner/__main__.py"},
 }
 SOURCES = sorted(

@@ -1,10 +1,10 @@
 """Membership-inference attacks: was this example in the training set? One file each.
 
-Letters: M models, N examples, B examples of one block, V views, C classes.
+Letters: M models, N examples, B examples of one block, V views, C classes, K numbers of an answer.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field
@@ -12,6 +12,16 @@ from pydantic import Field
 from attacks.by_name import Keys
 
 Sums = Mapping[str, np.ndarray]
+Column = Literal["log_odds", "logits", "correct", "view_logits"]
+
+
+class Examples(NamedTuple):
+    """The B examples that answers are of, out of a pool of N."""
+
+    number: np.ndarray  # (B,) int, places in the pool
+    label: np.ndarray  # (B,) int in [0, C)
+    num_pool: int  # N
+    num_classes: int  # C
 
 
 class MembershipAttack(Keys):
@@ -21,8 +31,10 @@ class MembershipAttack(Keys):
     override it with a closed form, which the tests hold equal to `score`.
 
     What the runner must know of an attack, and no YAML key:
-        reads: the answers that it is given. "logits" are those of one view, in place of log-odds:
-            `target` is (N, C) and `shadows` (S, N, C), float; log-probabilities do as well.
+        reads: the answers that it is given, of which `signal` keeps what it needs.
+            log_odds: (B, V) float32. correct: (B, V) uint8, 1 where the label has the largest
+            logit. logits: (B, C) float32 of the plain image; log-probabilities do as well.
+            view_logits: (B, V, C) float32; models are asked for them by `answers.logits: all`.
         per_target: the runner calls `score` once for each target, with all examples, as one task,
             and never `sums` or `score_all`.
         calibrated: scores are probabilities of membership in [0, 1], so that precision and recall
@@ -33,9 +45,12 @@ class MembershipAttack(Keys):
     # Of the answers, that log-odds are read of; None: all.
     views: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
 
-    reads: ClassVar[Literal["log_odds", "logits"]] = "log_odds"
     per_target: ClassVar[bool] = False
     calibrated: ClassVar[bool] = False
+
+    @property
+    def reads(self) -> Column:
+        return "log_odds"
 
     def columns(self, views: Sequence[str]) -> list[int]:
         """Return which of the answers' views it reads, by their places."""
@@ -45,17 +60,31 @@ class MembershipAttack(Keys):
         """Return the attack with whatever depends on the number of models put in its place."""
         return self
 
+    def signal(self, answers: np.ndarray, examples: Examples) -> np.ndarray:
+        """Return what the attack keeps of one model's answers, (B, K) float.
+
+        Called once for each model, so that all classes of all views are never held of many models.
+        By default the answers as they are.
+        """
+        return answers
+
     def score(
-        self, target: np.ndarray, shadows: np.ndarray, shadow_member: np.ndarray, seed: int = 0
+        self,
+        target: np.ndarray,
+        shadows: np.ndarray,
+        shadow_member: np.ndarray,
+        examples: Examples,
+        seed: int = 0,
     ) -> np.ndarray:
         """Return how likely each example is a member of the target's training set.
 
         It never sees the target's own member row.
 
         Args:
-            target: (N, V) float log-odds of the target model.
-            shadows: (S, N, V) float log-odds of the other models.
+            target: (N, K) float, the target model's signals.
+            shadows: (S, N, K) float, those of the other models.
             shadow_member: (S, N) int8, 1 in, 0 out, -1 not judged.
+            examples: all N of the pool.
             seed: of an attack that draws at random; the same seed gives the same scores.
 
         Returns:
@@ -63,7 +92,9 @@ class MembershipAttack(Keys):
         """
         raise NotImplementedError
 
-    def sums(self, answers: np.ndarray, member: np.ndarray, partner: np.ndarray) -> Sums:
+    def sums(
+        self, answers: np.ndarray, member: np.ndarray, partner: np.ndarray, examples: Examples
+    ) -> Sums:
         """Return what `score_all` needs to know of all examples, from one block of them.
 
         The sums of several blocks are added, key by key. Shapes as for `score_all`.
@@ -71,7 +102,12 @@ class MembershipAttack(Keys):
         return {}
 
     def score_all(
-        self, answers: np.ndarray, member: np.ndarray, partner: np.ndarray, totals: Sums
+        self,
+        answers: np.ndarray,
+        member: np.ndarray,
+        partner: np.ndarray,
+        examples: Examples,
+        totals: Sums,
     ) -> np.ndarray:
         """Return the scores of every model as target.
 
@@ -80,9 +116,10 @@ class MembershipAttack(Keys):
         Here target m draws with seed m.
 
         Args:
-            answers: (M, B, V) float log-odds.
+            answers: (M, B, K) float, the models' signals.
             member: (M, B) int8, 1 in, 0 out, -1 not judged.
-            partner: (M,) int, the model complementary to each.
+            partner: (M,) int, the model complementary to each, or the model itself.
+            examples: the B of this block.
             totals: `sums` added over all blocks.
 
         Returns:
@@ -90,7 +127,10 @@ class MembershipAttack(Keys):
         """
         models = np.arange(len(answers))
         shadows = [(models != m) & (models != partner[m]) for m in models]
-        scores = [self.score(answers[m], answers[s], member[s], m) for m, s in enumerate(shadows)]
+        scores = [
+            self.score(answers[m], answers[s], member[s], examples, m)
+            for m, s in enumerate(shadows)
+        ]
         return np.stack(scores)
 
 

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 from scipy.special import log_ndtr
 
-from attacks.membership import MembershipAttack, Sums
+from attacks.membership import Examples, MembershipAttack, Sums
 
 # One float32 step near a log-odds of 14, squared: answers that differ by less are equal.
 VARIANCE_FLOOR = 1e-12
@@ -51,7 +51,12 @@ class Lira(MembershipAttack):
         return self.model_copy(update={"variance": variance})
 
     def score(
-        self, target: np.ndarray, shadows: np.ndarray, shadow_member: np.ndarray, seed: int = 0
+        self,
+        target: np.ndarray,
+        shadows: np.ndarray,
+        shadow_member: np.ndarray,
+        examples: Examples,
+        seed: int = 0,
     ) -> np.ndarray:
         """Return how likely each example is a member; the contract has the shapes.
 
@@ -63,7 +68,9 @@ class Lira(MembershipAttack):
         normals = [_fit(values, shadow_member == c, pools) for c in self._classes().values()]
         return _evidence(target.astype(np.float64), normals).mean(axis=1)
 
-    def sums(self, answers: np.ndarray, member: np.ndarray, partner: np.ndarray) -> Sums:
+    def sums(
+        self, answers: np.ndarray, member: np.ndarray, partner: np.ndarray, examples: Examples
+    ) -> Sums:
         """Return per class the squared residuals (M, V) and the number of shadows (M,) in them.
 
         Entry m leaves out models m and partner[m]. Examples with fewer than two shadows of the
@@ -85,7 +92,12 @@ class Lira(MembershipAttack):
         return totals
 
     def score_all(
-        self, answers: np.ndarray, member: np.ndarray, partner: np.ndarray, totals: Sums
+        self,
+        answers: np.ndarray,
+        member: np.ndarray,
+        partner: np.ndarray,
+        examples: Examples,
+        totals: Sums,
     ) -> np.ndarray:
         """Return the scores of every model as target: a class is fitted once, then down-dated."""
         num_models, num_examples, num_views = answers.shape

@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier
 
-from attacks.membership import MembershipAttack
+from attacks.membership import Column, Examples, MembershipAttack
 
 
 class Protocol(NamedTuple):
@@ -67,12 +67,20 @@ class ShadowMLP(MembershipAttack):
     activation: Literal["tanh", "relu"] = "tanh"
     restarts: PositiveInt = 1
 
-    reads: ClassVar[Literal["log_odds", "logits"]] = "logits"
     per_target: ClassVar[bool] = True
     calibrated: ClassVar[bool] = True
 
+    @property
+    def reads(self) -> Column:
+        return "logits"
+
     def score(
-        self, target: np.ndarray, shadows: np.ndarray, shadow_member: np.ndarray, seed: int = 0
+        self,
+        target: np.ndarray,
+        shadows: np.ndarray,
+        shadow_member: np.ndarray,
+        examples: Examples,
+        seed: int = 0,
     ) -> np.ndarray:
         """Return the probability of membership that the network gives each of the N examples.
 
@@ -82,6 +90,7 @@ class ShadowMLP(MembershipAttack):
             target: (N, C) float logits or log-probabilities.
             shadows: (S, N, C) float, likewise.
             shadow_member: (S, N) int8, 1 in, 0 out, -1 not judged.
+            examples: not looked at.
             seed: of the network's first weights and the order of the rows.
 
         Raises:

@@ -8,7 +8,7 @@ import numpy as np
 
 from attacks.membership import MembershipAttack
 from runner.audit.blocks import score_blocks
-from runner.audit.shipping import unpacked
+from runner.shipping import unpacked
 from runner.audit.targets import score_targets
 from runner.sources import Sources
 

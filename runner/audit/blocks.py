@@ -7,11 +7,14 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from attacks.membership import MembershipAttack, Sums
+from attacks.membership import Examples, MembershipAttack, Sums
 from runner import tables
-from runner.audit.tasks import rows, write
+from runner.tasks import rows, write
 from runner.sources import Source, Sources, column_of
 from runner.tables import Reading
+
+
+SPAN = 16  # blocks whose sums one task adds, so that few of them reach the driver
 
 
 class Job(NamedTuple):
@@ -21,8 +24,12 @@ class Job(NamedTuple):
     members: Mapping[str, np.ndarray]
     partner: np.ndarray
     attacks: Mapping[str, MembershipAttack]
-    blocks: list[tuple[Source, int]]  # (source, block) of each task
-    totals: dict[Reading, Sums]
+    tasks: Sequence[tuple[Source, int]]  # (source, block) of each
+    totals: Mapping[Reading, Sums]
+
+    @property
+    def num_examples(self) -> int:
+        return next(iter(self.members.values())).shape[1]
 
 
 def score_blocks(
@@ -38,21 +45,28 @@ def score_blocks(
     A task reads one block of examples from all files of an arm, so nothing is shuffled. A first
     pass adds up what some attacks must know of all examples.
     """
-    num_examples = next(iter(members.values())).shape[1]
-    num_blocks = -(-num_examples // tables.BLOCK)
+    job = Job(sources, members, partner, attacks, tasks=[], totals={})
+    num_blocks = -(-job.num_examples // tables.BLOCK)
     for paths in sources.values():
         _check_footers(paths, num_blocks)
-    blocks = [(source, block) for source in sources for block in range(num_blocks)]
-    job = Job(sources, members, partner, attacks, blocks, totals={})
     if _needs_sums(job):
-        job = job._replace(totals=_totals(job, in_ray))
+        spans = [(source, first) for source in sources for first in range(0, num_blocks, SPAN)]
+        job = job._replace(totals=_totals(job._replace(tasks=spans), in_ray))
+    blocks = [(source, block) for source in sources for block in range(num_blocks)]
+    job = job._replace(tasks=blocks)
     write(scores_of_block, job, len(blocks), folder, tables.PARTITIONS, in_ray)
 
 
-def sums_of_block(job: Job, task: int) -> Iterator[pa.Table]:
-    """Yield what each attack must know of all examples, from one block of them."""
-    for reading, answers, _, member in _readings(job, task):
-        sums = job.attacks[reading.attack].sums(answers, member, job.partner)
+def sums_of_span(job: Job, task: int) -> Iterator[pa.Table]:
+    """Yield what each attack must know of all examples, from SPAN blocks of them."""
+    source, first = job.tasks[task]
+    last = min(first + SPAN, -(-job.num_examples // tables.BLOCK))
+    totals: dict[Reading, dict[str, np.ndarray]] = {}
+    for block in range(first, last):
+        for reading, answers, examples, member in _readings(job, source, block):
+            sums = job.attacks[reading.attack].sums(answers, member, job.partner, examples)
+            _add(totals.setdefault(reading, {}), sums)
+    for reading, sums in totals.items():
         for key, values in sums.items():
             yield pa.table(
                 {
@@ -60,23 +74,24 @@ def sums_of_block(job: Job, task: int) -> Iterator[pa.Table]:
                     "reading": [list(map(str, reading))],
                     "key": [key],
                     "shape": pa.array([list(values.shape)], pa.list_(pa.int64())),
-                    "values": pa.array([values.ravel()], pa.list_(pa.float64())),
+                    "values": pa.array([values.astype(np.float64).tobytes()], pa.large_binary()),
                 }
             )
 
 
 def scores_of_block(job: Job, task: int) -> Iterator[pa.Table]:
     """Yield the scores of one block of examples: rows of `runner.tables.scores_table`."""
-    for reading, answers, examples, member in _readings(job, task):
+    for reading, answers, examples, member in _readings(job, *job.tasks[task]):
         totals = job.totals.get(reading, {})
-        scores = job.attacks[reading.attack].score_all(answers, member, job.partner, totals)
+        attack = job.attacks[reading.attack]
+        scores = attack.score_all(answers, member, job.partner, examples, totals)
         if np.isnan(scores[member >= 0]).any():
             raise ValueError(
                 f"{reading.attack} cannot judge every example of {reading.arm} under the "
-                f"{reading.matrix} matrix: it needs at least 2 other models in each class for "
-                "every example; use design.num_models >= 6"
+                f"{reading.matrix} matrix: it needs more other models in each class for every "
+                "example; train more models"
             )
-        yield tables.scores_table(reading, examples, scores)
+        yield tables.scores_table(reading, examples.number, scores)
 
 
 def _check_footers(paths: Sequence[str], num_blocks: int) -> None:
@@ -94,51 +109,66 @@ def _check_footers(paths: Sequence[str], num_blocks: int) -> None:
 
 def _needs_sums(job: Job) -> bool:
     """Whether any attack asks for the first pass; one example tells."""
-    for paths in job.sources.values():
-        views = tables.read_views(paths[0])
-        nothing = np.zeros((len(paths), 1, len(views)), np.float32)
-        for member in job.members.values():
-            for a in job.attacks.values():
-                if a.sums(nothing[:, :, a.columns(views)], member[:, :1], job.partner):
-                    return True
-    return False
+    return any(
+        job.attacks[reading.attack].sums(answers[:, :1], member[:, :1], job.partner, one)
+        for source in job.sources
+        for reading, answers, examples, member in _readings(job, source, 0)
+        for one in [examples._replace(number=examples.number[:1], label=examples.label[:1])]
+    )
 
 
 def _totals(job: Job, in_ray: bool) -> dict[Reading, Sums]:
     """The sums of all blocks, added in the order of the blocks: every rerun has the same bits."""
     totals: dict[Reading, dict[str, np.ndarray]] = {}
-    found = rows(sums_of_block, job, len(job.blocks), in_ray)
+    found = rows(sums_of_span, job, len(job.tasks), in_ray)
     for row in sorted(found, key=lambda row: row["task"]):
         arm, draws, attack, matrix = row["reading"]
-        of_reading = totals.setdefault(Reading(arm, int(draws), attack, matrix), {})
-        values = np.asarray(row["values"], np.float64).reshape(row["shape"])
-        of_reading[row["key"]] = of_reading.get(row["key"], 0) + values
+        values = np.frombuffer(row["values"]).reshape(row["shape"])
+        _add(totals.setdefault(Reading(arm, int(draws), attack, matrix), {}), {row["key"]: values})
     return dict(totals)
 
 
-def _readings(job: Job, task: int) -> Iterator[tuple[Reading, np.ndarray, np.ndarray, np.ndarray]]:
-    """Each reading of one task's block: its name, answers (M, B, V), examples and member (M, B)."""
-    source, block = job.blocks[task]
-    num_examples = next(iter(job.members.values())).shape[1]
-    start, stop = block * tables.BLOCK, min((block + 1) * tables.BLOCK, num_examples)
-    examples = np.arange(start, stop, dtype=np.int32)
-    paths = job.sources[source]
-    views = tables.read_views(paths[0])
-    answers = _answers(paths, block, column_of("log_odds", source), examples)
+def _add(totals: dict[str, np.ndarray], sums: Sums) -> None:
+    for key, values in sums.items():
+        totals[key] = totals[key] + values if key in totals else values
+
+
+def _readings(
+    job: Job, source: Source, block: int
+) -> Iterator[tuple[Reading, np.ndarray, Examples, np.ndarray]]:
+    """Each reading of a block: its name, signals (M, B, K), examples and membership (M, B)."""
     for name, attack in job.attacks.items():
-        chosen = answers[:, :, attack.columns(views)]
+        signals, examples = _signals(job, source, attack, block)
+        start, stop = examples.number[0], examples.number[-1] + 1
         for matrix, member in job.members.items():
-            yield Reading(*source, name, matrix), chosen, examples, member[:, start:stop]
+            yield Reading(*source, name, matrix), signals, examples, member[:, start:stop]
 
 
-def _answers(paths: Sequence[str], block: int, column: str, examples: np.ndarray) -> np.ndarray:
-    """The log-odds (M, B, V) float32 of one block of examples, from all files of an arm."""
-    answers = []
+def _signals(
+    job: Job, source: Source, attack: MembershipAttack, block: int
+) -> tuple[np.ndarray, Examples]:
+    """The signals (M, B, K) of one block of examples, from all files of an arm."""
+    paths, column = job.sources[source], column_of(attack.reads, source)
+    start, stop = block * tables.BLOCK, min((block + 1) * tables.BLOCK, job.num_examples)
+    number, signals, examples = np.arange(start, stop), [], None
     for path in paths:
-        found, log_odds = tables.read_block(path, block, column)
-        if not np.array_equal(found, examples):
+        found = tables.read_block(path, block, column)
+        if not np.array_equal(found.example, number):
             raise ValueError(f"block {block} of {path} holds other examples than were asked for")
-        if not np.isfinite(log_odds).all():
-            raise ValueError(f"block {block} of {path} has log-odds that are not finite")
-        answers.append(log_odds)
-    return np.stack(answers)
+        if not np.isfinite(found.answers).all():
+            raise ValueError(f"block {block} of {path} has {column} that are not finite")
+        if examples is None:
+            num_classes = tables.num_classes(path)
+            examples = Examples(number, found.label, job.num_examples, num_classes)
+        elif not np.array_equal(found.label, examples.label):
+            raise ValueError(f"block {block} of {path} has other labels than {paths[0]}")
+        signals.append(attack.signal(chosen(attack, found.answers, path), examples))
+    assert examples is not None
+    return np.stack(signals), examples
+
+
+def chosen(attack: MembershipAttack, answers: np.ndarray, path: str) -> np.ndarray:
+    """Return the answers of the views that an attack reads, in the order of the file's views."""
+    if attack.reads == "logits":
+        return answers
+    return answers[:, attack.columns(tables.read_views(path))]

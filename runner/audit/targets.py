@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from attacks.membership import MembershipAttack
+from attacks.membership import Examples, MembershipAttack
 from runner import tables
-from runner.audit.tasks import write
+from runner.audit.blocks import chosen
+from runner.tasks import write
 from runner.ids import seed_of
 from runner.sources import Source, Sources, column_of
 from runner.tables import Reading
@@ -65,11 +66,12 @@ def scores_of_target(job: Job, task: int) -> Iterator[pa.Table]:
     attack, member = job.attacks[reading.attack], job.members[reading.matrix]
     source = Source(reading.arm, reading.draws)
     others = job.shadows[model][: getattr(attack, "num_shadows", None)]
-    target = _answers(job, attack, source, model)
-    of_shadows = [_answers(job, attack, _shadow(job, attack, source), m) for m in others]
+    examples = _examples(job, source, model)
+    target = _signal(job, attack, source, model, examples)
+    of_shadows = [_signal(job, attack, _shadow(job, attack, source), m, examples) for m in others]
     # Arms and attacks share the seed of a target: they are compared in pairs.
     seed = seed_of(job.seed, reading.matrix, model) % 2**32
-    scores = attack.score(target, np.stack(of_shadows), member[others], seed)
+    scores = attack.score(target, np.stack(of_shadows), member[others], examples, seed)
     if not np.isfinite(scores[member[model] >= 0]).all():
         raise ValueError(
             f"{reading.attack} cannot judge every example of {reading.arm}, model {model}"
@@ -84,7 +86,16 @@ def _shadow(job: Job, attack: MembershipAttack, source: Source) -> Source:
     return there if there in job.sources else Source(arm, 1)
 
 
-def _answers(job: Job, attack: MembershipAttack, source: Source, model: int) -> np.ndarray:
+def _examples(job: Job, source: Source, model: int) -> Examples:
+    """All examples of the pool."""
+    path = job.sources[source][model]
+    label = tables.read_answers(path, "label")
+    return Examples(np.arange(len(label)), label, len(label), tables.num_classes(path))
+
+
+def _signal(
+    job: Job, attack: MembershipAttack, source: Source, model: int, examples: Examples
+) -> np.ndarray:
     path, column = job.sources[source][model], column_of(attack.reads, source)
     answers = tables.read_answers(path, column)
     num_examples = next(iter(job.members.values())).shape[1]
@@ -94,4 +105,4 @@ def _answers(job: Job, attack: MembershipAttack, source: Source, model: int) -> 
         )
     if not np.isfinite(answers).all():
         raise ValueError(f"{path} has {column} that are not finite")
-    return answers
+    return attack.signal(chosen(attack, answers, path), examples)

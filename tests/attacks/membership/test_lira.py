@@ -8,6 +8,7 @@ from attacks.membership import MembershipAttack
 from attacks.membership.lira import Lira
 from tests import oracles
 
+ANY = oracles.unlabelled(1)  # which examples they are does not matter to LiRA
 KINDS = [
     Lira(mode=mode, variance=variance)
     for mode in ("online", "offline")
@@ -47,7 +48,13 @@ def others(m: int, partner: np.ndarray) -> np.ndarray:
 def score_all(
     attack: MembershipAttack, answers: np.ndarray, member: np.ndarray, partner: np.ndarray
 ) -> np.ndarray:
-    return attack.score_all(answers, member, partner, attack.sums(answers, member, partner))
+    return attack.score_all(
+        answers,
+        member,
+        partner,
+        ANY,
+        attack.sums(answers, member, partner, ANY),
+    )
 
 
 def auc(scores: np.ndarray, member: np.ndarray) -> float:
@@ -192,7 +199,7 @@ def test_auto_pools_below_64_models():
         member, partner = pairs(num_models, 20, rng), np.arange(num_models) ^ 1
         answers = gaussian_answers(member, 2, 1, rng)
         auto = Lira()
-        assert (auto.sums(answers, member, partner) == {}) == (num_models == 64)
+        assert (auto.sums(answers, member, partner, ANY) == {}) == (num_models == 64)
         expected = score_all(named, answers, member, partner)
         np.testing.assert_array_equal(score_all(auto, answers, member, partner), expected)
         kept = others(0, partner)
@@ -207,13 +214,13 @@ def test_sums_of_blocks_add_up_to_the_sums_of_all():
     member, partner = pairs(8, 700, rng), np.arange(8) ^ 1
     answers = gaussian_answers(member, 2, 1, rng)
     attack = Lira(variance="pooled")
-    whole = attack.sums(answers, member, partner)
-    first = attack.sums(answers[:, :333], member[:, :333], partner)
-    second = attack.sums(answers[:, 333:], member[:, 333:], partner)
+    whole = attack.sums(answers, member, partner, ANY)
+    first = attack.sums(answers[:, :333], member[:, :333], partner, ANY)
+    second = attack.sums(answers[:, 333:], member[:, 333:], partner, ANY)
     assert set(whole) == {"in_squares", "in_count", "out_squares", "out_count"}
     for key, total in whole.items():
         np.testing.assert_allclose(first[key] + second[key], total, 1e-12)
-    assert set(Lira(mode="offline").sums(answers, member, partner)) == {"out_squares", "out_count"}
+    assert set(Lira(mode="offline").sums(answers, member, partner, ANY)) == {"out_squares", "out_count"}
 
 
 def test_an_example_with_too_few_shadows_scores_nan_and_no_other_does():

@@ -1,4 +1,4 @@
-"""Where the audit's tasks are run: over a cluster by Ray Data, or one after the other right here.
+"""Where tasks over scores and answers are run: over a cluster by Ray Data, or one after the other right here.
 
 A task is a number; what it yields are tables of rows. A sweep's trials score here: they hold no CPU
 of the cluster, and for few answers NumPy alone is faster.
@@ -16,7 +16,7 @@ import ray
 import ray.data
 
 from runner import tables
-from runner.audit.shipping import shipped
+from runner.shipping import shipped
 
 OfTask = Callable[[Any, int], Iterator[pa.Table]]  # (job, task) -> its rows; an importable function
 
