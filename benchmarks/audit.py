@@ -22,11 +22,12 @@ import numpy as np
 import ray
 from scipy.stats import norm
 
+from attacks.membership import Examples
 from attacks.membership.lira import Lira
 from runner import tables
 from runner.audit import audit
 from runner.sources import Source
-from runner.tables import Reading
+from runner.tables import Answered, Reading
 
 ATTACKS = {
     f"{mode}_{variance}": Lira(mode=mode, variance=variance)
@@ -92,12 +93,12 @@ def synthetic_answers(member: np.ndarray, num_views: int) -> np.ndarray:
 def write(answers: np.ndarray, folder: Path) -> list[str]:
     """Write one file of answers per model, with logits of ten classes."""
     _, num_examples, num_views = answers.shape
-    labels, logits = np.zeros(num_examples, int), np.zeros((num_examples, 10), np.float32)
+    labels, logits = np.arange(num_examples) % 10, np.zeros((num_examples, 10), np.float32)
     views = [f"view {view}" for view in range(num_views)]
     paths = []
     for m, log_odds in enumerate(answers):
         paths.append(str(folder / f"m{m:03d}.parquet"))
-        content = tables.answers_to_bytes(labels, log_odds, logits, views)
+        content = tables.answers_to_bytes(labels, Answered(log_odds, logits), views)
         Path(paths[-1]).write_bytes(content)
     return paths
 
@@ -190,10 +191,11 @@ def one_process(
     attack: Lira, answers: np.ndarray, members: dict[str, np.ndarray], partner: np.ndarray
 ) -> np.ndarray:
     """Return the scores (N,) of model 0 under the true matrix, after scoring all under all."""
-    of_target = np.empty(0)
+    numbers, of_target = np.arange(answers.shape[1]), np.empty(0)
+    examples = Examples(numbers, numbers % 10, len(numbers), 10)
     for name, member in members.items():
-        totals = attack.sums(answers, member, partner)
-        scores = attack.score_all(answers, member, partner, totals)
+        totals = attack.sums(answers, member, partner, examples)
+        scores = attack.score_all(answers, member, partner, examples, totals)
         of_target = scores[0].copy() if name == "member" else of_target
     return of_target
 

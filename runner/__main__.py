@@ -1,4 +1,4 @@
-"""The command line: check, plan, run, sweep, report; and what trains nothing: budget, demo."""
+"""The command line: check, plan, run, sweep, report; and what needs no experiment: budget, demo."""
 
 import os
 import sys
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 budget = typer.Typer(
-    help="Say what epsilon some noise gives, or what noise an epsilon takes; trains nothing.",
+    help="Say what epsilon some noise gives, or what noise an epsilon takes; and audit DP-SGD.",
     no_args_is_help=True,
 )
 app.add_typer(budget, name="budget")
@@ -36,6 +36,7 @@ demo = typer.Typer(
 app.add_typer(demo, name="demo")
 
 STOPPED = 130  # the exit code of who was stopped by the user
+FAULTS_OF_THE_USER = {"DataMissing", "NoRoom", "NoCluster", "NoBudget", "BadInput", "BadAnswers"}
 
 ConfigPath = Annotated[
     str, typer.Argument(metavar="CONFIG", help="a YAML file, or a shipped name such as quickstart")
@@ -88,20 +89,13 @@ def run(config_path: ConfigPath, overrides: Overrides = None, storage: Storage =
     """Do what is missing: train, ask, audit, report. Safe to repeat after any stop."""
     with complaints():
         from runner import pipeline
-        from runner.progress import say
-        from runner.report.tables import terminal_table
         from runner.work import prepare
 
         console = Console()
         experiment = _experiment(config_path, overrides)
         work = prepare(experiment, _storage(storage))
         results = pipeline.run(work, console)
-        console.print(terminal_table(results))
-        for warning in results["warnings"]:
-            say(console, f"warning: {warning}")
-        console.print(
-            f"report: {work.folder / 'report' / 'index.html'}", highlight=False, soft_wrap=True
-        )
+        _show(results, work.folder, console)
 
 
 @app.command()
@@ -126,10 +120,35 @@ def report(config_path: ConfigPath, overrides: Overrides = None, storage: Storag
         print(f"report: {work.folder / 'report' / 'index.html'}")
 
 
+@app.command("audit")
+def audit_answers(
+    answers: Annotated[str, typer.Option(help="folder or URI: a .parquet or .npz a model")],
+    member: Annotated[str, typer.Option(help="(M, N) of 1, 0, -1: .npy .npz .csv .parquet")],
+    name: Annotated[str | None, typer.Option(help="of the audit's folder")] = None,
+    config_path: Annotated[Path | None, typer.Option("--config", help="a YAML file")] = None,
+    overrides: Overrides = None,
+    storage: Storage = None,
+    shadow_recipe: Annotated[str | None, typer.Option(help="same, or differs: how")] = None,
+    in_ray: Annotated[bool, typer.Option("--ray/--no-ray", help="or in this process")] = True,
+) -> None:
+    """Audit models that were trained elsewhere, from their answers and who was trained on what."""
+    with complaints():
+        from runner.foreign.schema import read_audit
+        from runner.foreign.stage import audit_given
+
+        console, told = Console(), {"name": name, "shadow_recipe": shadow_recipe}
+        asked = read_audit(config_path, overrides or [], told)
+        results, folder = audit_given(answers, member, asked, _storage(storage), in_ray, console)
+        _show(results, folder, console)
+
+
 Delta = Annotated[float, typer.Option(help="the delta of (epsilon, delta)")]
 Target = Annotated[
     float | None, typer.Option(help="print the noise for this epsilon, or if the noise reaches it")
 ]
+
+
+Seed = Annotated[int, typer.Option(help="of every random draw")]
 
 
 @budget.command()
@@ -184,7 +203,29 @@ def dp_sgd(
         print(budget.dp_sgd(noise_multiplier, epsilon, *facts))
 
 
-Seed = Annotated[int, typer.Option(help="of every random draw")]
+@budget.command("audit")
+def dp_audit(
+    noise_multiplier: Annotated[float, typer.Option(help="of DP-SGD")],
+    max_grad_norm: Annotated[float, typer.Option(help="the clipping norm")] = 1.0,
+    num_examples: Annotated[int, typer.Option(help="a trial's, its canary included")] = 16,
+    batch_size: Annotated[int, typer.Option(help="the expected one")] = 8,
+    steps: Annotated[int, typer.Option(help="of a trial: whole epochs")] = 2,
+    trials: Annotated[int, typer.Option(help="small models to train")] = 1000,
+    delta: Delta = 1e-5,
+    seed: Seed = 0,
+) -> None:
+    """Train DP-SGD with and without a canary, and refute its epsilon if it is broken."""
+    with complaints():
+        from runner.dp_audit import alarm, command, told
+        from runner.dp_trials import Setting
+
+        setting = Setting(num_examples, batch_size, steps)
+        found = command(noise_multiplier, max_grad_norm, setting, trials, delta, seed, Console())
+        print(told(found))
+        if alarm(found.lower_bound, found.guarantee):
+            sys.exit(1)
+
+
 Out = Annotated[Path, typer.Option(help="folder to write to")]
 
 
@@ -242,7 +283,7 @@ def complaints() -> Iterator[None]:
         _stop(f"{error}; `run` sets it aside and makes it again", 2)
     except Exception as error:
         # By name, so that `check` need not wait for torch and Ray to be imported.
-        if type(error).__name__ in ("DataMissing", "NoRoom", "NoCluster", "NoBudget", "BadInput"):
+        if type(error).__name__ in FAULTS_OF_THE_USER:
             _stop(str(error), 2)
         if type(error).__name__ == "Unfinished":
             _stop(str(error), 1)
@@ -252,6 +293,17 @@ def complaints() -> Iterator[None]:
 def _stop(message: str, code: int) -> None:
     print(f"runner: {message}", file=sys.stderr)
     sys.exit(code)
+
+
+def _show(results: dict[str, Any], folder: Path, console: Console) -> None:
+    """Print the table, the warnings, and where the report is."""
+    from runner.progress import say
+    from runner.report.tables import terminal_table
+
+    console.print(terminal_table(results))
+    for warning in results["warnings"]:
+        say(console, f"warning: {warning}")
+    say(console, f"report: {folder / 'report' / 'index.html'}")
 
 
 def _experiment(config_path: str, overrides: list[str] | None) -> "Experiment":

@@ -17,6 +17,7 @@ from runner.questions import Questions
 from runner.workplace import Workplace
 
 BATCH = 1000  # images in one forward pass; another number would move a randomized model's draws
+FEW = 64  # images that are asked about again, in another batch
 
 
 class Said(NamedTuple):
@@ -60,10 +61,28 @@ def ask(run: Run, place: Workplace, questions: Questions) -> None:
     mean = answered("mean") if answers.draws > 1 else None
     content = tables.answers_to_bytes(labels, answered("once"), answers.names, mean)
     store.write(folder / "answers.parquet", content)
-    accuracies = {"train_accuracy": train_accuracy(said["identity"].once)}
+    facts = {"train_accuracy": train_accuracy(said["identity"].once)}
     if mean:
-        accuracies["train_accuracy_mean"] = train_accuracy(said["identity"].mean)
-    store.finish(folder, ["answers.parquet"], accuracies)
+        facts["train_accuracy_mean"] = train_accuracy(said["identity"].mean)
+    if not run.defense.randomized:
+        facts["batch_dependence"] = batch_dependence(model, place.pool_images)
+    store.finish(folder, ["answers.parquet"], facts)
+
+
+def batch_dependence(model: nn.Module, images: Tensor) -> float:
+    """Return how far answers move when the same images are asked about in another batch.
+
+    The largest difference of two logits, as a share of the largest logit. Rounding gives 1e-5 or
+    less; BatchNorm in train mode, or whatever else looks at batch-mates, gives 1e-2 and more.
+
+    Args:
+        model: one that is not randomized.
+        images: (n, channels, H, W) uint8; the first FEW are asked about.
+    """
+    together = logits_of(model, images[:BATCH])[:FEW]
+    halves = images[:FEW].flip(0).tensor_split(2)
+    apart = np.concatenate([logits_of(model, half) for half in halves if len(half)])[::-1]
+    return float(np.abs(together - apart).max() / max(np.abs(together).max(), 1e-30))
 
 
 def _attacked(model: nn.Module, attack: EvasionAttack, place: Workplace) -> list[Tensor]:

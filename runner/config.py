@@ -111,21 +111,26 @@ def load(path: Path, overrides: Sequence[str], schema: type[Schema]) -> Schema:
     return validate(data, schema, str(path), lines)
 
 
-def read(path: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], Lines]:
+def read(path: Path | None, overrides: Sequence[str]) -> tuple[dict[str, Any], Lines]:
     """Return what stands in a YAML file, with the overrides, and where each path of it stands.
+
+    Args:
+        path: None: the overrides are all there is.
+        overrides: as for `load`.
 
     Raises:
         ConfigError: it is no YAML of a mapping, a key stands twice, or an override is none.
     """
+    source = str(path or "options")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8") if path else "{}"
         data, node = parse(text), yaml.compose(text, Loader=_Loader)
         faults = [*_repeated(node, ())]
         lines: Lines = dict(_lines(node, ()))
     except RecursionError:
-        raise ConfigError(str(path), [Fault("file", "an anchor contains itself")]) from None
+        raise ConfigError(source, [Fault("file", "an anchor contains itself")]) from None
     except (OSError, ValueError) as error:
-        raise ConfigError(str(path), [Fault("file", str(error))]) from None
+        raise ConfigError(source, [Fault("file", str(error))]) from None
     if not isinstance(data, dict):
         found = "nothing" if data is None else f"a {type(data).__name__}"
         faults.append(Fault("file", f"expected a mapping of keys, found {found}"))
@@ -136,7 +141,7 @@ def read(path: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], Lines]:
             lines = {at: None if at[: len(key)] == key else line for at, line in lines.items()}
             lines[key] = None  # what the command line says stands in no line of the file
     if faults:
-        raise ConfigError(str(path), faults)
+        raise ConfigError(source, faults)
     assert isinstance(data, dict)
     return data, lines
 

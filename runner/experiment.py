@@ -1,7 +1,7 @@
 """The schema of an experiment's YAML."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Protocol, Self
 
 import torch
 from pydantic import (
@@ -70,17 +70,32 @@ class Training(Keys):
         return self
 
 
-class Design(Keys):
-    """How the member matrix is drawn, two models at a time.
+class Canaries(Keys):
+    """Examples planted in the pool, which tell how much a training gives away of one example.
 
-    pairs: complementary halves of the pool, as in LiRA.
+    mislabelled: images of the pool, taken out of it, under a wrong label. blank: images of one
+    colour. noise: every pixel uniformly random. The last two have labels drawn at random.
+    """
+
+    kind: Literal["mislabelled", "blank", "noise"] = "mislabelled"
+    num: Annotated[int, Field(ge=20)] = 1000  # fewer could be all in, or all out
+    copies: PositiveInt = 1  # each goes in or out so many times at once
+
+
+class Design(Keys):
+    """How the member matrix is drawn.
+
+    pairs: complementary halves of the pool for two models at a time, as in LiRA.
     quarters: the pool is halved at random, a half for each model of the pair, and each is trained
     on half of its half and judged on all of it. Each is the other's shadow model: the protocol of
     residual perturbation's paper, section IV-A, and of Salem et al. (2018).
+    canaries: every model is trained on the whole pool, and on each canary by a coin of its own; it
+    is judged on the canaries alone. The audit of Steinke et al. (2023).
     """
 
-    name: Literal["pairs", "quarters"] = "pairs"
+    name: Literal["pairs", "quarters", "canaries"] = "pairs"
     num_models: PositiveInt = 16
+    canaries: Canaries | None = None  # what `canaries` plants
 
 
 class Arm(Keys):
@@ -216,6 +231,19 @@ class Stated(Keys):
         return {k: v for k, v in self.model_dump(exclude={"delta"}).items() if v is not None}
 
 
+class LowerBounds(Keys):
+    """Lower bounds on epsilon, with `design.name: canaries`.
+
+    The attacker names so many canaries as in, those that score highest, and as many as out. All
+    shares are counted as tried, so a share that helps nobody costs a little of every bound.
+    """
+
+    guesses: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
+        default=(0.1, 0.5, 0.9), min_length=1
+    )  # shares of the canaries that are named at all
+    confidence: Rate = 0.95
+
+
 class Report(Keys):
     """What figures are drawn against: a number of the defenses, such as gamma. Moves no figure."""
 
@@ -249,6 +277,25 @@ class Fleet(Keys):
         return num_gpus
 
 
+class Audited(Protocol):
+    """What judging scores takes of an experiment; an audit of given answers has the same."""
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def membership(self) -> Membership: ...
+
+    @property
+    def vulnerable(self) -> Vulnerable: ...
+
+    @property
+    def averages(self) -> Averages: ...
+
+    @property
+    def guarantee(self) -> Stated: ...
+
+
 class Experiment(Keys):
     """One YAML."""
 
@@ -269,6 +316,7 @@ class Experiment(Keys):
     comparisons: tuple[tuple[Name, Name], ...] | None = None  # of two arms; None: the obvious ones
     averages: Averages = Averages()
     guarantee: Stated = Stated()
+    epsilon: LowerBounds = LowerBounds()
     report: Report = Report()
     sweep: Sweep | None = None
     fleet: Fleet = Fleet()

@@ -1,23 +1,13 @@
-"""ROC curves, true-positive rates at small false-positive rates, AUC, and intervals over models.
+"""ROC curves, true-positive rates at small false-positive rates, AUC.
 
-Scores are higher for likelier members. Letters: M models, N examples, K points of a curve.
+Scores are higher for likelier members. Letters: N examples, K points of a curve.
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
-from scipy.special import stdtrit
 
 Rule = Literal["step_le", "step_lt", "interp"]
-
-
-class Interval(NamedTuple):
-    """A mean over models and its 95 % interval."""
-
-    mean: float
-    low: float
-    high: float
-    num_models: int
 
 
 def roc(scores: np.ndarray, member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -36,7 +26,7 @@ def roc(scores: np.ndarray, member: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     Raises:
         ValueError: a score is NaN, or there are no members or no non-members.
     """
-    scores, member = _judged(scores, member)
+    scores, member = judged(scores, member)
     order = np.argsort(-scores, kind="stable")
     scores, member = scores[order], member[order]
     last_of_ties = np.append(scores[1:] != scores[:-1], True)
@@ -65,7 +55,7 @@ def tpr_at_fpr(fpr: np.ndarray, tpr: np.ndarray, at: float, rule: Rule = "step_l
     if not 0 <= at <= 1:
         raise ValueError(f"expected a false-positive rate in [0, 1], got {at}")
     if rule == "interp":
-        fpr, tpr = _hull(fpr, tpr)
+        fpr, tpr = hull(fpr, tpr)
         return float(np.interp(at, fpr, tpr))
     last = np.searchsorted(fpr, at, side="right" if rule == "step_le" else "left") - 1
     if last < 0:
@@ -83,71 +73,11 @@ def auc(scores: np.ndarray, member: np.ndarray) -> float:
     Raises:
         ValueError: a score is NaN, or there are no members or no non-members.
     """
-    scores, member = _judged(scores, member)
+    scores, member = judged(scores, member)
     negatives = np.sort(scores[~member])
     below = np.searchsorted(negatives, scores[member], side="left")
     not_above = np.searchsorted(negatives, scores[member], side="right")
     return float((below + not_above).mean() / (2 * len(negatives)))
-
-
-def mean_interval(
-    values: np.ndarray,
-    partner: np.ndarray | None = None,
-    bounds: tuple[float, float] = (0.0, 1.0),
-) -> Interval:
-    """Return the mean over models and its 95 % Student-t interval, clipped to `bounds`.
-
-    Models trained on complementary halves are not independent: what one half has drawn, the other
-    lacks. So each pair is averaged first, and the pairs are the units that the interval counts.
-    From a single unit the spread is unknown, and the interval is `bounds`. Units that all agree
-    give an interval of no width: it speaks of the spread between units, not of N.
-
-    Args:
-        values: (M,) float, one figure per model.
-        partner: (M,) int, the position in `values` of each model's complement; its own position
-            or -1 where it has none. None: all models are independent.
-        bounds: the least and greatest value that is possible.
-
-    Raises:
-        ValueError: there is no value, or one is not finite, or partners do not name each other.
-    """
-    values = np.asarray(values, dtype=np.float64)
-    num_models = len(values)
-    if num_models == 0:
-        raise ValueError("expected a value per model, got none")
-    if bad := int((~np.isfinite(values)).sum()):
-        raise ValueError(f"{bad} of {num_models} values are not finite")
-    models = np.arange(num_models)
-    other = models if partner is None else np.where(np.asarray(partner) < 0, models, partner)
-    if np.any(other >= num_models) or np.any(other[other] != models):
-        raise ValueError(f"expected partners that name each other's positions, got {partner}")
-    units = ((values + values[other]) / 2)[models <= other]
-    mean = float(units.mean())
-    if len(units) == 1:
-        return Interval(mean, *bounds, num_models)
-    error = units.std(ddof=1) / np.sqrt(len(units))
-    reach = float(stdtrit(len(units) - 1, 0.975) * error)
-    return Interval(mean, max(mean - reach, bounds[0]), min(mean + reach, bounds[1]), num_models)
-
-
-def normal_interval(values: np.ndarray, bounds: tuple[float, float] = (0.0, 1.0)) -> Interval:
-    """Return the mean over models +- 1.96 standard errors, as if they were independent.
-
-    Narrower than `mean_interval`: it takes neither pairs nor the spread's own error into account.
-    DeMem's official code states its figures so, over 10 models.
-
-    Args:
-        values: (M,) float, one figure per model; all finite.
-        bounds: what the interval is clipped to, and what it is with a single model.
-    """
-    values = np.asarray(values, dtype=np.float64)
-    if not len(values) or not np.isfinite(values).all():
-        raise ValueError(f"expected a finite value per model, got {values}")
-    mean = float(values.mean())
-    if len(values) == 1:
-        return Interval(mean, *bounds, 1)
-    reach = 1.96 * float(values.std(ddof=1)) / np.sqrt(len(values))
-    return Interval(mean, max(mean - reach, bounds[0]), min(mean + reach, bounds[1]), len(values))
 
 
 def smallest_fpr(num_negatives: int) -> float:
@@ -171,7 +101,7 @@ def roc_on_grid(fpr: np.ndarray, tpr: np.ndarray, grid: np.ndarray) -> np.ndarra
     return tpr[np.searchsorted(fpr, grid, side="right") - 1]
 
 
-def _judged(scores: np.ndarray, member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def judged(scores: np.ndarray, member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return float64 scores and bool membership, or say why they have no ROC curve."""
     scores, member = np.asarray(scores, dtype=np.float64), np.asarray(member, dtype=bool)
     if scores.ndim != 1 or scores.shape != member.shape:
@@ -183,7 +113,7 @@ def _judged(scores: np.ndarray, member: np.ndarray) -> tuple[np.ndarray, np.ndar
     return scores, member
 
 
-def _hull(fpr: np.ndarray, tpr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def hull(fpr: np.ndarray, tpr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the corners of the smallest concave curve above a ROC curve."""
     corners: list[int] = []
     for i in np.flatnonzero(np.append(fpr[1:] != fpr[:-1], True)):  # the top of each vertical run

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from runner import store, tables
+from runner.judging.stage import judge
 from runner.progress import Show, say
 from runner.results import gather, git_commit, versions
 from runner.store import Corrupt
@@ -45,11 +46,13 @@ def _run(work: Work, console: Console) -> dict[str, Any]:
     for _ in range(MAX_REPAIRS):
         try:
             _stop_if(_train_and_ask(work, console), work)
+            in_ray = store.facts(work.scores) is None
             _audit(work, console)
             # A model trained anew took other seconds than the one that was there.
             after = {r.id: store.facts(work.store.run(r.id)) for r in work.plan.runs}
             trained = sum(before[run_id] != after[run_id] for run_id in after)
-            return report(work, {"trained": trained, "reused": len(after) - trained})
+            runs = {"trained": trained, "reused": len(after) - trained}
+            return report(work, runs, in_ray)
         except Corrupt as corrupt:
             _set_aside(corrupt, console)
     raise Unfinished(
@@ -72,8 +75,11 @@ def _set_aside(corrupt: Corrupt, console: Console) -> None:
         say(console, f"note: {corrupt}; set aside as {aside.name}, made again")
 
 
-def report(work: Work, runs: Mapping[str, Any]) -> dict[str, Any]:
+def report(work: Work, runs: Mapping[str, Any], in_ray: bool = False) -> dict[str, Any]:
     """Write results.json and the report from what is there, and return the results.
+
+    Args:
+        in_ray: look for examples at risk over the cluster, to which this process is connected.
 
     Raises:
         Unfinished: a model or the scores are missing.
@@ -81,27 +87,38 @@ def report(work: Work, runs: Mapping[str, Any]) -> dict[str, Any]:
     """
     from runner.report import write_report  # matplotlib: only who draws waits for it
     from runner.report.samples import sample_png
+    from runner.report.vulnerable_sheet import vulnerable_png
+    from runner.vulnerable import find_vulnerable
+    from runner.vulnerable.file import examples_file
 
     missing = len(work.pending)
     if missing or store.facts(work.scores) is None:
         raise Unfinished(f"{missing} of {len(work.plan.runs)} models are still to do: use `run`")
-    results = results_of(work, runs)
     data = work.dataset
+    given = (work.experiment, data.pool_labels, work.plan, work.sources, work.scores)
+    found = find_vulnerable(*given, in_ray)
+    results = results_of(work, runs, found.figures)
     samples = sample_png(data.pool_images, data.pool_labels, data.num_classes)
-    write_report(results, work.folder / "report", samples)
+    examples = examples_file(data.pool_labels, found.examples)
+    examples["examples.png"] = vulnerable_png(results, data.pool_images)
+    write_report(results, work.folder / "report", samples, examples)
     return results
 
 
-def results_of(work: Work, runs: Mapping[str, Any]) -> dict[str, Any]:
+def results_of(
+    work: Work, runs: Mapping[str, Any], vulnerable: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Write results.json from the answers and the scores, and return what it holds.
 
     Args:
         runs: how many models this command `trained` and `reused`.
+        vulnerable: what `find_vulnerable` finds of each arm; None: nobody looked.
 
     Raises:
         Corrupt: something that was finished cannot be read.
     """
-    results = gather(work.experiment, work.dataset, work.plan, work.store, work.scores, runs)
+    given = (work.experiment, work.dataset, work.plan, work.store, work.scores, work.sources)
+    results = gather(*given, runs, vulnerable)
     store.write_json(work.folder / "results.json", results)
     return results
 
@@ -138,8 +155,8 @@ def _stop_if(failed: Mapping[str, str], work: Work) -> None:
 
 
 def _audit(work: Work, console: Console) -> None:
-    """Compute the scores over the cluster, unless these very answers have been scored."""
-    if store.facts(work.scores) is None:
+    """Compute scores and judge them over the cluster, unless that has been done."""
+    if store.facts(work.scores) is None or store.facts(work.judging.folder) is None:
         from runner import fleet
 
         say(console, "audit: membership scores of every model as target")
@@ -148,17 +165,22 @@ def _audit(work: Work, console: Console) -> None:
 
 
 def score(work: Work, in_ray: bool = True) -> None:
-    """Compute the scores, unless these very answers have been scored.
+    """Compute the scores and judge them, unless these very answers have been.
 
     Args:
         in_ray: over the cluster, to which this process is connected; else in this process.
 
     Raises:
         Unfinished: an attack cannot judge what it was given.
-        Corrupt: answers cannot be read.
+        Corrupt: answers or scores cannot be read.
     """
-    if store.facts(work.scores) is not None:
-        return
+    if store.facts(work.scores) is None:
+        _score(work, in_ray)
+    judge(work.judging, in_ray)
+
+
+def _score(work: Work, in_ray: bool) -> None:
+    """The scores of every model as target, in their folder."""
     from runner.audit import audit
 
     plan, attacks = work.plan, work.experiment.membership.attacks

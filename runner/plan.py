@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from defenses import Defense, Facts
+from runner.canaries import coins, num_ordinary, trained_on
 from runner.data import Augment, Dataset
 from runner.experiment import Arm, Design, Experiment, Selection, Training
 from runner.ids import digest, seed_of
@@ -29,7 +30,7 @@ class Run:
     model: Model
     defense: Defense
     training: Training  # with its precision resolved
-    member: np.ndarray  # (N,) int8: 1 in, 0 out, -1 not judged
+    member: np.ndarray  # (N,) int8: 1 it is trained on, 0 and -1 not
     seed: int
     workers: int  # that train it together
     delta: float  # at which epsilon is logged; moves no weight
@@ -80,9 +81,9 @@ class Run:
 class Plan:
     """Everything an experiment needs to know before it starts."""
 
-    member: np.ndarray  # (M, N) int8
+    member: np.ndarray  # (M, N) int8, who is judged: 1 in, 0 out, -1 not judged
     null_member: np.ndarray  # (M, N) int8, redrawn from the same design: no model was trained on it
-    partner: np.ndarray  # (M,) int64, the other model of each one's pair
+    partner: np.ndarray  # (M,) int64, the other model of each one's pair, or the model itself
     shadows: tuple[np.ndarray, ...]  # of each model as target, the models that its attacker has
     arms: Mapping[str, tuple[Run, ...]]  # M Runs each
 
@@ -102,12 +103,15 @@ def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
     """Return the plan; it depends on the experiment and the data alone.
 
     Raises:
-        ValueError: a defense cannot be had with its arm's training.
+        ValueError: a defense cannot be had with its arm's training, or data and design do not fit.
     """
     design, num_pool = experiment.design, len(dataset.pool_labels)
-    judged, held_out = _held_out(experiment, num_pool)
+    first = num_ordinary(design.canaries, num_pool)
+    ordinary, held_out = _held_out(experiment, first)
+    judged = np.arange(first, first + design.canaries.num) if design.canaries else ordinary
     member = member_matrix(design, num_pool, seed_of(experiment.seed, "members"), judged)
     null_member = member_matrix(design, num_pool, seed_of(experiment.seed, "null"), judged)
+    trained = trained_on(member, design.canaries, ordinary) if design.canaries else member
     data_digest = dataset.digest()
     arms = {
         name: tuple(
@@ -130,12 +134,12 @@ def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
                 selection=experiment.selection,
                 selected_on=_selected_on(experiment.selection, row, held_out),
             )
-            for m, row in enumerate(member)
+            for m, row in enumerate(trained)
         )
         for name, arm in experiment.arms.items()
     }
     models = np.arange(design.num_models)
-    partner = models ^ 1
+    partner = models if design.canaries else models ^ 1
     # From the target on, so that attackers with few shadows do not all have the same ones.
     others = [np.roll(models, -m)[1:] for m in models]
     shadows = [
@@ -152,16 +156,19 @@ def member_matrix(
 
     pairs: rows 2k and 2k + 1 are complementary halves of the pool, so each example is in exactly
     half of the models. quarters: row 2k is judged on one half of the pool and row 2k + 1 on the
-    other, and each is trained on half of its half; up to three examples are left over.
+    other, and each is trained on half of its half; up to three examples are left over. canaries:
+    each of them is in each model by a coin.
 
     A row depends on the seed and its number alone: more models keep the first ones.
 
     Args:
-        judged: (n,) int64, the examples that are divided so; the others are -1 in every row.
+        judged: (n,) int64, the examples that are drawn so; the others are -1 in every row.
             None: all.
     """
-    member = np.full((design.num_models, num_pool), -1, np.int8)
     judged = np.arange(num_pool) if judged is None else judged
+    if design.name == "canaries":
+        return coins(design.num_models, num_pool, judged, seed)
+    member = np.full((design.num_models, num_pool), -1, np.int8)
     for k in range(design.num_models // 2):
         generator = np.random.Generator(np.random.Philox(seed_of(seed, k)))
         order = judged[generator.permutation(len(judged))]
@@ -178,7 +185,7 @@ def member_matrix(
 
 
 def _held_out(experiment: Experiment, num_pool: int) -> tuple[np.ndarray, np.ndarray]:
-    """The examples of the pool that are judged, and those that only choose checkpoints."""
+    """The examples of the pool that models are trained on, and those that choose checkpoints."""
     selection = experiment.selection
     if selection is None or selection.on != "held_out":
         return np.arange(num_pool), np.arange(0)

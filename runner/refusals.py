@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from attacks.by_name import unknown
-from runner.experiment import Design, Experiment, dials
+from runner.experiment import Design, Experiment, LowerBounds, dials
 from runner.models import ImageShape
 
 Fault = tuple[tuple[str, ...], str]  # where, and why
@@ -20,12 +20,15 @@ def faults_of(experiment: Experiment) -> Iterator[Fault]:
             "DeMem protocol does",
         )
     yield from _of_design(experiment.design)
+    yield from _of_canaries(experiment)
     yield from _of_workers(experiment)
     yield from _of_defenses(experiment)
     yield from _of_checkpoints(experiment)
     yield from _of_membership(experiment)
     yield from _of_memorization(experiment)
+    yield from _of_vulnerable(experiment)
     yield from _of_report(experiment)
+    yield from _of_comparisons(experiment)
     yield from _of_sweep(experiment)
     averaged, there = experiment.averages.num_models, experiment.design.num_models
     if averaged is not None and averaged > there:
@@ -35,6 +38,13 @@ def faults_of(experiment: Experiment) -> Iterator[Fault]:
 
 def _of_design(design: Design) -> Iterator[Fault]:
     at = ("design", "num_models")
+    if (design.name == "canaries") != (design.canaries is not None):
+        why = "`name: canaries` needs to know what is planted, such as `canaries: {num: 1000}`"
+        if design.canaries is not None:
+            why = f"`name: {design.name}` plants nothing; use `name: canaries`"
+        yield ("design", "canaries"), why
+    if design.name == "canaries":
+        return
     if design.num_models % 2:
         yield at, f"`{design.name}` trains models two by two: {design.num_models} is odd"
     elif design.name == "pairs" and design.num_models < 6:
@@ -43,6 +53,30 @@ def _of_design(design: Design) -> Iterator[Fault]:
             f"{design.num_models} models leave fewer than two others in each class once a target "
             "and its partner are left out; use 6 or more",
         )
+
+
+def _of_canaries(experiment: Experiment) -> Iterator[Fault]:
+    if experiment.design.name != "canaries":
+        if experiment.epsilon != LowerBounds():
+            yield ("epsilon",), "it is read off canaries; use `design.name: canaries`"
+        return
+    if experiment.robustness.on == "non_members":
+        yield (
+            ("robustness", "on"),
+            "the non-members of a model are canaries, which have wrong labels; use `on: test`",
+        )
+    if experiment.selection is not None and experiment.selection.on == "non_members":
+        why = "the non-members of a model are canaries; use `on: held_out`"
+        yield ("selection", "on"), why
+    for name, attack in experiment.membership.attacks.items():
+        if attack.name in ("lira", "rmia") and experiment.design.num_models < 32:
+            yield (
+                ("membership", "attacks", name),
+                f"{attack.name} needs models with and without each canary, and coins give so few "
+                "models too few of one kind; use design.num_models: 32 or more, or `threshold`",
+            )
+    if experiment.sweep is not None:
+        yield ("sweep",), "its settings are compared by halves of the pool; use `name: pairs`"
 
 
 def _of_workers(experiment: Experiment) -> Iterator[Fault]:
@@ -114,8 +148,10 @@ def _of_membership(experiment: Experiment) -> Iterator[Fault]:
                 "`design.name: quarters` gives a target one shadow model; use `pairs` for it, "
                 "or an attack like shadow_mlp",
             )
-        given = 1 if experiment.design.name == "quarters" else experiment.design.num_models - 2
-        if getattr(attack, "num_shadows", 1) > given:
+        left_out = 1 if experiment.design.name == "canaries" else 2  # the target, and its partner
+        num_models = experiment.design.num_models
+        given = 1 if experiment.design.name == "quarters" else num_models - left_out
+        if getattr(attack, "num_shadows", 0) > given:
             yield (
                 (*at, "num_shadows"),
                 f"the design gives a target {given} shadow models; ask for no more, or use a "
@@ -168,6 +204,12 @@ def _of_memorization(experiment: Experiment) -> Iterator[Fault]:
         )
 
 
+def _of_vulnerable(experiment: Experiment) -> Iterator[Fault]:
+    attack, attacks = experiment.vulnerable.attack, experiment.membership.attacks
+    if attack is not None and attack not in attacks:
+        yield ("vulnerable", "attack"), unknown("membership attack", attack, attacks)
+
+
 def _of_report(experiment: Experiment) -> Iterator[Fault]:
     known = {key for arm in experiment.arms.values() for key in dials(arm.defense)}
     for key in ("against", "by"):
@@ -176,6 +218,18 @@ def _of_report(experiment: Experiment) -> Iterator[Fault]:
             yield ("report", key), unknown("number of these defenses", value, known)
     if experiment.report.baseline is not None and experiment.report.baseline not in experiment.arms:
         yield ("report", "baseline"), unknown("arm", experiment.report.baseline, experiment.arms)
+
+
+def _of_comparisons(experiment: Experiment) -> Iterator[Fault]:
+    for i, pair in enumerate(experiment.comparisons or ()):
+        at = ("comparisons", str(i))
+        for name in pair:
+            if name not in experiment.arms:
+                yield at, unknown("arm", name, experiment.arms)
+        if pair[0] == pair[1]:
+            yield at, f"{pair[0]} is compared with itself; name two arms"
+        if set(pair) in map(set, (experiment.comparisons or ())[:i]):
+            yield at, f"{pair[0]} and {pair[1]} are compared before; leave one of the two out"
 
 
 SWEPT = ("model", "training", "arms", "answers", "robustness", "membership")

@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 
 from runner.arm_figures import Books, arm_figures, null_aucs
+from runner.comparisons import compare
 from runner.data import Dataset
 from runner.describe import fields_in_line, one_line
+from runner.epsilon_figures import alarms, epsilon_figures
 from runner.experiment import Experiment
+from runner.guards import NULL_TOLERANCE, guards_of, null_verdict, warnings_of
+from runner.intervals import Interval, mean_interval
+from runner.judging.stage import judge, judging_of
 from runner.memorization import leakage_by_memorization
-from runner.metrics import Interval, mean_interval
 from runner.plan import Plan
+from runner.sources import Sources
 from runner.store import Store
-
-NULL_TOLERANCE = 0.02  # how far from 0.5 the null control's AUC may lie
 
 
 def gather(
@@ -27,28 +30,40 @@ def gather(
     plan: Plan,
     at: Store,
     scores: Path,
+    sources: Sources,
     runs: Mapping[str, Any],
+    vulnerable: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return what results.json holds; its schema is docs/results_schema.md.
 
     Args:
         scores: the folder that the audit wrote.
+        sources: the files of answers that it read.
         runs: how many models this command `trained` and `reused`, passed through.
+        vulnerable: the examples at risk of each arm, passed through; None: nobody looked.
 
     Raises:
         Corrupt: something that was finished cannot be read any more.
     """
     # Arms share splits, so the same pair of models in every arm is one unit of the interval.
-    books = Books(experiment, plan, at, scores)
-    null = np.mean([null_aucs(books, name) for name in plan.arms], axis=0)
+    folder = judge(judging_of(experiment, plan, scores), in_ray=False)  # unless it is there
+    books = Books(experiment, plan, at, folder)
+    first = next(iter(experiment.membership.attacks))
+    null = np.mean([null_aucs(books, name)[first] for name in plan.arms], axis=0)
     interval = mean_interval(null, plan.partner)
     by_score = experiment.memorization and leakage_by_memorization(
         experiment, dataset, plan, at, scores
     )
     arms = {name: arm_figures(books, name, dataset) for name in plan.arms}
-    for arm in arms.values():
-        arm["null_control"] = _null_control(arm["null_control"])
+    nulls: dict[tuple[str, str], Interval] = {}
+    for name, arm in arms.items():
+        nulls |= {(name, attack): auc for attack, auc in arm["null_controls"].items()}
+        controls = {attack: _null_control(auc) for attack, auc in arm["null_controls"].items()}
+        arm |= {"null_control": controls[first], "null_controls": controls}
+        arm["vulnerable"] = vulnerable and vulnerable[name]
     null_control = _null_control(interval._replace(num_models=len(null) * len(plan.arms)))
+    guards = guards_of(experiment, dataset, plan, at, sources, nulls)
+    epsilon = epsilon_figures(experiment, dataset, plan, at, scores)
     num_test = len(dataset.test_labels)
     judged = num_test if experiment.robustness.on == "test" else plan.num_negatives
     return {
@@ -65,7 +80,7 @@ def gather(
             "num_members": int((plan.member == 1).sum(1).max()),
             "num_negatives": plan.num_negatives,
         },
-        "design": experiment.design.model_dump(),
+        "design": experiment.design.model_dump(exclude_none=True),
         "evaluation": {
             "on": experiment.robustness.on,
             "num_examples": min(judged, experiment.robustness.num_examples or judged),
@@ -75,7 +90,7 @@ def gather(
         "attacks": {
             "robustness": {k: one_line(a) for k, a in experiment.robustness.attacks.items()},
             "membership": {
-                k: one_line(a.resolved(len(plan.member)))
+                k: one_line(a)
                 for k, a in experiment.membership.attacks.items()
             },
             "views": {
@@ -88,10 +103,13 @@ def gather(
         "selection": experiment.selection and fields_in_line(experiment.selection),
         "averages": experiment.averages.model_dump(),
         "arms": arms,
+        "comparisons": compare(experiment, plan, at, books.judged),
         "memorization": by_score,
+        "epsilon": epsilon,
         "runs": dict(runs),
         "null_control": {**null_control, "tolerance": NULL_TOLERANCE},
-        "warnings": [*_warnings(null_control), *_overstated(arms)],
+        "guards": [guard._asdict() for guard in guards],
+        "warnings": [*warnings_of(guards), *_overstated(arms), *alarms(epsilon)],
         "git_commit": git_commit(),
         "versions": versions(),
     }
@@ -115,32 +133,8 @@ def git_commit() -> str:
         return ""
 
 
-def null_verdict(auc: Interval) -> str:
-    """Return "pass", "fail" or "undecided" for the AUC of an attack on random membership.
-
-    It passes when its whole interval is within 0.5 +- NULL_TOLERANCE, fails when none of it is,
-    and is undecided in between, where more models would tell.
-    """
-    low, high = 0.5 - NULL_TOLERANCE, 0.5 + NULL_TOLERANCE
-    if low <= auc.low and auc.high <= high:
-        return "pass"
-    return "fail" if auc.high < low or auc.low > high else "undecided"
-
-
 def _null_control(auc: Interval) -> dict[str, Any]:
     return {"auc": auc._asdict(), "verdict": null_verdict(auc)}
-
-
-def _warnings(null_control: Mapping[str, Any]) -> list[str]:
-    """What a reader must know before the figures."""
-    if null_control["verdict"] != "fail":
-        return []
-    auc = null_control["auc"]
-    return [
-        f"the null control's AUC is {auc['mean']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}], all "
-        f"of it outside 0.50 ± {NULL_TOLERANCE:.2f}: the design or the attack leaks membership by "
-        "itself"
-    ]
 
 
 def _overstated(arms: Mapping[str, Any]) -> list[str]:

@@ -1,10 +1,14 @@
-"""How errors leave a task of Ray Data, and how it is kept quiet."""
+"""Tasks over a cluster by Ray Data: how they are sent, and how their errors come back."""
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import ray
 import ray.data
 from ray.exceptions import RayTaskError
 
@@ -51,3 +55,23 @@ def unpacked() -> Iterator[None]:
         context.enable_progress_bars, context.raise_original_map_exception = before
         for console, level in zip(consoles, levels, strict=True):
             console.setLevel(level)
+
+
+def over_cluster(
+    of_task: Callable[[Any, int], Iterator[pa.Table]], job: Any, num_tasks: int
+) -> ray.data.Dataset:
+    """Return the rows of all tasks, to be computed within `unpacked`."""
+    numbers = ray.data.range(num_tasks, override_num_blocks=num_tasks)
+    given = {"of_task": of_task, "job": ray.put(job)}
+    one: Any = _one
+    return numbers.map_batches(one, batch_size=1, fn_kwargs=given)
+
+
+def _one(
+    batch: dict[str, np.ndarray],
+    of_task: Callable[[Any, int], Iterator[pa.Table]],
+    job: ray.ObjectRef,
+) -> Iterator[pa.Table]:
+    """One task on some node; the job lies in Ray's object store once."""
+    with shipped():
+        yield from of_task(ray.get(job), int(batch["id"][0]))

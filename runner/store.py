@@ -4,6 +4,7 @@
 <root>/runs/<run id>/answers/<question id>/{answers.parquet, DONE}
 <root>/runs/<run id>/robustness/<attack id>/{robustness.parquet, DONE}
 <root>/experiments/<name>/{experiment.json, member.parquet, scores/, results.json, report/}
+<root>/audits/<name>/{answers/<file>/{answers.parquet, DONE}, scores/, judged/, report/}
 <root>/sweeps/<name>/{sweep.json, trials.csv, recommended.yaml, trials/, confirmation/, report/}
 """
 
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 DONE = "DONE"
-OWNERS = ("runs", "answers", "robustness", "scores")  # whose folders are finished each by itself
+OWNERS = ("runs", "answers", "robustness", "scores", "judged")  # whose folders are finished each by itself
 
 
 class Corrupt(ValueError):
@@ -54,6 +55,9 @@ class Store(NamedTuple):
 
     def experiment(self, name: str) -> Path:
         return self.root / "experiments" / name
+
+    def audit(self, name: str) -> Path:
+        return self.root / "audits" / name
 
     def sweep(self, name: str) -> Path:
         return self.root / "sweeps" / name

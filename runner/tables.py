@@ -1,10 +1,10 @@
 """The Parquet files that one stage writes and the next one reads; their columns are named here."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -62,19 +62,30 @@ def answers_to_bytes(
         views: the names of the V views.
         mean: of the mean probabilities over several draws of a randomized model.
     """
-    if len(views) != once.log_odds.shape[1]:
-        raise ValueError(f"{len(views)} names of views for log-odds of shape {once.log_odds.shape}")
-    columns = {
-        "example": pa.array(np.arange(len(labels), dtype=np.int32)),
-        "label": pa.array(labels.astype(np.int32)),
-    }
-    for said, suffix in ((once, ""), (mean, "_mean")):
-        for name, values in (said._asdict() if said else {}).items():
-            if values is not None:
-                columns[name + suffix] = _lists(values.reshape(len(values), -1), KINDS[name])
-    fields = [pa.field(name, column.type, nullable=False) for name, column in columns.items()]
-    schema = pa.schema(fields, metadata={"views": json.dumps(list(views))})
-    return _to_bytes(pa.table(list(columns.values()), schema=schema))
+    return _to_bytes(_answers_table(0, labels, once, views, mean))
+
+
+def write_answers(
+    path: Path, blocks: Iterable[tuple[np.ndarray, Answered]], views: Sequence[str]
+) -> None:
+    """Write answers.parquet from the labels and answers of one block after the other.
+
+    Args:
+        path: where nobody looks yet; what an error leaves there is not whole.
+        blocks: of BLOCK examples, the last one of fewer; at least one.
+        views: the names of the V views.
+    """
+    file, first = None, 0
+    try:
+        for labels, answered in blocks:
+            assert first % BLOCK == 0, "only the last block may be short"
+            table = _answers_table(first, labels, answered, views)
+            file = file or pq.ParquetWriter(path, table.schema, **WRITING)
+            file.write_table(table)
+            first += len(labels)
+    finally:
+        if file:
+            file.close()
 
 
 def num_blocks(path: str) -> int:
@@ -217,30 +228,71 @@ def target_table(reading: Reading, model: int, scores: np.ndarray) -> pa.Table:
 
 
 def read_scores(folder: Path, reading: Reading, model: int) -> np.ndarray:
-    """Return the scores (N,) float32 of one model as target, by example.
+    """Return the scores (N,) float32 of one model as target, by example."""
+    return read_targets(folder, reading, [model])[0]
 
-    What is Corrupt is the whole folder, since the audit makes all of it anew.
+
+def read_targets(folder: Path, reading: Reading, models: Sequence[int]) -> np.ndarray:
+    """Return the scores (K, N) float32 of K models as targets, by example.
+
+    A file of blocks holds all targets, so each is opened once for all that are asked for. What is
+    Corrupt is the whole folder, since the audit makes all of it anew.
     """
     path = [f"{key}={quote(str(value), safe='')}" for key, value in reading._asdict().items()]
-    part, column = folder.joinpath("targets", *path, f"model={_model(model)}"), "score"
-    if not part.is_dir():
-        part, column = folder.joinpath("blocks", *path), _model(model)
-    columns = EXAMPLE | {column: pa.float32()}
-    examples, scores = [np.empty(0, np.int32)], [np.empty(0, np.float32)]
+    names = [_model(model) for model in models]
+    of_targets = [folder.joinpath("targets", *path, f"model={name}") for name in names]
+    if of_targets[0].is_dir():
+        return np.stack([_read_scores(folder, part, ["score"])[0] for part in of_targets])
+    return _read_scores(folder, folder.joinpath("blocks", *path), names)
+
+
+def _read_scores(folder: Path, part: Path, columns: Sequence[str]) -> np.ndarray:
+    """Columns of all files in a part of a folder of scores, (K, N), each by example."""
+    kinds = EXAMPLE | dict.fromkeys(columns, pa.float32())
+    found = []
     for path in sorted(str(path) for path in part.glob("*.parquet")):
         try:
-            with _open(path, columns) as file:
-                table = file.read(columns=list(columns))
+            with _open(path, kinds) as file:
+                found.append(file.read(columns=list(kinds)))
         except Corrupt as corrupt:
             raise Corrupt(str(folder), str(corrupt)) from corrupt
-        examples.append(_numbers(table, "example"))
-        scores.append(_numbers(table, column))
-    order = np.argsort(np.concatenate(examples))
-    if not len(order):
+    num_examples = sum(table.num_rows for table in found)
+    if not num_examples:
         raise FileNotFoundError(f"no scores in {part}; run the audit first")
-    if not np.array_equal(np.concatenate(examples)[order], np.arange(len(order))):
+    scores = np.empty((len(columns), num_examples), np.float32)
+    times = np.zeros(num_examples, np.int8)
+    for table in found:
+        examples = _numbers(table, "example")
+        examples = examples[(examples >= 0) & (examples < num_examples)]
+        if len(examples) < table.num_rows:
+            break
+        times[examples] += 1
+        for row, column in zip(scores, columns, strict=True):
+            row[examples] = _numbers(table, column)
+    if not np.all(times == 1):
         raise Corrupt(str(folder), f"examples in {part} are missing, or are there twice")
-    return np.concatenate(scores)[order]
+    return scores
+
+
+def arrays_table(task: int, model: int, arrays: Mapping[str, np.ndarray]) -> pa.Table:
+    """Return a row an array, in which a task sends home what it found of a target."""
+    kept = [np.ascontiguousarray(values) for values in arrays.values()]
+    shapes = [list(np.shape(values)) for values in arrays.values()]  # not of what is kept: 0-d
+    return pa.table(
+        {
+            "task": [task] * len(kept),
+            "model": [model] * len(kept),
+            "name": list(arrays),
+            "dtype": [values.dtype.str for values in kept],
+            "shape": pa.array(shapes, pa.list_(pa.int64())),
+            "values": pa.array([values.tobytes() for values in kept], pa.large_binary()),
+        }
+    )
+
+
+def array_of(row: Mapping[str, Any]) -> np.ndarray:
+    """Return the array of a row of `arrays_table`."""
+    return np.frombuffer(row["values"], row["dtype"]).reshape(row["shape"])
 
 
 def _rows(
@@ -254,6 +306,29 @@ def _rows(
 
 def _model(number: int) -> str:
     return f"m{number:03d}"
+
+
+def _answers_table(
+    first: int,
+    labels: np.ndarray,
+    once: Answered,
+    views: Sequence[str],
+    mean: Answered | None = None,
+) -> pa.Table:
+    """The rows of answers.parquet from example `first` on."""
+    if len(views) != once.log_odds.shape[1]:
+        raise ValueError(f"{len(views)} names of views for log-odds of shape {once.log_odds.shape}")
+    columns = {
+        "example": pa.array(np.arange(first, first + len(labels), dtype=np.int32)),
+        "label": pa.array(labels.astype(np.int32)),
+    }
+    for said, suffix in ((once, ""), (mean, "_mean")):
+        for name, values in (said._asdict() if said else {}).items():
+            if values is not None:
+                columns[name + suffix] = _lists(values.reshape(len(values), -1), KINDS[name])
+    fields = [pa.field(name, column.type, nullable=False) for name, column in columns.items()]
+    schema = pa.schema(fields, metadata={"views": json.dumps(list(views))})
+    return pa.table(list(columns.values()), schema=schema)
 
 
 def _lists(values: np.ndarray, kind: pa.DataType) -> pa.Array:

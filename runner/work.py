@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 from runner import store
 from runner.answers import ask
+from runner.canaries import planted
 from runner.data import Dataset, image_shape
 from runner.experiment import Experiment
 from runner.ids import digest
+from runner.judging.stage import Judging, judging_of
 from runner.memorization.published import check_file
 from runner.plan import Plan, Run, make_plan
 from runner.questions import Questions
@@ -47,10 +49,15 @@ class Work(NamedTuple):
             "attacks": {
                 k: a.model_dump(mode="json") for k, a in self.experiment.membership.attacks.items()
             },
-            "design": self.experiment.design.model_dump(),
+            "design": self.experiment.design.model_dump(exclude_none=True),
             "seed": self.experiment.seed,
         }
         return self.folder / "scores" / digest(facts)
+
+    @property
+    def judging(self) -> Judging:
+        """What is asked of the scores."""
+        return judging_of(self.experiment, self.plan, self.scores)
 
     @property
     def remarks(self) -> dict[str, list[str]]:
@@ -128,13 +135,13 @@ def prepare(
     at = Store(storage.expanduser().absolute())
     at.check_writable()
     try:
-        dataset = dataset or experiment.data.load()
+        dataset = planted(dataset or experiment.data.load(), experiment)
     except (ValueError, OSError) as error:
         raise DataMissing(f"data: {error}") from None
     if experiment.robustness.on == "test" and not len(dataset.test_labels):
         raise DataMissing("robustness.on: test, but the data has no test images; use non_members")
     num_pool, workers = len(dataset.pool_labels), experiment.fleet.workers_per_run
-    share = num_pool // (2 if experiment.design.name == "pairs" else 4)
+    share = num_pool // {"pairs": 2, "quarters": 4, "canaries": 1}[experiment.design.name]
     if share < 2 * workers:
         raise DataMissing(
             f"data: a pool of {num_pool} images leaves a model {share} to train on; "

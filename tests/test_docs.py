@@ -29,9 +29,11 @@ from runner.experiment import (
     Answers,
     Arm,
     Averages,
+    Canaries,
     Design,
     Experiment,
     Fleet,
+    LowerBounds,
     Membership,
     Report,
     Robustness,
@@ -39,16 +41,21 @@ from runner.experiment import (
     Selection,
     Stated,
     Training,
+    Vulnerable,
 )
 from runner.fit import fit
 from runner.models import ImageShape, Model
 from runner.questions import Sanity
 from runner.results import gather
 from runner.work import Work, prepare
+from tests import oracles
 from tests.conftest import NOISY, TINY
 from tests.defenses import test_contract as contract
 from tests.runner.memorization.test_memorization import Made, experiment_of
+from tests.runner.test_epsilon_figures import with_everything
 from tests.runner.memorization.test_published import DATA, published
+from tests.runner.vulnerable.test_vulnerable import Made as AtRiskMade
+from tests.runner.vulnerable.test_vulnerable import experiment_of as at_risk_experiment
 
 HOUSE = Path(__file__).parent.parent
 PAGES = [*sorted((HOUSE / "docs").glob("*.md")), HOUSE / "README.md", HOUSE / "CONTRIBUTING.md"]
@@ -68,14 +75,17 @@ SECTIONS: dict[str, type[Keys]] = {  # heading of configuration.md -> whose keys
     "training": Training,
     "training.schedule": Schedule,
     "design": Design,
+    "design.canaries": Canaries,
     "arms": Arm,
     "selection": Selection,
     "answers": Answers,
     "robustness": Robustness,
     "robustness.sanity": Sanity,
     "membership": Membership,
+    "vulnerable": Vulnerable,
     "averages": Averages,
     "guarantee": Stated,
+    "epsilon": LowerBounds,
     "report": Report,
     "sweep": Sweep,
     "sweep.axes": Axis,
@@ -182,7 +192,8 @@ def test_the_example_of_a_membership_attack_is_blind_to_the_target_and_finds_mem
     hard = random.normal(0, 3, (1, 400, 2))
     answers = hard + 2 * member[:, :, None] + random.normal(0, 1, (8, 400, 2))
     answers, partner = answers.astype(np.float32), np.arange(8) ^ 1
-    scores = attack.score_all(answers, member, partner, {})
+    examples = oracles.unlabelled(400)
+    scores = attack.score_all(answers, member, partner, examples, {})
     assert scores.shape == (8, 400)
     assert scores.dtype == np.float64
     usual = np.mean([answers[m, 7] for m in range(2, 8) if not member[m, 7]], axis=0)
@@ -190,7 +201,8 @@ def test_the_example_of_a_membership_attack_is_blind_to_the_target_and_finds_mem
     assert scores[member == 1].mean() - scores[member == 0].mean() == pytest.approx(2, abs=0.1)
     other = member.copy()
     other[:2] = random.integers(0, 2, (2, 400))
-    assert np.array_equal(attack.score_all(answers, other, partner, {})[0], scores[0])
+    again = attack.score_all(answers, other, partner, examples, {})
+    assert np.array_equal(again[0], scores[0])
 
 
 @pytest.mark.parametrize(("channels", "side"), [(1, 8), (1, 28), (3, 32)])
@@ -250,7 +262,7 @@ def test_the_snippet_reads_what_the_stages_write(work: Work, tmp_path: Path, mon
     odds = np.random.default_rng(0).normal(size=(len(runs), len(labels), 1)).astype(np.float32)
     for run, answers in zip(runs, odds, strict=True):
         content = tables.answers_to_bytes(
-            labels, answers, np.zeros((len(labels), 10)), ["identity"]
+            labels, tables.Answered(answers, np.zeros((len(labels), 10))), ["identity"]
         )
         question = experiment.answers.settled(run.defense.randomized)
         store.write(at.answers(run.id, question.id) / "answers.parquet", content)
@@ -287,7 +299,8 @@ def test_a_shadow_that_is_surer_than_the_target_finds_less_than_one_of_its_own_a
             "own": simulated(random, 1.0, 0.8, 0.5),
         }
         for name, (logits, of_shadow) in shadows.items():
-            scores = ShadowMLP().score(target, logits[None], of_shadow[None], seed)
+            shadow = logits[None], of_shadow[None]
+            scores = ShadowMLP().score(target, *shadow, oracles.unlabelled(2000), seed)
             found[name].append(metrics.auc(scores, member == 1))
     assert abs(np.mean(found["plain"]) - 0.5) < 0.08
     assert min(found["own"]) > 0.58
@@ -432,7 +445,12 @@ def test_the_schema_of_results_names_every_key_and_no_other(work: Work, tmp_path
     }
     several = prepare(Experiment.model_validate({**TINY, **two}), tmp_path / "several")
     found: dict[str, str] = {}
-    for results in (*map(gathered, (work, noisy, several)), *by_memorization(tmp_path)):
+    for results in (
+        *map(gathered, (work, noisy, several)),
+        *by_memorization(tmp_path),
+        at_risk(tmp_path),
+        with_everything(tmp_path / "canaries"),
+    ):
         results = json.loads(json.dumps(results))
         for arm in results.get("arms", {}).values():
             if (averaged := arm["averaged"]) is not None:
@@ -443,6 +461,12 @@ def test_the_schema_of_results_names_every_key_and_no_other(work: Work, tmp_path
     text = (HOUSE / "docs" / "results_schema.md").read_text()
     rows = dict(re.findall(r"^\| `([^`]+)` \| (\w+)", text, re.M))
     assert rows == found
+
+
+def at_risk(folder: Path) -> dict[str, Any]:
+    """The part of results.json that examples at risk have."""
+    found = AtRiskMade(at_risk_experiment(num_models=8), folder / "risk").find().figures["erm"]
+    return {"arms": {"erm": {"averaged": None, "vulnerable": found}}}
 
 
 def by_memorization(folder: Path) -> Iterator[dict[str, Any]]:
@@ -495,7 +519,7 @@ def gathered(
                 folder = work.scores / "blocks"
                 pq.write_to_dataset(table, folder, partition_cols=tables.PARTITIONS)
     runs = {"trained": 0, "reused": len(work.plan.runs)}
-    return gather(experiment, work.dataset, work.plan, at, work.scores, runs)
+    return gather(experiment, work.dataset, work.plan, at, work.scores, work.sources, runs)
 
 
 FIGURE = {"mean", "low", "high", "num_models"}
@@ -506,6 +530,8 @@ NAMES = {  # what holds names of the user's -> how the schema writes them
     "robust_accuracy": "<attack>",
     "membership": "<attack>",
     "tpr_at_fpr": "<rate>",
+    "at_shadow_thresholds": "<rate>",
+    "null_controls": "<attack>",
     "thresholds": "<threshold>",
     "dials": "<number>",
     "worst_case": "<eps>",

@@ -11,13 +11,15 @@ HOUSE = Path(__file__).parent.parent
 STAGES = {"answers", "audit", "fleet", "forecast", "lane", "report", "results", "robustness"}
 TASKS = {"runner/tasks.py", "runner/shipping.py"}
 AUDIT = {f"runner/audit/{file}.py" for file in ("blocks", "targets")}
+VULNERABLE = {f"runner/vulnerable/{file}.py" for file in ("file", "flags", "memorized")}
+FOREIGN = {f"runner/foreign/{file}.py" for file in ("listing", "members", "reading")}
 SWEEP = {f"runner/sweep/{file}.py" for file in ("stage", "search", "searchers", "trial")}
 ONLY_IN = {  # package -> the only files that may import it
     "ray": {"runner/fleet.py", "runner/lane.py", *TASKS, *SWEEP},
     "optuna": {"runner/sweep/searchers.py"},
     "opacus": {f"defenses/{file}.py" for file in ("dp_sgd", "_accounting", "_per_example")},
     "pyautoattack": {"attacks/evasion/autoattack.py"},
-    "pyarrow": {"runner/tables.py", "runner/tasks.py", *AUDIT},
+    "pyarrow": {"runner/tables.py", "runner/tasks.py", *AUDIT, *VULNERABLE, *FOREIGN},
     "typer": {"runner/__main__.py"},
 }
 SOURCES = sorted(
@@ -67,7 +69,7 @@ def test_a_stage_imports_no_stage(stage: str):
 def test_training_and_asking_work_without_ray():
     """On a machine that has no Ray, everything below the fleet can be imported."""
     needed = "runner.train, runner.answers, runner.robustness, runner.results, runner.workplace"
-    needed += ", runner.sweep.settings, runner.sweep.results"
+    needed += ", runner.sweep.settings, runner.sweep.results, runner.pipeline, runner.audit"
     code = f"import sys; sys.modules['ray'] = None; import {needed}"
     done = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

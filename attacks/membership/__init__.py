@@ -4,7 +4,7 @@ Letters: M models, N examples, B examples of one block, V views, C classes, K nu
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, Literal, NamedTuple, Self
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -55,10 +55,6 @@ class MembershipAttack(Keys):
     def columns(self, views: Sequence[str]) -> list[int]:
         """Return which of the answers' views it reads, by their places."""
         return [place for place, view in enumerate(views) if view in (self.views or views)]
-
-    def resolved(self, num_models: int) -> Self:
-        """Return the attack with whatever depends on the number of models put in its place."""
-        return self
 
     def signal(self, answers: np.ndarray, examples: Examples) -> np.ndarray:
         """Return what the attack keeps of one model's answers, (B, K) float.

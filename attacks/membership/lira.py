@@ -1,22 +1,24 @@
 """The likelihood-ratio attack: does the target answer as models trained with the example do?"""
 
-from typing import Literal, NamedTuple, Self
+from collections.abc import Iterator
+from typing import Any, Literal, Self
 
 import numpy as np
-from scipy.special import log_ndtr
+from pydantic import PositiveFloat, model_validator
 
-from attacks.membership import Examples, MembershipAttack, Sums
+from attacks.membership import Examples, MembershipAttack, Sums, _carlini
+from attacks.membership import _spread as spread
+from attacks.membership._densities import Predicted, log_density, surprise_above
+from attacks.membership._left_out import fitted
+from attacks.membership._sorted import medians
 
-# One float32 step near a log-odds of 14, squared: answers that differ by less are equal.
-VARIANCE_FLOOR = 1e-12
 EXAMPLES_AT_ONCE = 256  # keeps the temporary arrays of 128 models in the cache of one core
 
-
-class Normal(NamedTuple):
-    """Normal distributions; the fields broadcast to the values that are judged."""
-
-    mean: np.ndarray
-    variance: np.ndarray
+# In each preset, keys that are not given are these, where they are not the defaults below.
+PRESETS: dict[str, dict[str, Any]] = {
+    "lira-corrected": {},
+    "lira-carlini-code": {"variance": "per_example", "centre": "median"},
+}
 
 
 class Lira(MembershipAttack):
@@ -24,31 +26,81 @@ class Lira(MembershipAttack):
 
     Source: Carlini et al. (2022), https://arxiv.org/abs/2112.03570.
 
-    online: the mean over views of log N(target; in) - log N(target; out).
-    offline: the mean over views of -log P(out > target), one-sided, from the out models alone. The
-    paper ranks by P(out < target), which is 1 in floating point from 8 standard deviations on, so
-    that the surest members would tie; this has the same order and no ties.
+    online: log p(target | in) - log p(target | out).
+    offline: from the out models alone. `sides: one` is -log P(out > target). The paper ranks by
+    P(out < target), which is 1 in floating point from 8 standard deviations on, so that the surest
+    members would tie; this has the same order and no ties. `sides: two` is -log p(target | out), by
+    which an answer far too unsure scores as a member.
 
-    Means and standard deviations, divided by n, are taken per view, and apart for the two classes.
-    `variance: per_example` estimates each example's own. `pooled` gives all examples of a class
-    the mean squared residual around their own means; many public codes take the spread of the raw
-    answers instead, which counts the difference between examples as noise, and use that of the in
-    models twice. `auto` pools below 64 models, as the paper advises, for a variance of a few
-    answers is rough. Where the crossing lies depends on the answers: Gaussian ones of unequal
-    variances, simulated, had it near 16 models. Name the one you mean when you report.
+    variance, apart for the two classes, and normal densities but for `shrunk`:
+        per_example: each example's own, divided by n; the spread is around the mean even where
+            `centre` is the median, as in the authors' code. Rough from a few answers.
+        pooled: one for all examples, the mean squared residual around their own means.
+        shrunk: each example's own, drawn towards the others' by as much as they are alike, and a
+            Student's t for what remains unknown; see `shrunk` and `prior` in _spread.py.
+            `prior_freedom` is how many residuals the others are worth: `estimated`, or a number.
+        total: that of all raw answers, which counts the difference between examples as noise.
+    The default, `shrunk`, found as much as any other on the answers of real models, or more, from 4
+    shadows to 64, within the intervals (docs/results.md): no rule need switch between them.
+    across_views: `mean` judges views apart and averages; `joint` takes the answers of an example to
+        all views as one multivariate normal, or t, with the covariance of views.
 
-    An example scores NaN if a class that is compared has no shadow, or only one where that class
-    needs a variance of the example's own.
+    The preset lira-carlini-code is the authors' published code, and these are its faults: with
+    `variance: total` (`fix_variance`) the in answers' deviation is used of both classes, over
+    examples and views alike; offline it is two-sided; only an example's first shadows count, as
+    many as the example with the fewest has; deviations are floored by 1e-30, which is no floor.
+
+    An example scores NaN if a class that is compared has no shadow, or G or fewer where that class
+    needs a variance of the example's own for G views, judged apart G = 1. With 2 models of
+    complementary pairs as shadows, no example has a residual: only `total` has scores.
     """
 
     name: Literal["lira"] = "lira"
+    preset: Literal["lira-corrected", "lira-carlini-code"] = "lira-corrected"
     mode: Literal["online", "offline"] = "online"
-    variance: Literal["auto", "per_example", "pooled"] = "auto"
+    variance: Literal["per_example", "pooled", "shrunk", "total"] = "shrunk"
+    prior_freedom: PositiveFloat | Literal["estimated"] | None = None  # of shrunk: estimated
+    centre: Literal["mean", "median"] = "mean"
+    sides: Literal["one", "two"] | None = None  # of offline: one; two in lira-carlini-code
+    across_views: Literal["mean", "joint"] = "mean"
 
-    def resolved(self, num_models: int) -> Self:
-        """Return the attack with the variance that `auto` takes at this number of models."""
-        variance = "pooled" if self._pools(num_models) else "per_example"
-        return self.model_copy(update={"variance": variance})
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_of_the_preset(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        preset = str(given.get("preset", "lira-corrected"))
+        filled = {**PRESETS.get(preset, {}), **given}
+        if filled.get("mode") == "offline" and filled.get("sides") is None:
+            filled["sides"] = "two" if preset == "lira-carlini-code" else "one"
+        if filled.get("variance", "shrunk") == "shrunk" and filled.get("prior_freedom") is None:
+            filled["prior_freedom"] = "estimated"
+        return filled
+
+    @model_validator(mode="after")
+    def _keys_fit_together(self) -> Self:
+        if self.sides and self.mode == "online":
+            raise ValueError(f"`sides` is of `mode: offline`, got sides {self.sides}; leave it out")
+        if self.prior_freedom and self.variance != "shrunk":
+            raise ValueError(
+                f"`prior_freedom` is of `variance: shrunk`, got variance {self.variance}; "
+                "leave it out"
+            )
+        if self.preset == "lira-carlini-code":
+            legal = {
+                "variance": ("per_example", "total"),
+                "centre": ("median",),
+                "sides": (None,) if self.mode == "online" else ("two",),
+                "across_views": ("mean",),
+            }
+            for key, values in legal.items():
+                if (value := getattr(self, key)) not in values:
+                    raise ValueError(
+                        f"expected {key} {' or '.join(map(str, values))} with the preset "
+                        f"lira-carlini-code, which is that code bug for bug, got {value}; "
+                        "leave the key or the preset out"
+                    )
+        return self
 
     def score(
         self,
@@ -60,36 +112,27 @@ class Lira(MembershipAttack):
     ) -> np.ndarray:
         """Return how likely each example is a member; the contract has the shapes.
 
-        `auto` counts the target and its partner, which are not among the shadows, as models.
-        `pooled` pools over the N examples given.
+        What all examples tell of the variance is told by the N given.
         """
-        pools = self._pools(len(shadows) + 2)
-        values = shadows.astype(np.float64)
-        normals = [_fit(values, shadow_member == c, pools) for c in self._classes().values()]
-        return _evidence(target.astype(np.float64), normals).mean(axis=1)
+        classes = self._classes(shadow_member)
+        if self.preset == "lira-carlini-code":
+            values = shadows.astype(np.float64)
+            return _carlini.score(target.astype(np.float64), values, classes, self._fixed)
+        totals = self._totals(shadows, classes, None)
+        return self._scores(target[None], shadows, classes, None, totals)[0]
 
     def sums(
         self, answers: np.ndarray, member: np.ndarray, partner: np.ndarray, examples: Examples
     ) -> Sums:
-        """Return per class the squared residuals (M, V) and the number of shadows (M,) in them.
+        """Return, by class and group of views, what all examples tell of variances.
 
-        Entry m leaves out models m and partner[m]. Examples with fewer than two shadows of the
-        class have no residual and are not counted. Nothing is returned where nothing is pooled.
+        Entry m leaves out models m and partner[m], but for `total`, where it is of model m alone.
+        Nothing is returned where an example's variance is its own.
         """
-        num_models, num_examples, num_views = answers.shape
-        if not self._pools(num_models):
-            return {}
-        totals: dict[str, np.ndarray] = {}
-        for name, c in self._classes().items():
-            squares, count = np.zeros((num_models, num_views)), np.zeros(num_models)
-            for part in _parts(num_examples):
-                for view in range(num_views):
-                    left = _leave_out(answers[:, part, view], member[:, part] == c, partner)
-                    squares[:, view] += np.where(left.number > 1, left.squares, 0).sum(axis=1)
-                    if view == 0:
-                        count += np.where(left.number > 1, left.number, 0).sum(axis=1)
-            totals |= {f"{name}_squares": squares, f"{name}_count": count}
-        return totals
+        classes = self._classes(member)
+        if self.preset == "lira-carlini-code":
+            return _carlini.sums(answers, classes, partner, self._fixed)
+        return self._totals(answers, classes, partner)
 
     def score_all(
         self,
@@ -100,120 +143,80 @@ class Lira(MembershipAttack):
         totals: Sums,
     ) -> np.ndarray:
         """Return the scores of every model as target: a class is fitted once, then down-dated."""
-        num_models, num_examples, num_views = answers.shape
-        pools = self._pools(num_models)
-        scores = np.zeros((num_models, num_examples))
-        for part in _parts(num_examples):
-            for view in range(num_views):
-                values, normals = answers[:, part, view].astype(np.float64), []
-                for name, c in self._classes().items():
-                    left = _leave_out(values, member[:, part] == c, partner)
-                    if pools:
-                        squares = totals[f"{name}_squares"][:, view, None]
-                        variance = _variance(squares, totals[f"{name}_count"][:, None])
-                    else:
-                        variance = _variance(left.squares, left.number)
-                    mean = np.where(left.number > 0, left.mean, np.nan)
-                    normals.append(Normal(mean, variance))
-                scores[:, part] += _evidence(values, normals)
-        return scores / num_views
+        classes = self._classes(member)
+        if self.preset == "lira-carlini-code":
+            return _carlini.score_all(answers, classes, partner, totals, self._fixed)
+        return self._scores(answers, answers, classes, partner, totals)
 
-    def _pools(self, num_models: int) -> bool:
-        return self.variance == "pooled" or (self.variance == "auto" and num_models < 64)
+    def _totals(
+        self, answers: np.ndarray, classes: Sums, partner: np.ndarray | None
+    ) -> dict[str, np.ndarray]:
+        """The sums of this block; without partners, of one target that is not among the models."""
+        totals: dict[str, np.ndarray] = {}
+        if self.variance == "per_example":
+            return totals
+        for part, place, group in self._parts(answers):
+            values = answers[:, part, group].astype(np.float64)
+            for name, in_class in classes.items():
+                sums = spread.sums(self.variance, values, in_class[:, part], partner)
+                for key, more in sums.items():
+                    key = f"{name}_{place}_{key}"
+                    totals[key] = totals.get(key, 0) + more
+        return totals
 
-    def _classes(self) -> dict[str, int]:
-        """The classes that are compared, by name and by their number in the member matrix."""
-        return {"out": 0, "in": 1} if self.mode == "online" else {"out": 0}
+    def _scores(
+        self,
+        judged: np.ndarray,
+        answers: np.ndarray,
+        classes: Sums,
+        partner: np.ndarray | None,
+        totals: Sums,
+    ) -> np.ndarray:
+        """The scores (T, B) of targets' answers (T, B, V), by the models' answers (M, B, V)."""
+        freedom, scores = self.prior_freedom or "estimated", np.zeros(judged.shape[:2])
+        known: dict[tuple[str, int], spread.Known] = {}
+        for part, place, group in self._parts(answers):
+            values, predicted = answers[:, part, group].astype(np.float64), []
+            for name, in_class in classes.items():
+                if (name, place) not in known:
+                    of = spread.named(totals, f"{name}_{place}_")
+                    known[name, place] = spread.known(self.variance, of, freedom, partner)
+                found = fitted(values, in_class[:, part], partner)
+                centre = found.mean
+                if self.centre == "median":
+                    centre = medians(values, in_class[:, part], partner)
+                predicted.append(spread.predicted(centre, found, known[name, place]))
+            scores[:, part] += self._evidence(judged[:, part, group], predicted)
+        return scores / len(self._groups(answers.shape[2]))
 
+    def _evidence(self, judged: np.ndarray, predicted: list[Predicted]) -> np.ndarray:
+        """Evidence of membership, of what the out and, for a ratio, the in models predict."""
+        if self.sides == "one":
+            return surprise_above(judged, predicted[0])
+        likelihoods = [log_density(judged, of_class) for of_class in predicted]
+        return sum(likelihoods[1:]) - likelihoods[0]
 
-def _evidence(values: np.ndarray, normals: list[Normal]) -> np.ndarray:
-    """Evidence of membership, given the out normal and, for a likelihood ratio, the in normal."""
-    if len(normals) == 1:
-        (outside,) = normals
-        return -log_ndtr((outside.mean - values) / np.sqrt(outside.variance))
-    outside, inside = (
-        np.square(values - n.mean) / n.variance + np.log(n.variance) for n in normals
-    )
-    return (outside - inside) / 2
+    @property
+    def _fixed(self) -> bool:
+        return self.variance == "total"
 
+    def _classes(self, member: np.ndarray) -> dict[str, np.ndarray]:
+        """The classes that are compared, by name, and which models are of them."""
+        numbers = {"out": 0, "in": 1} if self.mode == "online" else {"out": 0}
+        return {name: member == number for name, number in numbers.items()}
 
-def _variance(squares: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """Mean of squares over a count; NaN where fewer than two shadows were counted."""
-    variance = np.maximum(squares / np.maximum(count, 1), VARIANCE_FLOOR)
-    return np.where(count > 1, variance, np.nan)
+    def _groups(self, num_views: int) -> list[slice]:
+        """The views that are judged together."""
+        if self.across_views == "joint":
+            return [slice(0, num_views)]
+        return [slice(view, view + 1) for view in range(num_views)]
 
-
-def _fit(values: np.ndarray, in_class: np.ndarray, pools: bool) -> Normal:
-    """Normals of one class of (S, N, V) values, with in_class (S, N) bool."""
-    in_class, count = in_class[:, :, None], in_class.sum(axis=0)[:, None]
-    mean = np.sum(values, axis=0, where=in_class) / np.maximum(count, 1)
-    squares = np.sum(np.square(values - mean), axis=0, where=in_class)
-    if pools:
-        counted = np.where(count > 1, count, 0)
-        squares, counted = np.where(count > 1, squares, 0).sum(axis=0), counted.sum(axis=0)
-        variance = _variance(squares, counted)
-    else:
-        variance = _variance(squares, count)
-    return Normal(np.where(count > 0, mean, np.nan), variance)
-
-
-class LeftOut(NamedTuple):
-    """Statistics of a class without target m and its partner, each (M, B)."""
-
-    number: np.ndarray
-    mean: np.ndarray
-    squares: np.ndarray  # sum of squared residuals around `mean`
-
-
-def _leave_out(values: np.ndarray, in_class: np.ndarray, partner: np.ndarray) -> LeftOut:
-    """Statistics of a class of (M, B) values, for each target without itself and its partner.
-
-    Two passes: with residuals r around the mean of the whole class, leaving out a set R moves the
-    mean by -sum_R r / n' and takes sum_R r^2 + (sum_R r)^2 / n' from the squares, n' models left.
-    """
-    weight = in_class.astype(np.float64)
-    count = weight.sum(axis=0)
-    centre = np.sum(weight * values, axis=0) / np.maximum(count, 1)
-    residual = values - centre
-    residual *= weight
-    squares = np.square(residual)
-    total = squares.sum(axis=0)
-    alone = partner == np.arange(len(partner))
-
-    def with_partner(each: np.ndarray) -> np.ndarray:
-        partners = each[partner]
-        partners[alone] = 0
-        return partners + each
-
-    left = count - with_partner(weight)
-    divisor = np.maximum(left, 1)
-    moved = with_partner(residual)
-    mean = centre - moved / divisor
-    left_squares = total - with_partner(squares) - np.square(moved) / divisor
-    np.maximum(left_squares, 0, out=left_squares)
-    cancelled = (left_squares < 1e-6 * total) & (total > VARIANCE_FLOOR) & (left > 1)
-    if cancelled.any():
-        _refit(values, weight, partner, cancelled, LeftOut(left, mean, left_squares))
-    return LeftOut(left, mean, left_squares)
-
-
-def _refit(
-    values: np.ndarray,
-    weight: np.ndarray,
-    partner: np.ndarray,
-    where: np.ndarray,
-    left: LeftOut,
-) -> None:
-    """Fit anew where a difference of sums would keep fewer than ten digits of the squares."""
-    for target in np.flatnonzero(where.any(axis=1)):
-        examples = np.flatnonzero(where[target])
-        weights, chosen = weight[:, examples], values[:, examples].astype(np.float64)
-        weights[[target, partner[target]]] = 0
-        mean = np.sum(weights * chosen, axis=0) / left.number[target, examples]
-        left.mean[target, examples] = mean
-        left.squares[target, examples] = np.sum(weights * np.square(chosen - mean), axis=0)
-
-
-def _parts(num_examples: int) -> list[slice]:
-    starts = range(0, num_examples, EXAMPLES_AT_ONCE)
-    return [slice(start, min(start + EXAMPLES_AT_ONCE, num_examples)) for start in starts]
+    def _parts(self, answers: np.ndarray) -> Iterator[tuple[slice, int, slice]]:
+        """Slices of examples, small enough for a cache, and of views with their number."""
+        _, num_examples, num_views = answers.shape
+        groups = self._groups(num_views)
+        together = num_views // len(groups)
+        size = max(EXAMPLES_AT_ONCE // together**2, 16)
+        for start in range(0, num_examples, size):
+            for place, group in enumerate(groups):
+                yield slice(start, min(start + size, num_examples)), place, group

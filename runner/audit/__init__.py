@@ -1,14 +1,12 @@
 """Membership scores of every model as target, over the answers of all models."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 
 from attacks.membership import MembershipAttack
 from runner.audit.blocks import score_blocks
-from runner.shipping import unpacked
 from runner.audit.targets import score_targets
 from runner.sources import Sources
 
@@ -54,8 +52,7 @@ def audit(
     of_blocks = {name: a for name, a in attacks.items() if not a.per_target}
     of_targets = {name: a for name, a in attacks.items() if a.per_target}
     blocks, targets = folder / "blocks", folder / "targets"
-    with unpacked() if in_ray else nullcontext():
-        if of_blocks:
-            score_blocks(sources, matrices, np.asarray(partner), of_blocks, blocks, in_ray)
-        if of_targets:
-            score_targets(sources, matrices, shadows, of_targets, targets, seed, in_ray)
+    if of_blocks:
+        score_blocks(sources, matrices, np.asarray(partner), of_blocks, blocks, in_ray)
+    if of_targets:
+        score_targets(sources, matrices, shadows, of_targets, targets, seed, in_ray)

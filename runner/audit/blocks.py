@@ -9,10 +9,9 @@ import pyarrow as pa
 
 from attacks.membership import Examples, MembershipAttack, Sums
 from runner import tables
-from runner.tasks import rows, write
 from runner.sources import Source, Sources, column_of
 from runner.tables import Reading
-
+from runner.tasks import rows, write
 
 SPAN = 16  # blocks whose sums one task adds, so that few of them reach the driver
 
@@ -150,7 +149,7 @@ def _signals(
     """The signals (M, B, K) of one block of examples, from all files of an arm."""
     paths, column = job.sources[source], column_of(attack.reads, source)
     start, stop = block * tables.BLOCK, min((block + 1) * tables.BLOCK, job.num_examples)
-    number, signals, examples = np.arange(start, stop), [], None
+    number, signals, examples = np.arange(start, stop, dtype=np.int32), [], None
     for path in paths:
         found = tables.read_block(path, block, column)
         if not np.array_equal(found.example, number):

@@ -10,10 +10,10 @@ import pyarrow as pa
 from attacks.membership import Examples, MembershipAttack
 from runner import tables
 from runner.audit.blocks import chosen
-from runner.tasks import write
 from runner.ids import seed_of
 from runner.sources import Source, Sources, column_of
 from runner.tables import Reading
+from runner.tasks import write
 
 
 class Task(NamedTuple):
@@ -90,7 +90,9 @@ def _examples(job: Job, source: Source, model: int) -> Examples:
     """All examples of the pool."""
     path = job.sources[source][model]
     label = tables.read_answers(path, "label")
-    return Examples(np.arange(len(label)), label, len(label), tables.num_classes(path))
+    return Examples(
+        np.arange(len(label), dtype=np.int32), label, len(label), tables.num_classes(path)
+    )
 
 
 def _signal(

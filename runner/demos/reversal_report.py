@@ -12,7 +12,7 @@ from sklearn.datasets import load_sample_image
 from runner.demos import BadInput, expect, output
 from runner.demos.reversal import STRATEGIES, check, psnr_db, recoveries, rmse
 from runner.demos.reversal_figures import ATTACKERS, curve_figure, decibels, recovery_figure
-from runner.metrics import mean_interval
+from runner.intervals import mean_interval
 from runner.report.style import RC
 
 LONGEST = 192  # pixels of a side; larger images are shrunk, for speed

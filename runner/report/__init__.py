@@ -10,7 +10,10 @@ from runner.report.folder import fill
 
 
 def write_report(
-    results: dict[str, Any], folder: pathlib.Path, samples: bytes | None = None
+    results: dict[str, Any],
+    folder: pathlib.Path,
+    samples: bytes | None = None,
+    examples: dict[str, bytes | None] | None = None,
 ) -> pathlib.Path:
     """Write the tables, the figures and the page; return the path of index.html.
 
@@ -21,6 +24,8 @@ def write_report(
         results: what results.json holds.
         folder: made if it is not there.
         samples: a PNG file of images that were judged, as `samples.sample_png` makes it.
+        examples: files about single examples, by name: `examples.png` as `vulnerable_sheet` makes
+            it, and a table.
     """
     # matplotlib takes half a second to import
     from runner.report import blocks, csv_rows, figures, guarantees, page, tables
@@ -34,11 +39,12 @@ def write_report(
         "guarantees.csv": guarantees.guarantees_csv(results).encode() if claims else None,
         "decisions.md": decisions.encode() if decisions else None,
         "samples.png": samples,
+        **(examples or {}),
         **{name: text.encode() if text else None for name, text in blocks.files(results).items()},
     }
     drawn = figures.draw(results)
     files |= figures.forms(drawn)
     svgs = {name: (files[f"{name}.svg"] or b"").decode() for name in drawn}
-    files["index.html"] = page.html(results, svgs, samples).encode()
+    files["index.html"] = page.html(results, svgs, samples, examples).encode()
     fill(folder, files)
     return folder / "index.html"

@@ -5,11 +5,16 @@ from typing import Any, NamedTuple
 
 from markdown_it import MarkdownIt
 
+from runner.report.comparison_tables import comparisons_csv, comparisons_markdown
+from runner.report.epsilon_tables import epsilon_csv, epsilon_markdown
+from runner.report.guards_markdown import guards_markdown
+from runner.report.leakage_tables import leakage_csv, leakage_markdown
 from runner.report.memorization_markdown import memorization_markdown
 from runner.report.memorization_tables import memorization_csv
 from runner.report.queries_figure import queries_markdown
 from runner.report.robustness_markdown import robustness_markdown
 from runner.report.robustness_tables import robustness_csv
+from runner.report.vulnerable_tables import vulnerable_csv, vulnerable_markdown
 
 
 class Block(NamedTuple):
@@ -21,11 +26,16 @@ class Block(NamedTuple):
 
 
 BLOCKS = {  # by the name of the file, without its ending
+    "checks": Block("Checks before privacy figures are believed", guards_markdown),
+    "leakage": Block("Low false positive rates, honestly", leakage_markdown, leakage_csv),
+    "epsilon": Block("Lower bounds on epsilon", epsilon_markdown, epsilon_csv),
+    "comparisons": Block("Differences between arms", comparisons_markdown, comparisons_csv),
     "robustness": Block("Robustness that stands", robustness_markdown, robustness_csv),
     "queries": Block("Membership by kind of query", queries_markdown),
     "memorization": Block(
         "Leakage and accuracy by memorization", memorization_markdown, memorization_csv
     ),
+    "vulnerable": Block("Examples at risk", vulnerable_markdown, vulnerable_csv),
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import jinja2
 
-from runner.report import blocks, columns, guarantees, lower_bounds, tables
+from runner.report import blocks, columns, guarantees, lower_bounds, tables, vulnerable_sheet
 from runner.report.as_text import bound, percent, printed
 from runner.report.captions import captions
 from runner.report.inlined import inline, sheet
@@ -29,14 +29,21 @@ PRINTED = {
 IN_PERCENT = (100, 2, "%")
 
 
-def html(results: dict[str, Any], svgs: dict[str, str], samples: bytes | None = None) -> str:
+def html(
+    results: dict[str, Any],
+    svgs: dict[str, str],
+    samples: bytes | None = None,
+    examples: dict[str, bytes | None] | None = None,
+) -> str:
     """Return the page.
 
     Args:
         results: what results.json holds.
         svgs: each figure by name, as the text of an SVG file; "" leaves the figure out.
         samples: a PNG file of images that were judged.
+        examples: files about single examples, by name.
     """
+    about = {name: content for name, content in (examples or {}).items() if content}
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -62,6 +69,9 @@ def html(results: dict[str, Any], svgs: dict[str, str], samples: bytes | None = 
         captions=captions(results),
         figures={name: inline(name, svg) for name, svg in svgs.items() if svg},
         samples=base64.b64encode(samples or b"").decode(),
+        at_risk=base64.b64encode(about.get("examples.png", b"")).decode(),
+        at_risk_told=vulnerable_sheet.alt(results),
+        at_risk_tables=[name for name in about if not name.endswith(".png")],
         remarks=_remarks(results["arms"]),
         details={name: _details(results, name) for name in results["arms"]},
         recipes=_recipes(results["arms"]),

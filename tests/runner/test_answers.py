@@ -22,6 +22,7 @@ from runner.work import Work
 from runner.workplace import Workplace
 
 VIEWS = ("flip", "identity")
+ONCE = ("log_odds", "logits", "correct")
 COLUMNS = ("log_odds", "logits", "log_odds_mean", "logits_mean")
 
 
@@ -73,7 +74,27 @@ def test_answers_are_the_log_odds_of_the_trained_model_in_eval_mode(place: Workp
     assert tables.read_views(str(path)) == views
     plain = tables.read_answers(str(path), "logits")
     right = (plain.argmax(1) == work.dataset.pool_labels)[run.members]
-    assert facts_of(path) == {"train_accuracy": right.mean()}
+    facts = facts_of(path)
+    assert facts.pop("batch_dependence") < 1e-4
+    assert facts == {"train_accuracy": right.mean()}
+
+
+def test_the_logits_of_every_view_are_kept_where_they_are_asked_for(place: Workplace, work: Work):
+    run, labels = work.plan.arms["erm"][0], work.dataset.pool_labels
+    few = str(asked(run, place, views=VIEWS))
+    path = str(asked(run, place, views=VIEWS, logits="all"))
+    assert path != few
+    assert not tables.has_column(few, "view_logits")
+    logits = tables.read_answers(path, "view_logits")
+    assert logits.shape == (len(labels), len(VIEWS), 10)
+    np.testing.assert_array_equal(logits[:, 1], tables.read_answers(path, "logits"))
+    odds, correct = (tables.read_answers(path, column) for column in ("log_odds", "correct"))
+    for v in range(len(VIEWS)):
+        np.testing.assert_allclose(odds[:, v], log_odds(logits[:, v], labels), rtol=1e-6)
+        np.testing.assert_array_equal(correct[:, v], logits[:, v].argmax(1) == labels)
+    block = tables.read_block(path, 0, "view_logits")
+    np.testing.assert_array_equal(block.answers, logits)
+    np.testing.assert_array_equal(block.label, labels)
 
 
 def test_adversarial_queries_are_the_attack_on_the_model_itself(place: Workplace, work: Work):
@@ -117,8 +138,8 @@ def test_a_model_that_is_not_randomized_is_asked_once_whatever_draws_says(
     before = path.stat().st_mtime_ns
     assert asked(run, place, draws=1) == path
     assert path.stat().st_mtime_ns == before
-    assert pq.read_schema(path).names == ["example", "label", "log_odds", "logits"]
-    assert list(facts_of(path)) == ["train_accuracy"]
+    assert pq.read_schema(path).names == ["example", "label", *ONCE]
+    assert list(facts_of(path)) == ["train_accuracy", "batch_dependence"]
 
 
 def test_one_answer_of_a_randomized_model_is_its_first_draw(
@@ -173,5 +194,5 @@ def test_more_draws_are_another_question_and_move_the_mean_alone(
     same = [np.array_equal(a, b) for a, b in zip(first, more, strict=True)]
     assert same == [True, True, False, False]
     one = asked(run, noisy_place, draws=1)
-    assert pq.read_schema(one).names == ["example", "label", "log_odds", "logits"]
+    assert pq.read_schema(one).names == ["example", "label", *ONCE]
     assert np.array_equal(tables.read_answers(str(one), "logits"), first[1])

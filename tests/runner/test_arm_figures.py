@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from attacks.epsilon import epsilon_lower_bound
+from runner import metrics
 from runner.data import image_shape
 from runner.experiment import Experiment
-from runner.metrics import mean_interval
+from runner.intervals import mean_interval
 from runner.work import Work, prepare
 from tests.conftest import NOISY
 from tests.test_docs import gathered
@@ -127,6 +128,38 @@ def test_the_epsilon_that_decisions_bear_out_counts_every_threshold(tmp_path: Pa
     assert bound["delta"] == 1e-6
     assert expected < bound["largest"] < 3
     assert bound["largest"] == epsilon_lower_bound(50, 50, 0, 50, 1e-6)
+
+
+def test_every_attack_has_a_null_control_and_the_first_ones_is_the_arms(tmp_path: Path):
+    work = noisy(tmp_path)
+    null = np.random.default_rng(3).random(work.plan.member.shape)
+    results = gathered(work, null_scores=null)
+    for arm in results["arms"].values():
+        assert list(arm["null_controls"]) == ["own", "plain"]
+        assert arm["null_control"] == arm["null_controls"]["own"]
+    judged = work.plan.null_member >= 0
+    own = [
+        metrics.auc(scores[row], member[row] == 1)
+        for scores, row, member in zip(null, judged, work.plan.null_member, strict=True)
+    ]
+    found = results["arms"]["noisy"]["null_controls"]["plain"]["auc"]
+    assert found["mean"] == pytest.approx(np.mean(own), abs=1e-6)
+
+
+def test_thresholds_of_the_other_pair_reach_what_they_reach(tmp_path: Path):
+    """Members of all models score above 1; one model's others score there too."""
+    work = noisy(tmp_path)
+    scores = 0.5 * np.random.default_rng(4).random(work.plan.member.shape)
+    scores[work.plan.member == 1] += 1
+    scores[0][work.plan.member[0] == 0] = 0.9
+    lira = gathered(work, member_scores={1: scores})["arms"]["erm"]["membership"]["own"]
+    found = lira["at_shadow_thresholds"]["0.01"]
+    assert found["tpr"]["mean"] == 1
+    assert found["fpr"]["mean"] == pytest.approx(1 / 4, abs=0.01)  # of model 0 every one
+    assert found["prior"] == 0.01
+    assert found["ppv"]["mean"] == pytest.approx(0.01 / (0.01 + 0.99 * found["fpr"]["mean"]))
+    assert lira["pooled"]["tpr_at_fpr"]["0.01"]["num_negatives"] == 4 * 50
+    assert lira["pooled"]["tpr_at_fpr"]["0.01"]["tpr"] == 1
 
 
 def test_an_attack_says_whose_shadows_it_has(noisy_work: Work):

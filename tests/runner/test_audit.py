@@ -5,12 +5,13 @@ import pytest
 
 pytest.importorskip("ray", reason="machines that only train have no Ray")
 
+from attacks.membership import Examples, MembershipAttack
 from attacks.membership.lira import Lira
 from runner import tables
 from runner.audit import audit, blocks
 from runner.sources import Source
 from runner.store import Corrupt
-from runner.tables import Reading
+from runner.tables import Answered, Reading
 from tests import oracles
 
 pytestmark = [
@@ -57,11 +58,17 @@ def write(folder: Path, answers: dict[str, np.ndarray]) -> dict[Source, list[str
         paths = [str(folder / f"{arm}-{m}.parquet") for m in range(M)]
         sources[Source(arm, 1)] = paths
         for path, log_odds in zip(paths, of_arm, strict=True):
-            labels, logits = np.zeros(N, int), np.zeros((N, 3))
-            Path(path).write_bytes(
-                tables.answers_to_bytes(labels, log_odds, logits, ["plain", "flip"])
-            )
+            said = Answered(log_odds, np.zeros((N, 3)))
+            content = tables.answers_to_bytes(np.zeros(N, int), said, ["plain", "flip"])
+            Path(path).write_bytes(content)
     return sources
+
+
+def in_one_piece(attack: MembershipAttack, answers: np.ndarray, member: np.ndarray) -> np.ndarray:
+    """Scores (M, N) of all examples as one block."""
+    examples = Examples(np.arange(N), np.zeros(N, int), N, 3)
+    totals = attack.sums(answers, member, PARTNER, examples)
+    return attack.score_all(answers, member, PARTNER, examples, totals)
 
 
 def test_the_stage_scores_as_one_process_does_and_a_rerun_replaces(
@@ -78,8 +85,7 @@ def test_the_stage_scores_as_one_process_does_and_a_rerun_replaces(
     for arm, of_arm in answers.items():
         for name, attack in ATTACKS.items():
             for matrix, member in MEMBERS.items():
-                totals = attack.sums(of_arm, member, PARTNER)
-                expected = attack.score_all(of_arm, member, PARTNER, totals)
+                expected = in_one_piece(attack, of_arm, member)
                 for m in range(M):
                     scores = tables.read_scores(folder, Reading(arm, 1, name, matrix), m)
                     np.testing.assert_allclose(scores, expected[m], 1e-5, 1e-6)
@@ -123,7 +129,7 @@ def test_an_attack_reads_the_views_it_names(tmp_path: Path, answers: dict[str, n
     member = MEMBERS["member"]
     for name, columns in {"flip": [1], "both": [0, 1], "all": [0, 1]}.items():
         seen = answers["erm"][:, :, columns]
-        expected = Lira().score_all(seen, member, PARTNER, Lira().sums(seen, member, PARTNER))
+        expected = in_one_piece(Lira(), seen, member)
         scores = tables.read_scores(folder, Reading("erm", 1, name, "member"), 3)
         np.testing.assert_allclose(scores, expected[3], 1e-5, 1e-6)
 
@@ -164,8 +170,8 @@ def test_a_file_of_other_examples_or_views_is_named(tmp_path: Path, answers: dic
         "block 2 of .* holds other examples": (N + 1, ["plain", "flip"]),
     }
     for message, (size, views) in contents.items():
-        zeros = np.zeros((size, V))
-        odd.write_bytes(tables.answers_to_bytes(zeros[:, 0], zeros, zeros, views))
+        said = Answered(np.zeros((size, V)))
+        odd.write_bytes(tables.answers_to_bytes(np.zeros(size), said, views))
         with pytest.raises(ValueError, match=message) as refused:
             audit(sources, MEMBERS, PARTNER, SHADOWS, ATTACKS, tmp_path / "scores")
         assert str(odd) in str(refused.value)
@@ -175,7 +181,7 @@ def test_an_answer_that_is_no_number_is_refused(tmp_path: Path, answers: dict[st
     bad = answers["erm"].copy()
     bad[3, 9000, 1] = np.inf
     sources = write(tmp_path, {"erm": bad})
-    with pytest.raises(ValueError, match=r"block 1 of .*erm-3\.parquet has log-odds that are not"):
+    with pytest.raises(ValueError, match=r"block 1 of .*erm-3\.parquet has log_odds that are not"):
         audit(sources, MEMBERS, PARTNER, SHADOWS, ATTACKS, tmp_path / "scores")
 
 
@@ -208,15 +214,13 @@ def test_the_mean_over_draws_is_judged_by_its_own_columns(
     (sources,), folder = [write(tmp_path, {"erm": answers["erm"]})], tmp_path / "scores"
     mean = answers["trades"]
     for path, once, averaged in zip(sources[ERM], answers["erm"], mean, strict=True):
-        zeros = np.zeros((N, 3))
-        views = ["plain", "flip"]
-        content = tables.answers_to_bytes(zeros[:, 0], once, zeros, views, (averaged, zeros))
+        views, said = ["plain", "flip"], (Answered(once), Answered(averaged))
+        content = tables.answers_to_bytes(np.zeros(N), said[0], views, said[1])
         Path(path).write_bytes(content)
     both = sources | {Source("erm", 5): sources[ERM]}
     audit(both, MEMBERS, PARTNER, SHADOWS, ATTACKS, folder)
     for draws, said in {1: answers["erm"], 5: mean}.items():
         for name, attack in ATTACKS.items():
-            totals = attack.sums(said, MEMBERS["member"], PARTNER)
-            expected = attack.score_all(said, MEMBERS["member"], PARTNER, totals)
+            expected = in_one_piece(attack, said, MEMBERS["member"])
             scores = tables.read_scores(folder, Reading("erm", draws, name, "member"), 2)
             np.testing.assert_allclose(scores, expected[2], 1e-5, 1e-6)

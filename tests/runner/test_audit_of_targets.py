@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("ray", reason="machines that only train have no Ray")
 
+from attacks.membership import Examples
 from attacks.membership.shadow_mlp import ShadowMLP
 from runner import tables
 from runner.audit import audit
@@ -15,7 +16,7 @@ from runner.ids import seed_of
 from runner.plan import member_matrix
 from runner.sources import Source
 from runner.store import Corrupt
-from runner.tables import Reading
+from runner.tables import Answered, Reading
 
 pytestmark = [
     pytest.mark.ray,
@@ -55,8 +56,9 @@ def write(folder: Path, logits: dict[Source, np.ndarray]) -> dict[Source, list[s
         mean = logits.get(Source(arm, DRAWS))
         for m, path in enumerate(paths):
             once, odds = logits[Source(arm, 1)][m], np.zeros((N, 1))
-            averaged = None if mean is None else (odds, mean[m])
-            content = tables.answers_to_bytes(np.zeros(N), odds, once, ["identity"], averaged)
+            averaged = None if mean is None else Answered(odds, mean[m])
+            said = Answered(odds, once)
+            content = tables.answers_to_bytes(np.zeros(N), said, ["identity"], averaged)
             Path(path).write_bytes(content)
         sources |= {source: paths for source in logits if source.arm == arm}
     return sources
@@ -82,9 +84,10 @@ def test_every_target_has_the_scores_that_the_attack_gives_it_and_a_rerun_replac
         for matrix, member in MEMBERS.items():
             for m in range(M):
                 seed = seed_of(0, matrix, m) % 2**32
-                expected = ATTACKS[name].score(
-                    logits[source][m], logits[shadow][SHADOWS[m]], member[SHADOWS[m]], seed
-                )
+                examples = Examples(np.arange(N), np.zeros(N, int), N, C)
+                of_shadows = logits[shadow][SHADOWS[m]], member[SHADOWS[m]]
+                given = logits[source][m], *of_shadows, examples
+                expected = ATTACKS[name].score(*given, seed)
                 scores = tables.read_scores(folder, Reading(*source, name, matrix), m)
                 np.testing.assert_allclose(scores, expected, 1e-5, 1e-6)
     assert "".join(capfd.readouterr()) == ""
@@ -114,10 +117,10 @@ def test_what_is_no_number_or_of_other_examples_is_named(
     bad[7, 1] = np.inf
     contents = {
         "has logits that are not finite": tables.answers_to_bytes(
-            zeros[:N, 0], zeros[:N], bad, ["identity"]
+            zeros[:N, 0], Answered(zeros[:N], bad), ["identity"]
         ),
         f"answers {N + 1} examples, the member matrix {N}": tables.answers_to_bytes(
-            zeros[:, 0], zeros, zeros, ["identity"]
+            zeros[:, 0], Answered(zeros, zeros), ["identity"]
         ),
     }
     for message, content in contents.items():

@@ -3,7 +3,7 @@ import pytest
 
 from runner.averages import Averaging, averaging
 from runner.experiment import Experiment
-from runner.metrics import mean_interval, normal_interval
+from runner.intervals import bootstrap_interval, mean_interval, normal_interval
 from tests.conftest import TINY
 
 PARTNER = np.arange(12) ^ 1
@@ -33,7 +33,7 @@ def test_ten_models_are_drawn_by_the_seed_and_stay_the_same():
 
 
 def test_a_pair_of_which_one_model_is_drawn_is_a_unit_of_that_one():
-    chosen = Averaging(np.array([0, 1, 4]), PARTNER, normal=False)
+    chosen = Averaging(np.array([0, 1, 4]), PARTNER)
     units = np.array([VALUES[:2].mean(), VALUES[4]])
     assert chosen.mean(VALUES).mean == pytest.approx(units.mean())
 
@@ -48,9 +48,19 @@ def test_models_without_a_value_are_left_out_where_that_is_allowed():
     assert asked().mean_where_defined(np.full(12, np.nan)) is None
 
 
-def test_the_normal_interval_holds_the_mean_of_normal_values_95_times_in_100():
-    values = np.random.default_rng(1).normal(0.5, 0.05, (4000, 200))
-    found = [normal_interval(row) for row in values]
-    held = np.mean([one.low <= 0.5 <= one.high for one in found])
-    assert held == pytest.approx(0.95, abs=0.012)  # 3.5 standard errors of 4,000 tries
-    assert normal_interval(np.array([0.3])) == (0.3, 0.0, 1.0, 1)
+REPLICATES = VALUES[:, None] + np.random.default_rng(1).normal(0, 0.1, (12, 30))
+
+
+def test_leakage_is_resampled_by_examples_unless_another_interval_is_asked_for():
+    expected = bootstrap_interval(VALUES, REPLICATES, PARTNER)
+    assert asked().leakage(VALUES, REPLICATES) == expected
+    assert expected != asked().mean(VALUES)
+    for interval in ("t", "normal"):
+        other = asked(interval=interval)
+        assert other.leakage(VALUES, REPLICATES) == other.mean(VALUES)
+
+
+def test_leakage_is_averaged_over_the_chosen_models_and_the_pairs_among_them():
+    chosen = Averaging(np.array([0, 1, 4]), PARTNER)
+    some = bootstrap_interval(VALUES[[0, 1, 4]], REPLICATES[[0, 1, 4]], np.array([1, 0, -1]))
+    assert chosen.leakage(VALUES, REPLICATES) == some

@@ -2,16 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from runner.metrics import (
-    Interval,
-    auc,
-    mean_interval,
-    roc,
-    roc_grid,
-    roc_on_grid,
-    smallest_fpr,
-    tpr_at_fpr,
-)
+from runner.metrics import auc, roc, roc_grid, roc_on_grid, smallest_fpr, tpr_at_fpr
 
 
 def scored(seed: int, num_examples: int = 300, digits: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -125,63 +116,6 @@ def test_scores_without_a_curve_are_refused(metric):
         metric(np.zeros(3), np.ones(3, dtype=bool))
     with pytest.raises(ValueError, match=r"\(3,\), \(2,\)"):
         metric(np.zeros(3), np.ones(2, dtype=bool))
-
-
-def test_the_interval_of_independent_models_is_students():
-    got = mean_interval(np.array([0.4, 0.5, 0.6]))
-    reach = 4.302652729911275 * 0.1 / np.sqrt(3)  # t quantile of 2 degrees of freedom, from tables
-    assert got == pytest.approx((0.5, 0.5 - reach, 0.5 + reach, 3))
-
-
-def test_pairs_are_averaged_first_and_counted_once():
-    paired = mean_interval(np.array([0.1, 0.3, 0.5, 0.7]), partner=np.array([2, 3, 0, 1]))
-    assert paired == mean_interval(np.array([0.3, 0.5]))._replace(num_models=4)
-
-
-@pytest.mark.parametrize("alone", [2, -1])
-def test_a_model_without_a_partner_is_its_own_unit(alone):
-    got = mean_interval(np.array([0.1, 0.3, 0.5]), partner=np.array([1, 0, alone]))
-    assert got == mean_interval(np.array([0.2, 0.5]))._replace(num_models=3)
-
-
-def test_a_single_unit_says_nothing_of_the_spread():
-    assert mean_interval(np.array([0.3])) == Interval(0.3, 0.0, 1.0, 1)
-    pair = mean_interval(np.array([2.0, 4.0]), np.array([1, 0]), bounds=(0, np.inf))
-    assert pair == Interval(3.0, 0, np.inf, 2)
-
-
-def test_the_interval_stays_within_its_bounds():
-    got = mean_interval(np.array([0.0, 0.9, 1.0]))
-    assert (got.low, got.high) == (0.0, 1.0)
-
-
-def test_values_that_have_no_mean_are_refused():
-    with pytest.raises(ValueError, match="got none"):
-        mean_interval(np.array([]))
-    with pytest.raises(ValueError, match="1 of 2 values are not finite"):
-        mean_interval(np.array([0.5, np.nan]))
-    for partner in ([1, 2, 0], [7, 1, 2]):
-        with pytest.raises(ValueError, match="name each other"):
-            mean_interval(np.zeros(3), np.array(partner))
-
-
-def coverage(correlation: float, use_pairs: bool) -> float:
-    """How often the interval of 8 pairs holds the true mean 0.5, in 2000 repeats."""
-    rng = np.random.default_rng(0)
-    covariance = 0.01 * np.array([[1, correlation], [correlation, 1]])
-    draws = rng.multivariate_normal([0.5, 0.5], covariance, size=(2000, 8))
-    partner = np.arange(16) ^ 1 if use_pairs else None
-    held = [mean_interval(values.ravel(), partner) for values in draws]
-    return float(np.mean([i.low <= 0.5 <= i.high for i in held]))
-
-
-@pytest.mark.parametrize("correlation", [-0.8, 0.0, 0.8])
-def test_the_interval_of_pairs_holds_the_mean_95_times_in_100(correlation):
-    assert 0.93 <= coverage(correlation, use_pairs=True) <= 0.97
-
-
-def test_ignoring_the_pairs_misses_the_mean_too_often_when_they_agree():
-    assert coverage(0.8, use_pairs=False) < 0.9
 
 
 def test_one_false_positive_is_the_smallest_rate():

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.slow
 
 HOUSE = Path(__file__).parents[2]
 PRESETS = sorted((HOUSE / "configs" / "residual_perturbation").glob("*.yaml"))
+AUDITS = sorted((HOUSE / "configs" / "audits").glob("canaries_*.yaml"))
 SHRUNK = (
     "design.num_models=2",
     "answers.draws=2",
@@ -80,9 +81,9 @@ def write_idx_files(folder: Path) -> None:
             (folder / f"{split}-{kind}-ubyte").write_bytes(idx(array))
 
 
-def shrunk(preset: Path, root: Path) -> Experiment:
+def shrunk(preset: Path, root: Path, more: tuple[str, ...] = ()) -> Experiment:
     """The preset with few models, one epoch, and the small files as its data."""
-    overrides: list[str] = [*SHRUNK]
+    overrides: list[str] = [*SHRUNK, *more]
     name = config.load(preset, [], Experiment).data.name
     if name != "digits":
         overrides.append(f"data.root={root / name if (root / name).is_dir() else root}")
@@ -167,10 +168,25 @@ def test_dp_sgd_states_its_proved_epsilon_and_residual_perturbation_its_claim(
     assert arms["erm"]["guarantee"] is None
 
 
+@pytest.mark.parametrize("preset", AUDITS, ids=lambda preset: preset.stem)
+def test_an_audit_bounds_epsilon_from_below_beside_what_is_proved(
+    preset: Path, root: Path, tmp_path: Path
+):
+    few = ("design.canaries.num=20", "fleet.num_gpus=0", "training.schedule=null")
+    experiment = shrunk(preset, root, few)
+    results = done(experiment, tmp_path)
+    arms = results["epsilon"]["arms"]
+    assert set(arms) == set(experiment.arms)
+    assert {name for name, arm in arms.items() if arm["stated"] is None} == {"erm"}
+    for arm in arms.values():
+        assert 0 <= arm["lower_bound"] <= arm["most"]
+    assert (tmp_path / "experiments" / experiment.name / "report" / "epsilon.md").exists()
+
+
 def test_presets_open_with_their_command_cost_and_figures():
-    for preset in PRESETS:
+    for preset in (*PRESETS, *AUDITS):
         text = preset.read_text()
         head = text[: text.index("\nname: ")]
-        assert f"#   python -m runner run configs/residual_perturbation/{preset.name}\n" in head
+        assert f"#   python -m runner run {preset.relative_to(HOUSE)}\n" in head
         assert "# Cost: " in head
         assert "# Expected" in head or "# Measured" in head

@@ -11,8 +11,9 @@ from defenses.erm import ERM
 from defenses.trades import TRADES, InnerPGD
 from runner.describe import one_line
 from runner.experiment import Experiment
-from runner.metrics import Interval
-from runner.results import git_commit, null_verdict
+from runner.guards import null_verdict
+from runner.intervals import Interval
+from runner.results import git_commit
 from runner.work import Work, prepare
 from tests.conftest import TINY
 from tests.test_docs import gathered
@@ -44,13 +45,6 @@ def test_what_has_no_value_is_left_out():
     assert one_line(ERM()) == "erm"
     assert one_line(Part()) == "part"
     assert one_line(Part(milestones=(30, 0.5), limit=0)) == "part(milestones [30, 0.5], limit 0)"
-
-
-@pytest.mark.parametrize(("num_models", "variance"), [(62, "pooled"), (64, "per_example")])
-def test_lira_says_which_variance_auto_takes(num_models, variance):
-    assert one_line(Lira().resolved(num_models)) == f"lira(mode online, variance {variance})"
-    for named in ("pooled", "per_example"):
-        assert Lira(variance=named).resolved(num_models) == Lira(variance=named)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from attacks.evasion.pgd import PGD
 from attacks.evasion.square import Square
 from runner import sanity, store, tables
 from runner.averages import Averaging
-from runner.metrics import mean_interval
+from runner.intervals import mean_interval
 from runner.questions import Answers, Questions, Robustness, Sanity
 from runner.robust_figures import robust_figures, sanity_block
 from runner.work import Work
@@ -21,7 +21,7 @@ from runner.worst_case import worst_cases
 
 PGD20 = PGD(eps=0.1, step_size=0.025, num_steps=20)
 PARTNER = np.arange(4) ^ 1
-OVER = Averaging(np.arange(4), PARTNER, normal=False)
+OVER = Averaging(np.arange(4), PARTNER)
 
 
 def share(n: int, accuracy: float) -> np.ndarray:
@@ -190,7 +190,7 @@ def test_the_worst_case_is_what_withstands_all_attacks_of_one_eps():
     assert first["num_images"] == 16
     assert first["difference"] == mean_interval(np.zeros(4), PARTNER, (-1, 1))._asdict()
     assert [pair["attacks"] for pair in ball["pairs"][1:]] == [["pgd", "fast"], ["auto", "fast"]]
-    some = Averaging(np.array([0, 2]), PARTNER, normal=False)
+    some = Averaging(np.array([0, 2]), PARTNER)
     fewer = worst_cases(models, attacks, some, 10)["0.1"]
     assert fewer["accuracy"]["mean"] == 0.25
     assert fewer["pairs"][0]["num_images"] == 8
@@ -260,7 +260,7 @@ def test_figures_are_read_from_what_the_attacks_of_each_model_left(work: Work):
     attacks: dict[str, EvasionAttack] = {"pgd": PGD20, "auto": AUTO, "alone": FGSM(eps=0.3)}
     robustness = Robustness(num_examples=50, attacks=attacks, sanity=Sanity(num_examples=20))
     questions = Questions(Answers(draws=3), robustness, "last")
-    over = Averaging(np.arange(6), work.plan.partner, normal=False)
+    over = Averaging(np.arange(6), work.plan.partner)
     for run in runs:
         for number, (name, asked) in enumerate(questions.attacks_of(run.number).items()):
             if name == "alone":

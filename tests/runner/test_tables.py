@@ -7,7 +7,7 @@ import pytest
 
 from runner import tables
 from runner.store import Corrupt
-from runner.tables import BLOCK, Reading
+from runner.tables import BLOCK, Answered, Reading
 
 ODD = Reading("trades/6 é", 1, "lira=a%2F", "member")  # names that a folder could not have
 
@@ -20,7 +20,9 @@ def answers(num_examples: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def write_answers(path: Path, num_examples: int) -> bytes:
-    content = tables.answers_to_bytes(*answers(num_examples), ["plain", "flip", "shift"])
+    labels, log_odds, logits = answers(num_examples)
+    said = Answered(log_odds, logits)
+    content = tables.answers_to_bytes(labels, said, ["plain", "flip", "shift"])
     path.write_bytes(content)
     return content
 
@@ -35,10 +37,11 @@ def test_answers_are_read_as_they_were_written(tmp_path: Path, num_examples: int
     np.testing.assert_array_equal(tables.read_answers(path, "logits"), logits.astype(np.float32))
     numbers = range(tables.num_blocks(path))
     blocks = [tables.read_block(path, block, "log_odds") for block in numbers]
-    examples, of_blocks = (np.concatenate(column) for column in zip(*blocks, strict=True))
+    examples, of_labels, of_blocks = (np.concatenate(c) for c in zip(*blocks, strict=True))
     np.testing.assert_array_equal(examples, np.arange(num_examples))
+    np.testing.assert_array_equal(of_labels, labels)
     np.testing.assert_array_equal(of_blocks, log_odds.astype(np.float32))
-    assert all(len(examples) <= BLOCK for examples, _ in blocks)
+    assert all(len(block.example) <= BLOCK for block in blocks)
     assert of_blocks.dtype == np.float32
 
 
@@ -48,7 +51,7 @@ def test_the_same_answers_are_the_same_bytes(tmp_path: Path):
 
 def test_every_view_is_named():
     with pytest.raises(ValueError, match="2 names of views"):
-        tables.answers_to_bytes(*answers(4), ["plain", "flip"])
+        tables.answers_to_bytes(np.zeros(4), Answered(np.zeros((4, 3))), ["plain", "flip"])
 
 
 def test_members_are_read_as_they_were_written(tmp_path: Path):
@@ -62,16 +65,17 @@ def test_members_are_read_as_they_were_written(tmp_path: Path):
 def test_the_answers_of_the_mean_over_draws_lie_beside_those_of_one(tmp_path: Path):
     path, (labels, log_odds, logits) = tmp_path / "answers.parquet", answers(BLOCK + 1)
     views, mean = ["plain", "flip", "shift"], (log_odds + 7, logits - 7)
-    path.write_bytes(tables.answers_to_bytes(labels, log_odds, logits, views, mean))
+    given = Answered(log_odds, logits), views, Answered(*mean)
+    path.write_bytes(tables.answers_to_bytes(labels, *given))
     expected = {"log_odds": log_odds, "logits": logits}
     expected |= {"log_odds_mean": mean[0], "logits_mean": mean[1]}
     for column, values in expected.items():
         read = tables.read_answers(str(path), column)
         assert read.dtype == np.float32
         np.testing.assert_array_equal(read, values.astype(np.float32))
-        examples, last = tables.read_block(str(path), 1, column)
-        assert examples.tolist() == [BLOCK]
-        np.testing.assert_array_equal(last, values[BLOCK:].astype(np.float32))
+        last = tables.read_block(str(path), 1, column)
+        assert (last.example.tolist(), last.label.tolist()) == ([BLOCK], [labels[BLOCK]])
+        np.testing.assert_array_equal(last.answers, values[BLOCK:].astype(np.float32))
 
 
 def test_answers_of_one_draw_have_no_columns_of_a_mean_and_say_so_when_asked(tmp_path: Path):
@@ -158,6 +162,31 @@ def test_scores_of_targets_come_back_by_model(tmp_path: Path):
         np.testing.assert_array_equal(read, scores[m])
 
 
+@pytest.mark.parametrize("kind", ["blocks", "targets"])
+def test_several_targets_are_read_at_once_in_the_order_asked_for(tmp_path: Path, kind: str):
+    scores = np.random.default_rng(0).normal(size=(4, 7)).astype(np.float32)
+    if kind == "blocks":
+        write_scores(tmp_path, np.arange(7, dtype=np.int32), scores)
+    else:
+        write_targets(tmp_path, scores)
+    read = tables.read_targets(tmp_path, ODD, [3, 0, 2])
+    np.testing.assert_array_equal(read, scores[[3, 0, 2]])
+
+
+def test_arrays_of_a_task_come_back_with_their_type_and_shape():
+    sent = {
+        "count": np.array(3),
+        "none": np.empty((0, 5)),
+        "curve": np.arange(6, dtype=np.float32).reshape(2, 3),
+    }
+    rows = tables.arrays_table(7, 2, sent).to_pylist()
+    assert {(row["task"], row["model"]) for row in rows} == {(7, 2)}
+    for row in rows:
+        found = tables.array_of(row)
+        assert (found.dtype, found.shape) == (sent[row["name"]].dtype, sent[row["name"]].shape)
+        np.testing.assert_array_equal(found, sent[row["name"]])
+
+
 def test_each_reading_has_scores_of_its_own_whichever_way_they_were_made(tmp_path: Path):
     readings = [
         ODD._replace(**{field: value})
@@ -172,7 +201,11 @@ def test_each_reading_has_scores_of_its_own_whichever_way_they_were_made(tmp_pat
 
 
 def test_scores_with_a_missing_or_doubled_example_are_corrupt(tmp_path: Path):
-    for name, examples in {"missing": [0, 1, 2, 3, 5], "doubled": [0, 1, 2, 3, 3]}.items():
+    for name, examples in {
+        "missing": [0, 1, 2, 3, 5],
+        "doubled": [0, 1, 2, 3, 3],
+        "odd": [0, 1, 2, 3, -1],
+    }.items():
         write_scores(tmp_path / name, np.array(examples, np.int32), np.zeros((1, 5)))
         with pytest.raises(Corrupt, match="missing, or are there twice"):
             tables.read_scores(tmp_path / name, ODD, 0)

@@ -8,7 +8,9 @@ from sklearn.neural_network import MLPClassifier
 
 from attacks.membership.shadow_mlp import ShadowMLP, top_probabilities
 from runner.metrics import auc
+from tests import oracles
 
+ANY = oracles.unlabelled(1)  # which examples they are does not matter to it
 PROTOCOLS = ("respert-paper", "salem-paper", "salem-code")
 SURE, UNSURE = 20, 5  # members' and non-members' parameter of the distribution below
 
@@ -33,7 +35,7 @@ def scores_of(
     attack: ShadowMLP, logits: np.ndarray, member: np.ndarray, seed: int = 0
 ) -> np.ndarray:
     """Scores of model 0, attacked with the others as shadows."""
-    return attack.score(logits[0], logits[1:], member[1:], seed)
+    return attack.score(logits[0], logits[1:], member[1:], ANY, seed)
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
@@ -92,7 +94,7 @@ def test_the_code_of_salem_et_al_is_two_softmax_units_trained_by_adam():
         mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
         units -= 0.01 * (mean / (1 - 0.9**step)) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
     odds = np.exp(inputs @ units)
-    scores = ShadowMLP(protocol="salem-code").score(logits[0], logits, member, seed=3)
+    scores = ShadowMLP(protocol="salem-code").score(logits[0], logits, member, ANY, seed=3)
     np.testing.assert_allclose(scores, (odds / odds.sum(axis=1, keepdims=True))[:, 1], 1e-6)
 
 
@@ -164,7 +166,7 @@ def test_restarts_keep_the_training_that_fits_the_shadow_best():
 
     def loss(restarts: int, seed: int) -> float:
         attack = ShadowMLP(restarts=restarts)
-        return log_loss(labels, attack.score(logits[0], logits, member, seed))
+        return log_loss(labels, attack.score(logits[0], logits, member, ANY, seed))
 
     losses = np.array([[loss(restarts, seed) for restarts in (1, 3)] for seed in range(3)])
     assert np.all(losses[:, 1] <= losses[:, 0])
@@ -195,13 +197,14 @@ def test_too_few_shadows_are_refused():
 def test_shapes_that_do_not_fit_are_refused():
     logits, member = binary_world(3, 20, np.random.default_rng(14))
     with pytest.raises(ValueError, match="expected logits"):
-        ShadowMLP().score(logits[0, :19], logits[1:], member[1:])
+        ShadowMLP().score(logits[0, :19], logits[1:], member[1:], ANY)
     with pytest.raises(ValueError, match="expected logits"):
-        ShadowMLP().score(logits[0], logits[1:], member)
+        ShadowMLP().score(logits[0], logits[1:], member, ANY)
 
 
 def test_facts_for_the_runner_are_no_keys():
     assert set(ShadowMLP.model_fields) == {
         *("name", "views", "protocol", "top", "shadow_arm", "num_shadows", "activation", "restarts")
     }
-    assert (ShadowMLP.reads, ShadowMLP.per_target, ShadowMLP.calibrated) == ("logits", True, True)
+    assert (ShadowMLP.per_target, ShadowMLP.calibrated) == (True, True)
+    assert ShadowMLP().reads == "logits"

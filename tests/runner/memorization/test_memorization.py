@@ -53,9 +53,8 @@ class Made:
             for run, of_model in zip(self.plan.arms[arm], right, strict=True):
                 folder = self.at.answers(run.id, questions.answers_id)
                 said = (DATA.pool_labels + ~of_model) % 10
-                content = tables.answers_to_bytes(
-                    DATA.pool_labels, np.zeros((NUM, 1)), np.eye(10)[said], ["identity"]
-                )
+                answered = tables.Answered(np.zeros((NUM, 1)), np.eye(10)[said])
+                content = tables.answers_to_bytes(DATA.pool_labels, answered, ["identity"])
                 folder.mkdir(parents=True, exist_ok=True)
                 (folder / "answers.parquet").write_bytes(content)
         for arm, scores in self.found.items():
@@ -219,7 +218,8 @@ def test_answers_of_another_pool_are_corrupt(made: Made):
     run, questions = made.plan.arms["erm"][0], made.experiment.questions("erm")
     path = made.at.answers(run.id, questions.answers_id) / "answers.parquet"
     zeros = np.zeros((7, 10))
-    path.write_bytes(tables.answers_to_bytes(np.arange(7), zeros[:, :1], zeros, ["identity"]))
+    answered = tables.Answered(zeros[:, :1], zeros)
+    path.write_bytes(tables.answers_to_bytes(np.arange(7), answered, ["identity"]))
     with pytest.raises(Corrupt, match="7 answers, but the pool has 300"):
         leakage_by_memorization(made.experiment, DATA, made.plan, made.at, made.scores)
 

@@ -1,7 +1,6 @@
-"""Lower bounds on the epsilon of differential privacy, from how well an attack does."""
+"""Epsilon from an attack's two error rates over independent trials."""
 
-import math
-
+import numpy as np
 from scipy.special import betainccinv
 
 
@@ -44,17 +43,10 @@ def epsilon_lower_bound(
     """
     _check(true_positives, num_members, "members")
     _check(false_positives, num_non_members, "non-members")
-    if not 0 <= delta < 1:
-        raise ValueError(f"expected delta in [0, 1), got {delta}")
-    if not 0 < confidence < 1:
-        raise ValueError(f"expected a confidence in (0, 1), such as 0.95, got {confidence}")
-    if num_thresholds < 1:
-        raise ValueError(f"expected 1 threshold or more, got {num_thresholds}; count those tried")
+    check_options(delta, confidence, num_thresholds)
     error = (1 - confidence) / num_thresholds / 2
-    fnr = _upper(num_members - true_positives, num_members, error)
-    fpr = _upper(false_positives, num_non_members, error)
-    ratios = (1 - delta - fnr) / fpr, (1 - delta - fpr) / fnr
-    return math.log(max(1.0, *ratios))
+    counts = np.array([true_positives]), num_members, np.array([false_positives]), num_non_members
+    return float(lower_bounds(*counts, delta, error)[0])
 
 
 def largest_certifiable(
@@ -67,11 +59,41 @@ def largest_certifiable(
     return epsilon_lower_bound(num_members, num_members, 0, num_non_members, delta, confidence)
 
 
-def _upper(errors: int, num_trials: int, error: float) -> float:
-    """The rate above which so few errors have less than a probability of `error`."""
-    if errors == num_trials:
-        return 1.0
-    return float(betainccinv(errors + 1, num_trials - errors, error))
+def lower_bounds(
+    hits: np.ndarray,
+    num_members: int,
+    alarms: np.ndarray,
+    num_non_members: int,
+    delta: float,
+    error: float,
+) -> np.ndarray:
+    """Return the bound at each of T thresholds by itself, (T,), nothing paid for their number.
+
+    Args:
+        hits: (T,) int, members called members.
+        alarms: (T,) int, non-members called members.
+        error: allowed for each of the two rates, in (0, 1).
+    """
+    fnr = _upper(num_members - hits, num_members, error)
+    fpr = _upper(alarms, num_non_members, error)
+    ratio = np.maximum((1 - delta - fnr) / fpr, (1 - delta - fpr) / fnr)
+    return np.log(np.maximum(ratio, 1.0))
+
+
+def check_options(delta: float, confidence: float, num_thresholds: int) -> None:
+    """Refuse what no bound can be had for."""
+    if not 0 <= delta < 1:
+        raise ValueError(f"expected delta in [0, 1), got {delta}")
+    if not 0 < confidence < 1:
+        raise ValueError(f"expected a confidence in (0, 1), such as 0.95, got {confidence}")
+    if num_thresholds < 1:
+        raise ValueError(f"expected 1 threshold or more, got {num_thresholds}; count those tried")
+
+
+def _upper(errors: np.ndarray, num_trials: int, error: float) -> np.ndarray:
+    """The rates above which so few errors have less than a probability of `error`."""
+    rates = betainccinv(errors + 1, np.maximum(num_trials - errors, 1), error)
+    return np.where(errors == num_trials, 1.0, rates)
 
 
 def _check(positives: int, num_trials: int, who: str) -> None:

@@ -1,0 +1,23 @@
+"""Lower bounds on the epsilon of differential privacy, from how well an attack does.
+
+Three kinds of trials, each with its own bound: many trainings, of which each is a trial (`rates`);
+one training with many canaries (`one_run`); and either of them with k examples that go in and out
+together (`groups`). Whatever is chosen by looking at the trials is paid for: by trials that choose
+and others that count, or by Bonferroni. The largest bound of all thresholds is no lower bound.
+"""
+
+from attacks.epsilon.groups import of_one
+from attacks.epsilon.one_run import guess, largest_of_one_run, one_run_bound
+from attacks.epsilon.rates import epsilon_lower_bound, largest_certifiable
+from attacks.epsilon.thresholds import bonferroni_bound, split_sample_bound
+
+__all__ = [
+    "bonferroni_bound",
+    "epsilon_lower_bound",
+    "guess",
+    "largest_certifiable",
+    "largest_of_one_run",
+    "of_one",
+    "one_run_bound",
+    "split_sample_bound",
+]

@@ -1,0 +1,101 @@
+"""How surprising the target's answers are under what shadows predict: a normal or Student's t."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import betaln, log_ndtr, stdtr
+
+from attacks.membership._left_out import VARIANCE_FLOOR
+
+SHRINK = 1 - 1e-6  # of correlations, so that views that always agree have an inverse
+
+
+class Predicted(NamedTuple):
+    """What one class of shadows predicts that a target of the class answers, for T targets."""
+
+    centre: np.ndarray  # (T, B, G), of G views that are judged together
+    scale: np.ndarray  # (T, B, G, G) covariance, or (T, 1, G, G) where all examples share one
+    freedom: np.ndarray | None = None  # (T, B) degrees of freedom of a Student's t; None: a normal
+    log_constant: np.ndarray | float = 0.0  # of the density, (T, B) for a Student's t
+
+
+def log_density(values: np.ndarray, predicted: Predicted) -> np.ndarray:
+    """Return the log-density (T, B) of answers (T, B, G), all G at once."""
+    whitened, log_determinant = _whiten(values - predicted.centre, predicted.scale)
+    distance = np.square(whitened).sum(axis=2) if whitened.shape[2] > 1 else whitened[:, :, 0] ** 2
+    if predicted.freedom is not None:
+        weight = predicted.freedom + whitened.shape[2]
+        distance = weight * np.log1p(distance / predicted.freedom)
+    return predicted.log_constant - (distance + log_determinant) / 2
+
+
+def surprise_above(values: np.ndarray, predicted: Predicted) -> np.ndarray:
+    """Return -log P(answer > values), (T, B): large for values that are too high.
+
+    Of several views it judges the one direction in which their common shift shows best: with
+    covariance S and ones 1, 1' S^-1 (x - centre) / sqrt(1' S^-1 1) is a standard normal, and ranks
+    as the likelihood ratio does against the same answers moved up by any amount in all views.
+    """
+    whitened, _ = _whiten(values - predicted.centre, predicted.scale)
+    if whitened.shape[2] == 1:
+        z = whitened[:, :, 0]
+    else:
+        along, _ = _whiten(np.ones_like(values[:, : predicted.scale.shape[1]]), predicted.scale)
+        z = (whitened * along).sum(axis=2) / np.linalg.norm(along, axis=2)
+    if predicted.freedom is None:
+        return -log_ndtr(-z)
+    return -log_survival(z, predicted.freedom)
+
+
+def log_survival(z: np.ndarray, freedom: np.ndarray) -> np.ndarray:
+    """Return log P(t > z) of Student's t, which does not end where the probability underflows.
+
+    There it is the incomplete beta function by its continued fraction,
+    https://dlmf.nist.gov/8.17.E22, which so far out needs few terms.
+
+    Args:
+        z: any shape, float.
+        freedom: degrees of freedom, of the same shape.
+    """
+    survival = stdtr(freedom, -z)
+    far = survival < 1e-200
+    log = np.log(np.where(far, 1, survival))
+    if far.any():
+        a, b, square = freedom[far] / 2, 0.5, np.square(z[far])
+        x = 1 / (1 + square / (2 * a))
+        fraction = np.ones_like(x)
+        for m in range(50, -1, -1):
+            odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+            fraction = 1 + odd / fraction
+            if m:
+                even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+                fraction = 1 + even / fraction
+        log[far] = -a * np.log1p(square / (2 * a)) - b * np.log1p(2 * a / square)
+        log[far] -= np.log(2 * a) + betaln(a, b) + np.log(fraction)
+    return log
+
+
+def _whiten(vectors: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The vectors (T, B, G) as multiples of standard deviations, and log |scale|, (T, B or 1)."""
+    if scale.shape[2] == 1:
+        variance = np.maximum(scale[:, :, 0, 0], VARIANCE_FLOOR)
+        return vectors / np.sqrt(variance)[:, :, None], np.log(variance)
+    factor = _cholesky(scale)
+    log_determinant = 2 * np.log(np.einsum("...gg->...g", factor)).sum(axis=2)
+    if scale.shape[1] == 1:
+        columns = np.linalg.solve(factor[:, 0], vectors.transpose(0, 2, 1))
+        return columns.transpose(0, 2, 1), log_determinant
+    return np.linalg.solve(factor, vectors[..., None])[..., 0], log_determinant
+
+
+def _cholesky(scale: np.ndarray) -> np.ndarray:
+    """The lower factor of covariances with shrunk correlations; NaN where they are."""
+    views = np.arange(scale.shape[2])
+    variance = np.maximum(scale[..., views, views], VARIANCE_FLOOR)
+    ready = scale * SHRINK
+    ready[..., views, views] = variance
+    unknown = np.isnan(ready).any(axis=(2, 3))
+    ready[unknown] = np.eye(len(views))
+    factor = np.linalg.cholesky(ready)
+    factor[unknown] = np.nan
+    return factor

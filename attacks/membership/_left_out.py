@@ -1,0 +1,116 @@
+"""Means and squares of a class of models without one target and its partner, for all targets."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+# One float32 step near a log-odds of 14, squared: answers that differ by less are equal.
+VARIANCE_FLOOR = 1e-12
+
+
+class Moments(NamedTuple):
+    """Statistics of a class of models for each of T targets.
+
+    Views that are judged together are one group of G; views that are judged apart have G = 1.
+    """
+
+    number: np.ndarray  # (T, B) float, how many models
+    mean: np.ndarray  # (T, B, G)
+    squares: np.ndarray  # (T, B, G, G), sums of products of residuals around `mean`
+
+
+def fitted(values: np.ndarray, in_class: np.ndarray, partner: np.ndarray | None) -> Moments:
+    """Return a class's statistics for each model as target, or for one that is not among them."""
+    if partner is None:
+        return moments(values, in_class)
+    return moments_left_out(values, in_class, partner)
+
+
+def moments(values: np.ndarray, in_class: np.ndarray) -> Moments:
+    """Return the statistics of all S models given, for one target, which is not among them.
+
+    Args:
+        values: (S, B, G) float64.
+        in_class: (S, B) bool.
+    """
+    weight = in_class.astype(np.float64)[:, :, None]
+    count = weight.sum(axis=0)
+    mean = np.sum(weight * values, axis=0) / np.maximum(count, 1)
+    squares = outer(weight * (values - mean)).sum(axis=0)
+    return Moments(count[None, :, 0], mean[None], squares[None])
+
+
+def moments_left_out(values: np.ndarray, in_class: np.ndarray, partner: np.ndarray) -> Moments:
+    """Return the statistics of a class for each target without itself and its partner.
+
+    Two passes: with residuals r around the mean of the whole class, leaving out a set R moves the
+    mean by -sum_R r / n' and takes sum_R r r' + (sum_R r)(sum_R r)' / n' from the squares, with n'
+    models left. Where that would cancel, the class is fitted anew.
+
+    Args:
+        values: (M, B, G) float64.
+        in_class: (M, B) bool.
+        partner: (M,) int; a model that is its own partner is left out alone.
+    """
+    weight = in_class.astype(np.float64)[:, :, None]
+    count = weight.sum(axis=0)
+    centre = np.sum(weight * values, axis=0) / np.maximum(count, 1)
+    residual = values - centre
+    residual *= weight
+    squares = outer(residual)
+    total = squares.sum(axis=0)
+    alone = partner == np.arange(len(partner))
+
+    def with_partner(each: np.ndarray) -> np.ndarray:
+        partners = each[partner]
+        partners[alone] = 0
+        partners += each
+        return partners
+
+    number = count - with_partner(weight)
+    divisor = np.maximum(number, 1)
+    moved = with_partner(residual)
+    mean = centre - moved / divisor
+    left = total - with_partner(squares)
+    left -= outer(moved) / divisor[..., None]
+    left_diagonal, diagonal = (np.einsum("...gg->...g", each) for each in (left, total))
+    np.maximum(left_diagonal, 0, out=left_diagonal)
+    few_digits = (left_diagonal < 1e-6 * diagonal) & (diagonal > VARIANCE_FLOOR)
+    found = Moments(number[:, :, 0], mean, left)
+    cancelled = few_digits.any(axis=2) & (found.number > 1)
+    if cancelled.any():
+        _fit_anew(values, in_class, partner, cancelled, found)
+    return found
+
+
+def outer(residual: np.ndarray) -> np.ndarray:
+    """Return the products of (..., G) residuals, (..., G, G)."""
+    return residual[..., :, None] * residual[..., None, :]
+
+
+def total_of(each: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """The sum over examples (T, B, ...) of those that count."""
+    return np.where(where.reshape(*where.shape, *[1] * (each.ndim - 2)), each, 0).sum(axis=1)
+
+
+def ratio(squares: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Squares (T, G, G) over a count (T,); NaN where it is 0."""
+    count = count[:, None, None]
+    return np.where(count > 0, squares / np.maximum(count, 1), np.nan)
+
+
+def _fit_anew(
+    values: np.ndarray,
+    in_class: np.ndarray,
+    partner: np.ndarray,
+    where: np.ndarray,
+    found: Moments,
+) -> None:
+    """Fit where a difference of sums would keep fewer than ten digits of the squares."""
+    for target in np.flatnonzero(where.any(axis=1)):
+        examples = np.flatnonzero(where[target])
+        kept = in_class[:, examples].copy()
+        kept[[target, partner[target]]] = False
+        anew = moments(values[:, examples], kept)
+        found.mean[target, examples] = anew.mean[0]
+        found.squares[target, examples] = anew.squares[0]

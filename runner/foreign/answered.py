@@ -1,0 +1,178 @@
+"""What columns of other people's answers say, in the terms of runner.tables, or why they cannot."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from attacks.membership import log_odds
+from runner.foreign.faults import BadAnswers
+from runner.foreign.reading import SCHEMA, Columns
+from runner.tables import Answered
+
+PLAIN = "identity"  # the name of the view that is the image as it is
+
+
+class Kind(NamedTuple):
+    """What all blocks of a file, and all files of an arm, have in common."""
+
+    views: tuple[str, ...]
+    num_classes: int | None  # None: there are no logits to tell
+    columns: tuple[str, ...]  # of runner.tables.Answered
+
+
+class Block(NamedTuple):
+    """The answers of one model to B examples."""
+
+    label: np.ndarray  # (B,) int32
+    answered: Answered
+    kind: Kind
+    notes: tuple[str, ...]  # what a reader of the figures must know
+
+
+def block_of(columns: Columns, views: tuple[str, ...] | None, first: int, told: str) -> Block:
+    """Return one block of answers, complete with whatever follows from what is there.
+
+    Log-odds and whether the label is the largest follow from logits, where these are given for
+    every view.
+
+    Args:
+        columns: as they were read.
+        views: their names; None: one is "identity", more are "view0" and so on.
+        first: the number of the block's first example.
+        told: the file, for messages.
+
+    Raises:
+        BadAnswers: something cannot be what it should.
+    """
+    label = _labels(columns, first, told)
+    logits, of_views = _logits(columns, label, told)
+    odds = _by_view(columns, "log_odds", told)
+    correct = _by_view(columns, "correct", told)
+    if odds is None and logits is None and of_views is None:
+        raise BadAnswers(told, "it has neither logits nor log_odds", SCHEMA)
+    num_views = of_views.shape[1] if of_views is not None else 1 if odds is None else odds.shape[1]
+    for name, values in (("log_odds", odds), ("correct", correct)):
+        if values is not None and values.shape[1] != num_views:
+            raise BadAnswers(told, f"{name} are of {values.shape[1]} views of {num_views}", SCHEMA)
+    names = views or (tuple(f"view{v}" for v in range(num_views)) if num_views > 1 else (PLAIN,))
+    if len(names) != num_views:
+        raise BadAnswers(told, f"{len(names)} names of views for answers to {num_views}", SCHEMA)
+    if logits is None and of_views is not None:
+        logits = of_views[:, names.index(PLAIN) if PLAIN in names else 0]
+    if of_views is None and logits is not None and num_views == 1:
+        of_views = logits[:, None]
+    if of_views is not None:
+        each = [of_views[:, v] for v in range(num_views)]
+        if odds is None:
+            odds = np.stack([log_odds(one, label) for one in each], axis=1)
+        if correct is None:
+            correct = np.stack([one.argmax(1) == label for one in each], axis=1)
+    assert odds is not None
+    kept = of_views if num_views > 1 else None
+    answered = Answered(odds, logits, correct, kept)
+    given = tuple(name for name, values in answered._asdict().items() if values is not None)
+    kind = Kind(names, None if logits is None else logits.shape[1], given)
+    return Block(label, answered, kind, _notes(columns))
+
+
+def _labels(columns: Columns, first: int, told: str) -> np.ndarray:
+    if "label" not in columns:
+        raise BadAnswers(told, f"it has no labels, only {', '.join(columns) or 'nothing'}", SCHEMA)
+    label = columns["label"]
+    if label.ndim != 1 or not np.issubdtype(label.dtype, np.integer) or label.min() < 0:
+        raise BadAnswers(
+            told,
+            f"labels should be (N,) integers from 0 on, are {label.dtype} {label.shape}, the "
+            f"least {label.min()}",
+            "number the classes 0 to C - 1",
+        )
+    number = np.arange(first, first + len(label))
+    if "example" in columns and not np.array_equal(columns["example"], number):
+        raise BadAnswers(
+            told,
+            f"examples should be in order, {first} to {first + len(label) - 1} in rows {first} on",
+            "sort the rows by example; every model answers all N",
+        )
+    return label.astype(np.int32)
+
+
+def _logits(
+    columns: Columns, label: np.ndarray, told: str
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The logits of the plain image (B, C), and of all views (B, V, C), where they are given."""
+    plain, of_views = columns.get("logits"), columns.get("view_logits")
+    if plain is not None and plain.ndim == 3:
+        plain, of_views = None, plain
+    if of_views is not None and of_views.ndim == 2:  # V * C in a row, as in answers.parquet
+        num_classes = plain.shape[1] if plain is not None else 0
+        if not num_classes or of_views.shape[1] % num_classes:
+            raise BadAnswers(
+                told, f"view_logits of shape {of_views.shape} are not (N, V, C)", SCHEMA
+            )
+        of_views = of_views.reshape(len(of_views), -1, num_classes)
+    for name, values, axes in (("logits", plain, 2), ("view_logits", of_views, 3)):
+        if values is None:
+            continue
+        if values.ndim != axes or values.shape[-1] < 2:
+            raise BadAnswers(told, f"{name} of shape {values.shape} are not (N, C)", SCHEMA)
+        _check_numbers(name, values, told)
+        if label.max() >= values.shape[-1]:
+            raise BadAnswers(
+                told,
+                f"label {label.max()} has no logit among {values.shape[-1]}",
+                "number the classes 0 to C - 1",
+            )
+        sums = values.sum(axis=-1, dtype=np.float64)
+        if values.min() >= 0 and values.max() <= 1 and np.abs(sums - 1).max() < 1e-3:
+            raise BadAnswers(
+                told,
+                f"{name} are probabilities: rows of numbers in [0, 1] that sum to 1",
+                "write what the network says before softmax; if that is lost, np.log(p) of the "
+                "probabilities in float64, though where p rounds to 1 the answers are lost too",
+            )
+    return plain, of_views
+
+
+def _by_view(columns: Columns, name: str, told: str) -> np.ndarray | None:
+    """A column (B, V) of something of each view, where it is given; (B,) is one view."""
+    if name not in columns:
+        return None
+    values = columns[name]
+    values = values[:, None] if values.ndim == 1 else values
+    if values.ndim != 2:
+        raise BadAnswers(told, f"{name} of shape {values.shape} are not (N,) or (N, V)", SCHEMA)
+    if name == "log_odds":
+        _check_numbers(name, values, told)
+    elif not np.isin(values, (0, 1)).all():
+        raise BadAnswers(told, f"{name} holds other numbers than 0 and 1", SCHEMA)
+    return values
+
+
+def _check_numbers(name: str, values: np.ndarray, told: str) -> None:
+    if not np.issubdtype(values.dtype, np.floating):
+        raise BadAnswers(told, f"{name} are {values.dtype}, not float", SCHEMA)
+    if bad := int((~np.isfinite(values)).sum()):
+        raise BadAnswers(
+            told,
+            f"{bad} of {name} are NaN or infinite",
+            "ask the model again in float32; of log-probabilities, clip p at 1e-30 before np.log",
+        )
+    if np.abs(values, dtype=np.float64).max() > np.finfo(np.float32).max:
+        raise BadAnswers(told, f"{name} do not fit into float32", "ask the model in float32")
+
+
+def _notes(columns: Columns) -> tuple[str, ...]:
+    notes = []
+    for name in ("logits", "view_logits", "log_odds"):
+        if name in columns and columns[name].dtype == np.float16:
+            notes.append(
+                f"{name} are float16, whose three digits let scores tie; true positive rates at "
+                "small false positive rates suffer from ties"
+            )
+    odds = columns.get("log_odds")
+    if odds is not None and len(odds) > 1 and odds.min() >= 0 and odds.max() <= 1:
+        notes.append(
+            "all log_odds of a block lie in [0, 1], as probabilities do; they should be "
+            "log(p / (1 - p)) of the label"
+        )
+    return tuple(notes)

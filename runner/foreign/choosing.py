@@ -1,0 +1,137 @@
+"""Which membership attacks given answers allow."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from attacks.by_name import unknown
+from attacks.membership import MembershipAttack
+from attacks.membership.label_only import LabelOnly
+from attacks.membership.lira import Lira
+from attacks.membership.rmia import RMIA
+from attacks.membership.threshold import Threshold
+from runner.foreign.answered import Kind
+from runner.foreign.faults import BadAnswers
+from runner.foreign.schema import Audit
+
+Attacks = Mapping[str, MembershipAttack]
+
+
+class Usual(NamedTuple):
+    """An attack that is made where nobody chose any, and what it takes."""
+
+    attack: MembershipAttack
+    others_in: int = 0  # other models trained on an example, at the least
+    others_out: int = 0  # other models not trained on it
+    views: int = 1
+
+
+USUAL = {
+    "lira_online": Usual(Lira(), others_in=2, others_out=2),
+    "lira_offline": Usual(Lira(mode="offline"), others_out=2),
+    "rmia": Usual(RMIA(), others_in=1, others_out=1),
+    "loss": Usual(Threshold(statistic="loss")),
+    "modified_entropy": Usual(Threshold(statistic="modified_entropy")),
+    "label_only": Usual(LabelOnly(), views=2),
+}
+
+
+class Others(NamedTuple):
+    """The fewest other models that any target has for any example it is judged on."""
+
+    inside: int
+    outside: int
+    example: int  # one that has so few inside or outside
+
+
+def chosen(
+    audit: Audit, kind: Kind, member: np.ndarray, partner: np.ndarray
+) -> tuple[Attacks, list[str]]:
+    """Return the attacks, and a sentence on each usual one that is left out.
+
+    Args:
+        kind: what the answers of every arm have.
+
+    Raises:
+        BadAnswers: an attack that was asked for reads what is not there.
+    """
+    if audit.asked:
+        for name, attack in audit.membership.attacks.items():
+            if why := _unreadable(attack, kind):
+                raise BadAnswers(
+                    f"membership.attacks.{name}", why, "write those answers too, or leave it out"
+                )
+        return audit.membership.attacks, []
+    others = fewest_others(member, partner)
+    left_out = {name: "; ".join(_missing(usual, kind, others)) for name, usual in USUAL.items()}
+    made = {name: usual.attack for name, usual in USUAL.items() if not left_out[name]}
+    return made, [f"{name} is left out: {why}" for name, why in left_out.items() if why]
+
+
+def check_names(audit: Audit, attacks: Attacks, arms: Collection[str]) -> None:
+    """Refuse names of arms and attacks that there are none of.
+
+    Raises:
+        BadAnswers: names the key.
+    """
+    shadows = {name: getattr(attack, "shadow_arm", None) for name, attack in attacks.items()}
+    for key, kind, name, known in (
+        *(("claimed", "arm", name, arms) for name in audit.claimed),
+        *(
+            (f"membership.attacks.{attack}.shadow_arm", "arm", arm, arms)
+            for attack, arm in shadows.items()
+            if arm
+        ),
+        ("vulnerable.attack", "membership attack", audit.vulnerable.attack, attacks),
+    ):
+        if name is not None and name not in known:
+            raise BadAnswers(key, unknown(kind, name, known), "give one of those")
+
+
+def fewest_others(member: np.ndarray, partner: np.ndarray) -> Others:
+    """Return the fewest shadows of each class that any target has for an example it is judged on.
+
+    Args:
+        member: (M, N) int8.
+        partner: (M,) int.
+    """
+    fewest, scarce = {0: len(member), 1: len(member)}, 0
+    for c in (0, 1):
+        total = (member == c).sum(axis=0, dtype=np.int32)
+        for m, row in enumerate(member):
+            others = total - (row == c)
+            if partner[m] != m:
+                others -= member[partner[m]] == c
+            others[row < 0] = len(member)
+            if others.min() < fewest[c]:
+                fewest[c], scarce = int(others.min()), int(others.argmin())
+    return Others(inside=fewest[1], outside=fewest[0], example=scarce)
+
+
+def _missing(usual: Usual, kind: Kind, others: Others) -> Iterator[str]:
+    """What an attack would need and does not have."""
+    if why := _unreadable(usual.attack, kind):
+        yield why
+    if len(kind.views) < usual.views:
+        yield "it needs several views"
+    for there, needed, which in (
+        (others.inside, usual.others_in, "trained on it"),
+        (others.outside, usual.others_out, "not trained on it"),
+    ):
+        if there < needed:
+            yield (
+                f"it needs {needed} other models {which} for every example, and some have {there} "
+                f"(example {others.example} may be one); train more models, or mark such examples "
+                "-1 in every row"
+            )
+
+
+def _unreadable(attack: MembershipAttack, kind: Kind) -> str:
+    """What an attack reads that is not there, or ""."""
+    if attack.reads not in kind.columns:
+        return f"it reads {attack.reads}, and the answers have {', '.join(kind.columns)}"
+    strange = [view for view in attack.views or () if view not in kind.views]
+    if strange and attack.reads != "logits":
+        return f"it reads the view {strange[0]}, and the answers have {', '.join(kind.views)}"
+    return ""

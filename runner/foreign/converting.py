@@ -1,0 +1,177 @@
+"""From other people's files to answers.parquet as the audit reads it, a block at a time."""
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from runner import store, tables
+from runner.foreign.answered import Block, Kind, block_of
+from runner.foreign.faults import BadAnswers
+from runner.foreign.listing import Given
+from runner.foreign.reading import SCHEMA, Read, opened
+from runner.ids import digest
+from runner.store import Corrupt
+
+VERSION = 1  # raise it when the same file would be converted otherwise
+FILE = "answers.parquet"
+
+
+class Converted(NamedTuple):
+    """One model's answers in our layout."""
+
+    given: Given
+    folder: Path
+    num_examples: int
+    labels: str  # a hash of all labels
+    kind: Kind
+    notes: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        return str(self.folder / FILE)
+
+
+def convert_all(
+    arms: Mapping[str, Sequence[Given]],
+    num_examples: int,
+    folder: Path,
+    tell: Callable[[str], None],
+) -> dict[str, list[Converted]]:
+    """Return every model's answers converted; what has been converted before is not read again.
+
+    Args:
+        num_examples: N of the member matrix.
+        folder: where each model gets a folder of its own, marked DONE.
+        tell: is given a line about each arm that is converted.
+
+    Raises:
+        BadAnswers: a file cannot be read or does not go with the others. Those before it are kept.
+    """
+    found: dict[str, list[Converted]] = {}
+    first: Converted | None = None
+    for arm, files in arms.items():
+        folders = [_folder(folder, arm, number, given) for number, given in enumerate(files)]
+        todo = sum(not (place / store.DONE).exists() for place in folders)
+        if todo:
+            tell(f"{arm}: converting {todo} of {len(files)} files of answers")
+        for place, given in zip(folders, files, strict=True):
+            one = _converted(place, given)
+            if one.num_examples != num_examples:
+                raise BadAnswers(
+                    given.told,
+                    f"it answers {one.num_examples} examples, the member matrix has {num_examples}",
+                    "every model answers all examples of the matrix, members and others",
+                )
+            _check_labels(first or one, one)
+            _check_kind(first or one, one)
+            first = first or one
+            found.setdefault(arm, []).append(one)
+    return found
+
+
+def _folder(folder: Path, arm: str, number: int, given: Given) -> Path:
+    """Another file, or the same one changed, gets another folder."""
+    facts = [VERSION, tables.BLOCK, given.told, given.size, given.modified]
+    return folder / f"{arm}-m{number:03d}-{digest(facts)}"
+
+
+def _converted(folder: Path, given: Given) -> Converted:
+    try:
+        facts = store.facts(folder)
+    except Corrupt as corrupt:
+        store.set_aside(Path(corrupt.path))
+        facts = None
+    if facts is None:
+        _convert(folder, given)
+        facts = store.facts(folder)
+    assert facts is not None
+    views, num_classes, columns = facts["kind"]
+    kind = Kind(tuple(views), num_classes, tuple(columns))
+    notes = tuple(facts["notes"])
+    return Converted(given, folder, facts["num_examples"], facts["labels"], kind, notes)
+
+
+def _convert(folder: Path, given: Given) -> None:
+    """Write a file anew, aside, and rename its folder into place when it is whole."""
+    aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
+    aside.mkdir(parents=True)
+    try:
+        with opened(given) as read:
+            tally = Tally(given)
+            blocks = tally.blocks(read)
+            first = next(blocks, None)
+            if first is None:
+                raise BadAnswers(given.told, "it holds no examples", SCHEMA)
+            every = ((block.label, block.answered) for block in chain([first], blocks))
+            tables.write_answers(aside / FILE, every, first.kind.views)
+        if read.unread:
+            tally.notes[f"not read: {', '.join(read.unread)}"] = None
+        store.finish(aside, [FILE], tally.facts(first.kind))
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(aside, folder)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+class Tally:
+    """What is known of a file once its blocks have gone by."""
+
+    def __init__(self, given: Given) -> None:
+        self.told, self.labels, self.num_examples = given.told, hashlib.sha256(), 0
+        self.notes: dict[str, None] = {}
+
+    def blocks(self, read: Read) -> Iterator[Block]:
+        """Yield the blocks of a file, all of one kind."""
+        kind = None
+        for columns in read.blocks:
+            block = block_of(columns, read.views, self.num_examples, self.told)
+            kind = kind or block.kind
+            if block.kind != kind:
+                rows = f"rows from {self.num_examples} on"
+                raise BadAnswers(self.told, f"{rows} are {block.kind}, not {kind}", SCHEMA)
+            self.labels.update(block.label.tobytes())
+            self.num_examples += len(block.label)
+            self.notes |= dict.fromkeys(block.notes)
+            yield block
+
+    def facts(self, kind: Kind) -> dict[str, Any]:
+        """Return what is written down beside the answers, as JSON."""
+        return {
+            "num_examples": self.num_examples,
+            "labels": self.labels.hexdigest(),
+            "kind": list(kind),
+            "notes": list(self.notes),
+        }
+
+
+def _check_labels(first: Converted, one: Converted) -> None:
+    if one.labels == first.labels:
+        return
+    labels, expected = (tables.read_answers(of.path, "label") for of in (one, first))
+    at = int(np.flatnonzero(labels != expected)[0])
+    raise BadAnswers(
+        one.given.told,
+        f"{int((labels != expected).sum())} labels differ from those of {first.given.told}; "
+        f"example {at} is {labels[at]} here and {expected[at]} there",
+        "ask every model about the same examples in the same order",
+    )
+
+
+def _check_kind(first: Converted, one: Converted) -> None:
+    """Refuse files that answer other questions."""
+    names = ("views", "number of classes", "columns")
+    for name, here, there in zip(names, one.kind, first.kind, strict=True):
+        if here != there:
+            raise BadAnswers(
+                one.given.told,
+                f"its {name}: {here}; those of {first.given.told}: {there}",
+                "ask every model of every arm the same, and write the same columns",
+            )

@@ -1,0 +1,150 @@
+"""Which files of answers there are, in a local folder or in S3-like storage, and whose."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+from pyarrow import fs
+
+from runner.foreign.faults import BadAnswers
+
+ENDINGS = (".parquet", ".npz")
+ONLY_ARM = "models"  # where there are no sub-folders
+
+
+class Place(NamedTuple):
+    """A file or a folder, wherever it lies."""
+
+    told: str  # as a user reads it
+    filesystem: fs.FileSystem
+    path: str  # of the file system
+
+
+class Given(NamedTuple):
+    """One model's file of answers, as it lies there."""
+
+    place: Place
+    size: int | None  # bytes
+    modified: int | None  # nanoseconds of the file system's clock
+
+    @property
+    def told(self) -> str:
+        return self.place.told
+
+
+def locate(where: str) -> Place:
+    """Return the place of a local path, or of a URI that pyarrow knows (s3://, gs://, file://).
+
+    Raises:
+        BadAnswers: it is no URI of a file system that is known.
+    """
+    if "://" not in where:
+        return Place(where, fs.LocalFileSystem(), str(Path(where).absolute()))
+    try:
+        filesystem, path = fs.FileSystem.from_uri(where)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise BadAnswers(
+            _public(where), str(error), "give a local folder or a URI such as s3://bucket/prefix"
+        ) from None
+    return Place(_public(where), filesystem, path.rstrip("/"))
+
+
+def listed(where: str, member: str) -> Mapping[str, Sequence[Given]]:
+    """Return the files of each arm, in the order of the member matrix's rows: sorted by name.
+
+    Sub-folders with answers are arms; without any there is one, ONLY_ARM. Names that begin with a
+    dot or an underscore, other endings, and the member matrix itself are passed over.
+
+    Raises:
+        BadAnswers: the folder cannot be listed, or its files cannot be the models of arms.
+    """
+    root, own = locate(where), locate(member).path
+    entries = _entries(root, own)
+    files = [entry for entry in entries if entry.type == fs.FileType.File]
+    folders = {
+        entry.base_name: _files(root._replace(path=entry.path, told=_in(root, entry)), own)
+        for entry in entries
+        if entry.type == fs.FileType.Directory
+    }
+    arms = {name: of_arm for name, of_arm in folders.items() if of_arm}
+    if files and arms:
+        raise BadAnswers(
+            root.told,
+            f"answers lie in it ({files[0].base_name}) and in sub-folders ({', '.join(arms)})",
+            "put each arm's models into a sub-folder of its own, or one arm's into one folder",
+        )
+    if not files and not arms:
+        raise BadAnswers(
+            root.told,
+            f"no file on {' or '.join(ENDINGS)} in it",
+            "write one file of answers a model",
+        )
+    arms = arms or {ONLY_ARM: files}
+    found = {name: _models(root, name, of_arm) for name, of_arm in arms.items()}
+    first, *others = found
+    for other in others:
+        if len(found[other]) != len(found[first]):
+            raise BadAnswers(
+                root.told,
+                f"{len(found[first])} files in {first} and {len(found[other])} in {other}",
+                "arms have the same models, trained on the same members: a file a model in each",
+            )
+    return found
+
+
+def _entries(place: Place, own: str) -> list[fs.FileInfo]:
+    """What counts in a folder, sorted by name."""
+    try:
+        entries = place.filesystem.get_file_info(fs.FileSelector(place.path))
+    except (pa.ArrowException, OSError) as error:
+        raise BadAnswers(
+            place.told, f"it cannot be listed ({error})", "check its name and your access to it"
+        ) from None
+    shown = [e for e in entries if e.base_name[:1] not in (".", "_") and e.path != own]
+    kept = [e for e in shown if e.type == fs.FileType.Directory or e.base_name.endswith(ENDINGS)]
+    return sorted(kept, key=lambda entry: entry.base_name)
+
+
+def _files(place: Place, own: str) -> list[fs.FileInfo]:
+    return [entry for entry in _entries(place, own) if entry.type == fs.FileType.File]
+
+
+def _models(root: Place, arm: str, files: Sequence[fs.FileInfo]) -> list[Given]:
+    """The files of one arm, or why they have no order."""
+    told = root.told if arm == ONLY_ARM else f"{root.told}/{arm}"
+    names = [file.base_name for file in files]
+    stems = [name.rpartition(".")[0] for name in names]
+    if len(set(stems)) < len(stems):
+        twice = next(stem for stem in stems if stems.count(stem) > 1)
+        raise BadAnswers(told, f"{twice} is there twice, with two endings", "keep one of them")
+    counted = sorted(names, key=_by_number)
+    if counted != names:
+        at = next(i for i, name in enumerate(names) if name != counted[i])
+        raise BadAnswers(
+            told,
+            f"files sorted by name are the rows of the member matrix, which makes {names[at]} row "
+            f"{at}, though by its number {counted[at]} is",
+            "write numbers with leading zeros, such as model_007",
+        )
+    return [
+        Given(root._replace(told=_in(root, file), path=file.path), file.size, file.mtime_ns)
+        for file in files
+    ]
+
+
+def _by_number(name: str) -> list[tuple[int, str]]:
+    """A key that sorts numbers in names as numbers."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _in(root: Place, entry: fs.FileInfo) -> str:
+    """What lies in a folder as a user reads it: options of a URI are no part of a name."""
+    base, _, _ = root.told.partition("?")
+    return f"{base.rstrip('/')}/{entry.path.removeprefix(root.path).lstrip('/')}"
+
+
+def _public(uri: str) -> str:
+    """A URI without the key and the secret that may stand before its bucket."""
+    return re.sub(r"://[^/@?]*@", "://", uri)

@@ -1,0 +1,59 @@
+"""The YAML of an audit of given answers: how they are judged, and what is said of the models."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, NonNegativeInt, PositiveFloat
+
+from attacks.by_name import Keys
+from runner import config
+from runner.experiment import Averages, Membership, Stated, Vulnerable
+from runner.questions import Name
+
+SHARED = ("same", "differs", "unknown")  # how a recipe of the shadows begins
+
+
+class Claimed(Keys):
+    """A guarantee of differential privacy that whoever trained the models states."""
+
+    epsilon: PositiveFloat
+    delta: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    why: str = "as whoever trained the models states it; not checked here"
+
+
+class Audit(Keys):
+    """One audit. `membership.attacks` left out means those that can be computed."""
+
+    name: Name = "given"
+    description: str = ""  # printed at the top of the report
+    seed: NonNegativeInt = 0
+    membership: Membership = Membership()
+    averages: Averages = Averages()
+    vulnerable: Vulnerable = Vulnerable()
+    guarantee: Stated = Stated()  # whose delta lower bounds on epsilon are stated at
+    claimed: dict[str, Claimed] = {}  # by arm
+    # Whether an arm's models were trained alike: "same", "unknown", or "differs: how".
+    shadow_recipe: Annotated[str, Field(pattern=f"^({'|'.join(SHARED)})(:.*)?$")] = "unknown"
+
+    @property
+    def asked(self) -> bool:
+        """Whether the attacks were chosen by name."""
+        return "attacks" in self.membership.model_fields_set
+
+
+def read_audit(
+    path: Path | None, overrides: Sequence[str], told: Mapping[str, str | None]
+) -> Audit:
+    """Return the audit that a YAML file, `--set` and options of their own describe.
+
+    Args:
+        told: what options say of keys of the same name; None says nothing.
+
+    Raises:
+        ConfigError: every fault at once.
+    """
+    options = [f"{key}={json.dumps(value)}" for key, value in told.items() if value is not None]
+    data, lines = config.read(path, [*overrides, *options])
+    return config.validate(data, Audit, str(path or "options"), lines)

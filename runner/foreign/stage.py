@@ -1,0 +1,184 @@
+"""Read, convert, score, judge, report: an audit of given answers from end to end."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.console import Console
+
+from runner import store, tables
+from runner.foreign.choosing import check_names, chosen
+from runner.foreign.converting import Converted, convert_all
+from runner.foreign.faults import BadAnswers
+from runner.foreign.listing import listed, locate
+from runner.foreign.members import check_member, partners, read_member, redrawn
+from runner.foreign.results import gather
+from runner.foreign.schema import Audit
+from runner.ids import digest, seed_of
+from runner.judging.stage import Asked, Judging, judge
+from runner.plan import Plan
+from runner.progress import say
+from runner.sources import Source, Sources
+from runner.store import Corrupt, StorageError, Store
+from runner.tables import Reading
+from runner.vulnerable import find_vulnerable
+from runner.vulnerable.file import examples_file
+from runner.work import SCORES_VERSION
+
+MAX_REPAIRS = 20  # corrupt files set aside in one command before it gives up
+
+
+class Given(NamedTuple):
+    """What is audited, once it has been read."""
+
+    audit: Audit  # with its attacks
+    plan: Plan
+    converted: Mapping[str, Sequence[Converted]]  # by arm, in the order of the models
+    notes: tuple[str, ...]  # on the answers and the attacks
+    folder: Path
+
+    @property
+    def sources(self) -> Sources:
+        return {Source(arm, 1): [one.path for one in of] for arm, of in self.converted.items()}
+
+    @property
+    def scores(self) -> Path:
+        """The scores of exactly these answers, attacks and matrices."""
+        facts = {
+            "scores_version": SCORES_VERSION,
+            "answers": {arm: [one.folder.name for one in of] for arm, of in self.converted.items()},
+            "members": [_sum(self.plan.member), _sum(self.plan.null_member)],
+            "attacks": self.audit.model_dump(mode="json")["membership"]["attacks"],
+            "seed": self.audit.seed,
+        }
+        return self.folder / "scores" / digest(facts)
+
+    @property
+    def judging(self) -> Judging:
+        """What is asked of the scores, as of an experiment's."""
+        membership, asked = self.audit.membership, {}
+        rates, rule = membership.false_positive_rates, membership.tpr_rule
+        seed = seed_of(self.audit.seed, "resamples")
+        for arm in self.converted:
+            for name, attack in membership.attacks.items():
+                thresholds = membership.thresholds if attack.calibrated else ()
+                how = Asked(rates, rule, thresholds, membership.num_resamples, seed)
+                asked[Reading(arm, 1, name, "member")] = how
+                asked[Reading(arm, 1, name, "null")] = how._replace(thresholds=(), num_resamples=0)
+        members = {"member": self.plan.member, "null": self.plan.null_member}
+        return Judging(self.scores, asked, members, self.plan.partner)
+
+
+def audit_given(
+    answers: str, member: str, audit: Audit, storage: Path, in_ray: bool, console: Console
+) -> tuple[dict[str, Any], Path]:
+    """Audit answers of models trained elsewhere; return the results, and the folder of the report.
+
+    Args:
+        answers: a folder or URI of answers, as docs/foreign_answers.md has them.
+        member: the file of the member matrix.
+        storage: where everything is kept.
+        in_ray: over the cluster, which is joined only if there is something to score.
+
+    Raises:
+        BadAnswers: what was given cannot be audited.
+        StorageError: the storage cannot be used, or another audit of this name is at work.
+    """
+    matrix, files = read_member(member), listed(answers, member)
+    check_member(matrix, len(next(iter(files.values()))), locate(member).told)
+    at = Store(storage.expanduser().absolute())
+    at.check_writable()
+    folder = at.audit(audit.name)
+    with store.alone(folder):
+        for _ in range(MAX_REPAIRS):
+            try:
+                converted = convert_all(
+                    files, matrix.shape[1], folder / "answers", lambda text: say(console, text)
+                )
+                given = _given(audit, matrix, converted, folder)
+                return _audited(given, in_ray, console), folder
+            except Corrupt as corrupt:
+                aside = store.set_aside(Path(corrupt.path))
+                say(console, f"note: {corrupt}; set aside as {aside and aside.name}, made again")
+    raise StorageError(f"{MAX_REPAIRS} corrupt files in a row below {folder}: check the disk")
+
+
+def _given(
+    audit: Audit, matrix: np.ndarray, converted: Mapping[str, Sequence[Converted]], folder: Path
+) -> Given:
+    partner = partners(matrix)
+    every = [one for of_arm in converted.values() for one in of_arm]
+    attacks, left_out = chosen(audit, every[0].kind, matrix, partner)
+    check_names(audit, attacks, converted)
+    membership = audit.membership.model_copy(update={"attacks": attacks})
+    models = np.arange(len(matrix))
+    others = [np.roll(models, -m)[1:] for m in models]
+    shadows = tuple(others[m][others[m] != partner[m]] for m in models)
+    arms = dict.fromkeys(converted, ())
+    plan = Plan(matrix, redrawn(matrix, audit.seed), partner, shadows, arms)
+    notes = {
+        f"{arm}: {note}": None for arm, of in converted.items() for c in of for note in c.notes
+    }
+    settled = audit.model_copy(update={"membership": membership})
+    return Given(settled, plan, converted, (*notes, *left_out), folder)
+
+
+def _audited(given: Given, in_ray: bool, console: Console) -> dict[str, Any]:
+    from runner.report import write_report  # matplotlib: only who draws waits for it
+
+    missing = store.facts(given.scores) is None
+    if missing:
+        say(console, "audit: membership scores of every model as target")
+        if in_ray:
+            from runner import fleet
+
+            fleet.connect()
+        _score(given, in_ray)
+    in_ray = in_ray and missing  # else nobody has joined a cluster
+    judged = judge(given.judging, in_ray)
+    at_risk, examples = _vulnerable(given, in_ray)
+    results = gather(given.audit, given.plan, given.converted, judged, given.notes, at_risk)
+    store.write_json(given.folder / "results.json", results)
+    write_report(results, given.folder / "report", examples=examples)
+    return results
+
+
+def _vulnerable(given: Given, in_ray: bool) -> tuple[dict[str, Any], dict[str, bytes | None]]:
+    """The examples at risk of each arm, and a file of all; of log-odds alone nobody can say."""
+    first = next(iter(given.converted.values()))[0]
+    if "logits" not in first.kind.columns:
+        return dict.fromkeys(given.converted), {}
+    labels = tables.read_answers(first.path, "label")
+    asked = (given.audit, labels, given.plan, given.sources, given.scores)
+    found = find_vulnerable(*asked, in_ray)
+    return found.figures, examples_file(labels, found.examples)
+
+
+def _score(given: Given, in_ray: bool) -> None:
+    from runner.audit import audit
+
+    plan, attacks = given.plan, given.audit.membership.attacks
+    members = {"member": plan.member, "null": plan.null_member}
+    try:
+        audit(
+            given.sources,
+            members,
+            plan.partner,
+            plan.shadows,
+            attacks,
+            given.scores,
+            given.audit.seed,
+            in_ray,
+        )
+    except Corrupt:
+        raise
+    except ValueError as error:
+        raise BadAnswers("audit", str(error), "or leave that attack out") from error
+    files = sorted(str(p.relative_to(given.scores)) for p in given.scores.rglob("*.parquet"))
+    store.finish(given.scores, files, {})
+
+
+def _sum(matrix: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(matrix).tobytes()).hexdigest()

@@ -1,0 +1,39 @@
+"""Whether a design gives membership away by itself."""
+
+import numpy as np
+
+
+def count_aucs(member: np.ndarray, partner: np.ndarray) -> np.ndarray:
+    """Return the AUC of guessing each target's members by how few of its shadows hold an example.
+
+    Where every example is in exactly half of the models, a target that holds it leaves one fewer
+    to the others, and the AUC is 1. Shadows of target m are all models but m and its partner.
+
+    Args:
+        member: (M, N) int8: 1 in, 0 out, -1 not judged.
+        partner: (M,) int, the model complementary to each, or the model itself.
+
+    Returns:
+        (M,) float64, at least 0.5: whichever direction the counts speak in. 0.5 where a target has
+        members or non-members alone.
+    """
+    inside = np.zeros(member.shape[1], np.int32)
+    for row in member:
+        inside += row == 1
+    aucs = []
+    for m, row in enumerate(member):
+        others = inside - (row == 1)
+        if partner[m] != m:
+            others = others - (member[partner[m]] == 1)
+        counts = [np.bincount(others[row == c], minlength=len(member) + 1) for c in (0, 1)]
+        aucs.append(_auc(*counts))
+    return np.array(aucs)
+
+
+def _auc(outside: np.ndarray, inside: np.ndarray) -> float:
+    """The AUC of two histograms over the same counts; ties count half."""
+    if not outside.sum() or not inside.sum():
+        return 0.5
+    below = np.cumsum(outside) - outside
+    auc = float((inside * (below + outside / 2)).sum() / inside.sum() / outside.sum())
+    return max(auc, 1 - auc)

@@ -1,0 +1,1 @@
+"""From scores to what they say of each target: the step between the audit and the results."""

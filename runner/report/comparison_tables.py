@@ -1,0 +1,140 @@
+"""Differences between arms, as a table, as sentences and as CSV."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from runner.report.as_text import printed, rate_title
+from runner.report.markdown import headed, in_markdown
+from runner.report.readings import Figure, by_draws, label, measured, membership
+
+INTERVAL = ("mean", "low", "high", "num_models")
+
+
+class Measure(NamedTuple):
+    """One quantity that arms differ in."""
+
+    title: str
+    scale: float  # 100 where a difference is told in points
+    digits: int
+
+    @property
+    def unit(self) -> str:
+        return " points" if self.scale == 100 else ""
+
+
+def comparisons_markdown(results: dict[str, Any]) -> str:
+    """Return the table of differences and what they tell; "" where nothing was compared."""
+    compared = results.get("comparisons")
+    if not compared:
+        return ""
+    columns = {_title(results, one): dict(_figures(results, one)) for one in compared}
+    measures = list(dict.fromkeys(measure for column in columns.values() for measure in column))
+    rows = [
+        [_of_row(measure), *(_cell(column.get(measure), measure) for column in columns.values())]
+        for measure in measures
+    ]
+    told = [sentence for one in compared for sentence in _sentences(results, one)]
+    parts = [
+        f"# {in_markdown(results['experiment'])}: differences between arms",
+        headed(["first less second", *columns], rows),
+        "\n".join(f"- {in_markdown(sentence)}" for sentence in told),
+        in_markdown(_note(results, list(columns.values()))),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def comparisons_csv(results: dict[str, Any]) -> str:
+    """Return every difference in full precision, one a line: fractions, not points."""
+    text = io.StringIO()
+    write = csv.writer(text, lineterminator="\n").writerow
+    write(("arm", "against", "draws", "measure", *INTERVAL))
+    for one in results.get("comparisons") or []:
+        for name, figure in one["measures"].items():
+            known = (figure.get(key) for key in INTERVAL)
+            write((one["arm"], one["against"], one["draws"], name, *known))
+    return text.getvalue()
+
+
+def _figures(results: dict[str, Any], one: dict[str, Any]) -> Iterator[tuple[Measure, Figure]]:
+    """What is told of a comparison; rates at zero false positives are one number, told once."""
+    told: set[Measure] = set()
+    for name, figure in one["measures"].items():
+        kind, _, rest = name.partition("/")
+        attack, _, quantity = rest.partition("/")
+        if kind != "membership":
+            title = f"accuracy under {rest}" if rest else "natural accuracy"
+            measure = Measure(title, 100, 1)
+        elif quantity == "auc":
+            measure = Measure(f"AUC ({attack})", 1, 3)
+        else:
+            rate = quantity.partition("/")[2]
+            at = 0.0 if _unresolved(results, one, attack, rate) else float(rate)
+            measure = Measure(f"{rate_title(at)} ({attack})", 100, 1 if at >= 0.01 else 2)
+        if measure not in told and measured(figure):
+            told.add(measure)
+            yield measure, figure
+
+
+def _unresolved(results: dict[str, Any], one: dict[str, Any], attack: str, rate: str) -> bool:
+    """Whether one of the two arms has too few non-members to show this rate."""
+    arms = (results["arms"].get(one[key]) or {} for key in ("arm", "against"))
+    found = (membership(arm, attack).get("tpr_at_fpr", {}).get(rate) or {} for arm in arms)
+    return any(figure.get("at_zero_false_positives") for figure in found)
+
+
+def _sentences(results: dict[str, Any], one: dict[str, Any]) -> list[str]:
+    """A sentence for each interval that leaves 0 out; one for all where none does."""
+    found, draws = [], _told(results, one)
+    noise = f" ({draws})" if draws else ""
+    for measure, figure in _figures(results, one):
+        if not _excludes_zero(figure):
+            continue
+        down = figure["mean"] < 0
+        ends = [abs(figure[key]) * measure.scale for key in ("low", "high")]
+        low, high = (f"{end:.{measure.digits}f}" for end in sorted(ends))
+        by = f"{abs(figure['mean']) * measure.scale:.{measure.digits}f}{measure.unit}"
+        verb = "lowers" if down else "raises"
+        interval = f"by {by} [{low}, {high}] against {one['against']}"
+        found.append(f"{one['arm']} {verb} {measure.title} {interval}{noise}.")
+    nothing = f"Nothing here tells {one['arm']} from {one['against']}{noise}: all intervals hold 0."
+    return found or [nothing]
+
+
+def _note(results: dict[str, Any], columns: list[dict[Measure, Figure]]) -> str:
+    """How to read the intervals, and how many would leave 0 out by chance."""
+    figures = [figure for column in columns for figure in column.values()]
+    apart = sum(map(_excludes_zero, figures))
+    asked = (results.get("averages") or {}).get("interval", "bootstrap")
+    of_leakage = " and over examples" if asked == "bootstrap" else ""
+    return (
+        "Accuracies and TPRs in points. Model by model, both trained on the same examples from the "
+        f"same seed; 95 % intervals, of leakage over pairs of models{of_leakage}, of accuracies "
+        f"over pairs of models on the same images. {len(figures)} intervals, not corrected for "
+        f"their number: if no arm differed in anything, about {0.05 * len(figures):.1f} would "
+        f"leave 0 out by chance; {apart} {'does' if apart == 1 else 'do'}."
+    )
+
+
+def _excludes_zero(figure: Figure) -> bool:
+    return figure["low"] > 0 or figure["high"] < 0
+
+
+def _of_row(measure: Measure) -> str:
+    return f"{measure.title}, points" if measure.unit else measure.title
+
+
+def _cell(figure: Figure | None, measure: Measure) -> str:
+    models = figure["num_models"] if figure else 0
+    return str(printed(figure, measure.scale, measure.digits, models))
+
+
+def _told(results: dict[str, Any], one: dict[str, Any]) -> str:
+    """Of how many draws, where one of the two arms answers with noise."""
+    arms = [results["arms"].get(one[key]) or {} for key in ("arm", "against")]
+    return by_draws(one["draws"]) if any(arm.get("randomized") for arm in arms) else ""
+
+
+def _title(results: dict[str, Any], one: dict[str, Any]) -> str:
+    return label(f"{one['arm']} − {one['against']}", _told(results, one))

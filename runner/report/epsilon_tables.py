@@ -1,0 +1,109 @@
+"""What canaries certify of epsilon, beside what each arm states: a table of text, and CSV."""
+
+import csv
+import io
+from typing import Any
+
+from runner.report.as_text import DASH, in_full, percent, significant
+from runner.report.markdown import headed, in_markdown
+from runner.report.readings import by_draws, label
+
+HEAD = ("arm", "attack", "one run: median", "largest", "the most it could show")
+OVER_MODELS = ("over models", "(the most it could show)")
+STATED = ("stated upper bound", "status")
+KINDS = {
+    "mislabelled": "images under a wrong label",
+    "blank": "images of one colour",
+    "noise": "images of uniform noise",
+}
+
+
+def epsilon_markdown(results: dict[str, Any]) -> str:
+    """Return the table and its notes; "" where there were no canaries."""
+    found = results.get("epsilon")
+    if not found:
+        return ""
+    several = any(arm["over_models"] for arm in found["arms"].values())
+    head = [*HEAD, *(OVER_MODELS if several else ()), *STATED]
+    rows = [row for name, arm in found["arms"].items() for row in _rows(name, arm, several)]
+    title = f"# {in_markdown(results['experiment'])}: lower bounds on epsilon"
+    alarms = [f"**Alarm**: {in_markdown(text)}" for text in _alarms(found)]
+    notes = [in_markdown(note) for note in _notes(results, several)]
+    return "\n\n".join([title, *alarms, headed(head, rows), *notes]) + "\n"
+
+
+def epsilon_csv(results: dict[str, Any]) -> str:
+    """Return every bound in full precision, one a line; "" where there were no canaries.
+
+    `model` is empty for a bound over models: the median, the largest, the first canary's.
+    """
+    found = results.get("epsilon")
+    if not found:
+        return ""
+    text = io.StringIO()
+    write = csv.writer(text, lineterminator="\n").writerow
+    write(("arm", "draws", "attack", "bound", "model", "epsilon", "most", "delta", "status"))
+    delta = found["delta"]
+    for name, arm in found["arms"].items():
+        for row in arm["one_run"]:
+            own = (name, row["draws"], row["attack"])
+            values = {(key, None): row[key] for key in ("median", "largest")}
+            values |= {("one_run", m): value for m, value in enumerate(row["by_model"])}
+            for (bound, model), value in values.items():
+                write((*own, bound, model, value, arm["most"], delta, "certified"))
+        if over := arm["over_models"]:
+            line = (name, None, None, "over_models", None, over["bound"], over["most"])
+            write((*line, delta, "certified"))
+        if stated := arm["stated"]:
+            line = (name, None, None, "stated", None, stated["epsilon"], None, stated["delta"])
+            write((*line, stated["status"]))
+    return text.getvalue()
+
+
+def _rows(name: str, arm: dict[str, Any], several: bool) -> list[list[str]]:
+    """A row for each reading of an arm by an attack."""
+    stated, over = arm["stated"] or {}, arm["over_models"] or {}
+    upper = [significant(stated.get("epsilon"), 4), stated.get("status", "none stated")]
+    both = [significant(over.get(key), 3) for key in ("bound", "most")] if several else []
+    noisy = len({row["draws"] for row in arm["one_run"]}) > 1
+    rows = []
+    for row in arm["one_run"]:
+        told = label(name, by_draws(row["draws"]) if noisy else "")
+        bounds = [significant(value, 3) for value in (row["median"], row["largest"], arm["most"])]
+        rows.append([told, row["attack"], *bounds, *both, *upper])
+    return rows
+
+
+def _notes(results: dict[str, Any], several: bool) -> list[str]:
+    """What the table is of, what is certified, and with which probability."""
+    found, design = results["epsilon"], results["design"]
+    planted, num_models = design["canaries"], design["num_models"]
+    copies = planted["copies"]
+    of_one = f", {copies} copies at once, and bounds are of one of them" if copies > 1 else ""
+    guesses = ", ".join(map(str, found["guesses"]))
+    delta, sure = in_full(found["delta"]), percent(found["confidence"])
+    notes = [
+        f"At delta {delta}. {planted['num']:,} canaries, {KINDS[planted['kind']]}, are each in "
+        f"or out of the training set by a coin{of_one}. An attack guesses so many coins: "
+        f"{guesses}. One run: a bound of each of {num_models} models by itself; those of all "
+        f"attacks and numbers of guesses hold together with a probability of {sure}. Largest: over "
+        f"the models, whose bounds then all hold together with {sure}, so it is a lower bound on "
+        "the epsilon of the training. An attack that finds nothing shows 0, which is no sign of "
+        "privacy.",
+    ]
+    if several:
+        notes.append(
+            f"Over models: each of the {num_models} models is a trial of the first canary; half of "
+            f"them choose a threshold and the others count. It holds with {sure} by itself."
+        )
+    if any(arm["stated"] for arm in found["arms"].values()):
+        notes.append(
+            "Stated: the epsilon of the model for which most is stated. A lower bound above one "
+            f"that is proved is an alarm; above one that is claimed it refutes the claim. {DASH} "
+            "means that nothing is stated."
+        )
+    return notes
+
+
+def _alarms(found: dict[str, Any]) -> list[str]:
+    return [f"{name}: {arm['alarm']}" for name, arm in found["arms"].items() if arm["alarm"]]

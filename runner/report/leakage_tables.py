@@ -1,0 +1,125 @@
+"""Low false positive rates: each target's own threshold, one for all, and one that others set."""
+
+import csv
+import io
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from runner.report.as_text import DASH, percent, printed
+from runner.report.markdown import headed, in_markdown
+from runner.report.readings import Figure, Reading, finite, membership, rates_of, readings
+from runner.report.robustness_tables import Table
+from runner.report.shadows import with_shadows
+
+INTERVAL = ("mean", "low", "high", "num_models")
+HEAD = ["arm", "attack", "TPR of a target (%)", "pooled TPR (%)"]
+HEAD += ["TPR at shadows' threshold (%)", "FPR it reached (%)"]
+
+
+def leakage_tables(results: dict[str, Any]) -> list[Table]:
+    """Return a table for each false positive rate that was asked for, the lowest first."""
+    cells: dict[float, list[list[str]]] = {}
+    negatives: dict[float, set[tuple[str, bool, bool]]] = {}
+    for reading, attack, rate, own, pooled, shadow in _each(results):
+        told = with_shadows(results, attack)
+        row = [reading.label, told, *_row(own, pooled, shadow, rate)]
+        cells.setdefault(rate, []).append(row)
+        counts = f"{own['num_negatives']:,} a target, {pooled['num_negatives']:,} pooled"
+        zero = own["at_zero_false_positives"], pooled["at_zero_false_positives"]
+        negatives.setdefault(rate, set()).add((counts, *zero))
+    head = [*HEAD, f"PPV (%) at a prior of {_prior(results)}"]
+    tables = [
+        Table(f"At an FPR of {percent(rate)}", head, rows, [])
+        for rate, rows in sorted(cells.items())
+    ]
+    for table, rate in zip(tables, sorted(cells), strict=True):
+        table.notes.extend(_told(*one) for one in sorted(negatives[rate]))
+    return tables
+
+
+def leakage_markdown(results: dict[str, Any]) -> str:
+    """Return the tables with what their columns mean; "" where nothing was measured."""
+    tables = leakage_tables(results)
+    if not tables:
+        return ""
+    parts = [f"# {in_markdown(results['experiment'])}: low false positive rates, honestly\n"]
+    parts += [f"{in_markdown(note)}\n" for note in _notes(results)]
+    for table in tables:
+        notes = " ".join(map(in_markdown, table.notes))
+        parts.append(f"## {table.title}\n\n{headed(table.head, table.rows)}\n\n{notes}\n")
+    return "\n".join(parts)
+
+
+def leakage_csv(results: dict[str, Any]) -> str:
+    """Return every figure in full precision; fractions, not percents.
+
+    `tpr` is each target's at its own threshold, `pooled_tpr` that of all scores in one heap, which
+    has no interval; the others are at thresholds that the other pairs of models set.
+    """
+    text = io.StringIO()
+    write = csv.writer(text, lineterminator="\n").writerow
+    write(("arm", "draws", "attack", "rate", "quantity", *INTERVAL, "num_negatives", "prior"))
+    for reading, attack, rate, own, pooled, shadow in _each(results):
+        place = reading.arm, reading.draws, attack, f"{rate:g}"
+        write((*place, "tpr", *(own[key] for key in INTERVAL), own["num_negatives"], None))
+        write((*place, "pooled_tpr", pooled["tpr"], *[None] * 3, pooled["num_negatives"], None))
+        for quantity in ("tpr", "fpr", "ppv"):
+            if figure := shadow.get(quantity):
+                prior = shadow["prior"] if quantity == "ppv" else None
+                values = [figure[key] for key in INTERVAL]
+                write((*place, f"{quantity}_at_shadow_threshold", *values, None, prior))
+    return text.getvalue()
+
+
+def _each(
+    results: dict[str, Any],
+) -> Iterator[tuple[Reading, str, float, Figure, dict[str, Any], dict[str, Any]]]:
+    """Reading, attack and rate, with each target's TPR, the pooled one, and what others' set."""
+    for reading in readings(results):
+        for attack in reading.figures.get("membership") or {}:
+            read = membership(reading.figures, attack)
+            pooled, shadow = read.get("pooled") or {}, read.get("at_shadow_thresholds") or {}
+            for rate, own in rates_of(reading.figures, attack).items():
+                if one := (pooled.get("tpr_at_fpr") or {}).get(rate):
+                    yield reading, attack, float(rate), own, one, shadow.get(rate) or {}
+
+
+def _row(own: Figure, pooled: dict[str, Any], shadow: dict[str, Any], rate: float) -> list[str]:
+    models = own["num_models"]
+    digits = max(2, 2 - math.floor(math.log10(100 * rate)))  # the first three of the rate asked for
+    return [
+        str(printed(own, 100, 1, models)),
+        f"{100 * pooled['tpr']:.1f}" if finite(pooled["tpr"]) else DASH,
+        str(printed(shadow.get("tpr"), 100, 1, models)),
+        str(printed(shadow.get("fpr"), 100, digits, models)),
+        str(printed(shadow.get("ppv"), 100, 1, models)),
+    ]
+
+
+def _prior(results: dict[str, Any]) -> str:
+    """The share of members that predictive values take for granted."""
+    priors = {shadow["prior"] for *_, shadow in _each(results) if shadow}
+    return ", ".join(percent(prior) for prior in sorted(priors)) or DASH
+
+
+def _told(counts: str, own_zero: bool, pooled_zero: bool) -> str:
+    """How many non-members a rate is over, and where there are too few to show it."""
+    which = [w for w, zero in (("a target", own_zero), ("the pool", pooled_zero)) if zero]
+    few = f" Fewer than one false positive in {' and '.join(which)}: TPR at 0 there."
+    return f"Non-members: {counts}.{few if which else ''}"
+
+
+def _notes(results: dict[str, Any]) -> list[str]:
+    """What the columns mean."""
+    return [
+        "TPR of a target: mean over models with its 95 % interval, each at the best threshold for "
+        "its own members and non-members, which no attacker knows.",
+        "Pooled TPR: of all targets' scores in one heap, at one threshold. It means something "
+        "where an attack makes scores of different examples comparable, as LiRA and RMIA do, and "
+        "not of a raw loss.",
+        "TPR at shadows' threshold: each target at a threshold that only the other pairs of "
+        "models set, as an attacker can set it on shadow models, with the FPR that it reached.",
+        "PPV: the share of members among those then called members, if among those looked at they "
+        "are as few as the prior says.",
+    ]

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from attacks.membership._left_out import fitted, moments_left_out
+
+
+def case(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Answers (9, 20, 3), classes of 0 to 9 models, and partners of which one is its own."""
+    rng = np.random.default_rng(seed)
+    in_class = rng.random((9, 20)) < np.linspace(0, 1, 20)
+    partner = np.array([0, *rng.permutation(np.arange(1, 9))])
+    return rng.normal(7, 1, (9, 20, 3)), in_class, partner
+
+
+def left_out(
+    values: np.ndarray, in_class: np.ndarray, partner: np.ndarray, m: int, i: int
+) -> np.ndarray:
+    """The class's answers to example i without target m and its partner."""
+    kept = [s for s in range(len(values)) if in_class[s, i] and s not in (m, partner[m])]
+    return values[kept, i]
+
+
+@pytest.mark.parametrize("outlier", [0, 1e8])
+def test_moments_are_those_of_the_models_that_are_left(outlier: float):
+    values, in_class, partner = case(0)
+    values[4] += outlier
+    found = moments_left_out(values, in_class, partner)
+    for m in range(9):
+        if outlier and 4 not in (m, partner[m]):
+            continue  # it stays in the class, and is no digit that leaves
+        for i in range(20):
+            left = left_out(values, in_class, partner, m, i)
+            assert found.number[m, i] == len(left)
+            if len(left):
+                residuals = left - left.mean(axis=0)
+                np.testing.assert_allclose(found.mean[m, i], left.mean(axis=0), 1e-7)
+                squares = residuals.T @ residuals
+                np.testing.assert_allclose(found.squares[m, i], squares, 1e-7, 1e-7)
+
+
+def test_an_outlier_that_leaves_takes_its_square_with_it():
+    values, in_class, partner = case(1)
+    in_class[:] = True
+    values[4] += 1e8
+    found = moments_left_out(values, in_class, partner)
+    for i in range(20):
+        left = left_out(values, in_class, partner, 4, i)
+        expected = np.cov(left.T, bias=True) * len(left)
+        np.testing.assert_allclose(found.squares[4, i], expected, 1e-12)
+
+
+def test_without_partners_one_target_has_all_models_as_shadows():
+    values, in_class, _ = case(2)
+    alone = fitted(values, in_class, None)
+    extra = np.concatenate([values, values[:1]])
+    member = np.concatenate([in_class, np.ones((1, 20), bool)])
+    expected = moments_left_out(extra, member, np.arange(10))
+    some = alone.number[0] > 0
+    for one, other in zip(alone, expected, strict=True):
+        np.testing.assert_allclose(one[0][some], other[9][some], 1e-9, 1e-9)
+
+
+def test_squares_are_never_below_zero():
+    values = np.full((6, 4, 1), 1 / 3) + np.arange(6)[:, None, None] * 1e-16
+    found = moments_left_out(values, np.ones((6, 4), bool), np.arange(6) ^ 1)
+    assert (found.squares >= 0).all()

@@ -1,0 +1,262 @@
+"""Every file of attacks/membership is held to the contract, found as the runner finds it."""
+
+import contextlib
+import inspect
+import itertools
+import pkgutil
+from typing import Any, Literal, NamedTuple, get_args, get_origin
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+import attacks.membership
+from attacks.by_name import find
+from attacks.membership import Examples, MembershipAttack, log_odds
+from runner.config import parse
+from runner.metrics import auc
+from runner.tables import Answered
+
+NAMES = [m.name for m in pkgutil.iter_modules(attacks.membership.__path__) if m.name[0] != "_"]
+VIEWS = ("identity", "flip")
+
+
+def described(name: str) -> list[MembershipAttack]:
+    """The attacks that the `YAML:` lines of its docstring describe."""
+    found = find("attacks.membership", name, MembershipAttack)
+    _, *texts = (inspect.getdoc(found) or "").split("YAML:")
+    return [found.model_validate(parse(text.strip().splitlines()[0])) for text in texts]
+
+
+def variants(name: str) -> list[MembershipAttack]:
+    """The default, every other value of each key that has few, and the docstring's examples.
+
+    A value that does not go with the other keys' defaults is left to those.
+    """
+    found = find("attacks.membership", name, MembershipAttack)
+    settings: list[dict[str, Any]] = [{}]
+    for key, field in found.model_fields.items():
+        if field.annotation is bool:
+            settings += [{key: True}, {key: False}]
+        elif get_origin(field.annotation) is Literal:
+            settings += [{key: value} for value in get_args(field.annotation)]
+    attacks = described(name)
+    for setting in settings:
+        with contextlib.suppress(ValueError):
+            attacks.append(found.model_validate({"name": name} | setting))
+    return list({repr(attack): attack for attack in attacks}.values())
+
+
+ATTACKS = [attack for name in NAMES for attack in variants(name)]
+IDS = [
+    f"{a.name}-" + "-".join(str(getattr(a, k)) for k in sorted(a.model_fields_set - {"name"}))
+    for a in ATTACKS
+]
+every_attack = pytest.mark.parametrize("attack", ATTACKS, ids=IDS)
+
+
+class World(NamedTuple):
+    """What M models in complementary pairs answer, and who was a member of each."""
+
+    answers: list[Answered]
+    member: np.ndarray  # (M, N) int8
+    partner: np.ndarray  # (M,) int
+    labels: np.ndarray  # (N,) int
+    num_classes: int
+
+    def examples(self, part: slice = slice(None)) -> Examples:
+        number = np.arange(len(self.labels))
+        return Examples(number[part], self.labels[part], len(number), self.num_classes)
+
+
+def halves(num_models: int, num_examples: int, rng: np.random.Generator) -> np.ndarray:
+    """The member matrix of complementary pairs, each model with half of the examples."""
+    ranks = rng.permuted(np.tile(np.arange(num_examples), (num_models // 2, 1)), axis=1)
+    member = np.repeat(ranks < num_examples // 2, 2, axis=0)
+    member[1::2] ^= True
+    return member.astype(np.int8)
+
+
+def world_of(view_logits: np.ndarray, member: np.ndarray, labels: np.ndarray) -> World:
+    """A world whose columns all say the same: logits (M, N, V, C) of every view."""
+    answers = []
+    for of_model in view_logits.astype(np.float32):
+        of_views = np.moveaxis(of_model, 1, 0)
+        answers.append(
+            Answered(
+                np.stack([log_odds(each, labels) for each in of_views], 1).astype(np.float32),
+                logits=of_views[0],
+                correct=np.stack([each.argmax(axis=1) == labels for each in of_views], 1),
+                view_logits=of_model,
+            )
+        )
+    return World(answers, member, np.arange(len(member)) ^ 1, labels, view_logits.shape[-1])
+
+
+def made_up(num_models: int = 16, num_examples: int = 400, gap: float = 6.0) -> World:
+    """Models that know their members: the label's logit is `gap` larger, in both views."""
+    rng = np.random.default_rng(0)
+    member = halves(num_models, num_examples, rng)
+    labels = rng.integers(0, 4, num_examples)
+    logits = rng.normal(0, 1.5, (1, num_examples, 2, 4))
+    logits = logits + rng.normal(0, 1, (num_models, num_examples, 2, 4))
+    logits[:, np.arange(num_examples), :, labels] += gap * member.T[:, :, None]
+    return world_of(logits, member, labels)
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return made_up()
+
+
+@pytest.fixture(scope="module")
+def digits() -> World:
+    """Eight small networks that learn half of 240 digits by heart; 2 labels in 5 are wrong."""
+    rng = np.random.default_rng(1)
+    images, labels = (np.asarray(each) for each in load_digits(return_X_y=True))
+    chosen = rng.permutation(len(labels))[:240]
+    images, labels = images[chosen].reshape(-1, 8, 8) / 16, labels[chosen]
+    wrong = rng.random(240) < 0.4
+    labels[wrong] = rng.integers(0, 10, wrong.sum())
+    member = halves(8, 240, rng)
+    views = [torch.from_numpy(x.reshape(240, 64)).float() for x in (images, np.roll(images, 1, 2))]
+    logits = [
+        learned(views, torch.from_numpy(labels), row, seed) for seed, row in enumerate(member)
+    ]
+    return world_of(np.stack(logits), member, labels)
+
+
+def learned(
+    views: list[torch.Tensor], labels: torch.Tensor, member: np.ndarray, seed: int
+) -> np.ndarray:
+    """Logits (N, V, C) of a network that was trained on both views of its members."""
+    torch.manual_seed(seed)
+    network = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 10))
+    step = torch.optim.Adam(network.parameters(), lr=0.02)
+    inside = torch.from_numpy(member == 1)
+    images, truth = torch.cat([view[inside] for view in views]), labels[inside].repeat(2)
+    for _ in range(120):
+        step.zero_grad()
+        torch.nn.functional.cross_entropy(network(images), truth).backward()
+        step.step()
+    with torch.no_grad():
+        return np.stack([network(view).numpy() for view in views], axis=1)
+
+
+def signals(attack: MembershipAttack, world: World, part: slice = slice(None)) -> np.ndarray:
+    """What the attack keeps of each model's answers, (M, B, K), chosen as the runner does."""
+    kept = []
+    for answered in world.answers:
+        answers = getattr(answered, attack.reads)[part]
+        if attack.reads != "logits":
+            answers = answers[:, attack.columns(VIEWS)]
+        kept.append(attack.signal(answers, world.examples(part)))
+    return np.stack(kept)
+
+
+def of_target(attack: MembershipAttack, world: World, m: int, seed: int = 0) -> np.ndarray:
+    """The scores of one target, by the definition."""
+    kept = signals(attack, world)
+    models = np.arange(len(kept))
+    shadows = (models != m) & (models != world.partner[m])
+    return attack.score(kept[m], kept[shadows], world.member[shadows], world.examples(), seed)
+
+
+def scores(attack: MembershipAttack, world: World, num_targets: int = 16) -> np.ndarray:
+    """The scores of the first targets, from two blocks; of one, where targets are judged alone."""
+    if attack.per_target:
+        return of_target(attack, world, 0)[None]
+    parts = [slice(0, len(world.labels) // 3), slice(len(world.labels) // 3, None)]
+    blocks = [
+        (signals(attack, world, part), world.member[:, part], world.partner, world.examples(part))
+        for part in parts
+    ]
+    totals: dict[str, np.ndarray] = {}
+    for block in blocks:
+        for key, values in attack.sums(*block).items():
+            totals[key] = totals[key] + values if key in totals else values
+    found = [attack.score_all(*block, totals) for block in blocks]
+    return np.concatenate(found, axis=1)[:num_targets]
+
+
+def mean_auc(attack: MembershipAttack, world: World) -> float:
+    found = scores(attack, world)
+    return float(np.mean([auc(s, row == 1) for s, row in zip(found, world.member, strict=False)]))
+
+
+@every_attack
+def test_models_that_know_their_members_are_caught(attack: MembershipAttack, world: World):
+    assert mean_auc(attack, world) > 0.8
+
+
+@every_attack
+def test_networks_that_learn_digits_by_heart_are_caught(attack: MembershipAttack, digits: World):
+    assert mean_auc(attack, digits) > 0.6
+
+
+@every_attack
+def test_membership_drawn_anew_is_not_found(attack: MembershipAttack, world: World):
+    """The bound is four standard errors of the mean over pairs, each as good as one target."""
+    num_models, num_examples = world.member.shape
+    drawn = world._replace(member=halves(num_models, num_examples, np.random.default_rng(2)))
+    num_pairs = 1 if attack.per_target else num_models // 2
+    of_one = np.sqrt((num_examples + 1) / (3 * num_examples**2))
+    assert mean_auc(attack, drawn) == pytest.approx(0.5, abs=4 * of_one / np.sqrt(num_pairs))
+
+
+@every_attack
+def test_the_rows_of_a_target_and_its_partner_change_none_of_its_scores(
+    attack: MembershipAttack, world: World
+):
+    expected, rng = scores(attack, world), np.random.default_rng(3)
+    for m in range(min(2, len(expected))):
+        member = world.member.copy()
+        member[[m, world.partner[m]]] = rng.integers(0, 2, (2, member.shape[1]))
+        found = scores(attack, world._replace(member=member))
+        np.testing.assert_allclose(found[m], expected[m], rtol=1e-9, atol=1e-9)
+
+
+@every_attack
+def test_blocks_of_examples_have_the_scores_of_the_definition(
+    attack: MembershipAttack, world: World
+):
+    if attack.per_target:
+        pytest.skip("it is only ever asked for its definition")
+    found = scores(attack, world)
+    assert found.dtype == np.float64
+    for m in (0, 5):
+        expected = of_target(attack, world, m)
+        assert expected.shape == world.labels.shape
+        np.testing.assert_allclose(found[m], expected, rtol=1e-7, atol=1e-9)
+
+
+@every_attack
+def test_the_same_seed_gives_the_same_bits(attack: MembershipAttack, world: World):
+    first, again = (of_target(attack, world, 0, seed=5) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    if not attack.per_target:
+        np.testing.assert_array_equal(scores(attack, world), scores(attack, world))
+
+
+@every_attack
+def test_certain_answers_have_finite_scores(attack: MembershipAttack, world: World):
+    rng, logits = np.random.default_rng(4), np.zeros((*world.member.shape, 2, 4))
+    sure = rng.choice([-60, 60], world.member.shape)
+    logits[:, np.arange(len(world.labels)), :, world.labels] = sure.T[:, :, None]
+    certain = world_of(logits, world.member, world.labels)
+    assert np.abs(certain.answers[0].log_odds).min() > 58
+    assert np.isfinite(scores(attack, certain)).all()
+
+
+@every_attack
+def test_an_attack_survives_its_yaml(attack: MembershipAttack):
+    again = find("attacks.membership", attack.name, MembershipAttack)
+    assert again.model_validate(attack.model_dump(mode="json")) == attack
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_the_docstring_shows_is_described_once(name: str):
+    attacks = described(name)
+    assert all(attack.name == name for attack in attacks)
+    assert all(a != b for a, b in itertools.combinations(attacks, 2))

@@ -1,0 +1,295 @@
+"""`runner audit` from end to end, on models that plain PyTorch trained and on made-up answers."""
+
+import contextlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from attacks.membership import Examples, log_odds
+from attacks.membership.lira import Lira
+from runner import metrics, pipeline, store, tables
+from runner.__main__ import app
+from runner.foreign.listing import listed
+from runner.foreign.reading import opened
+from runner.tables import Reading
+from runner.work import Work
+from tests.runner.foreign.given import C, N, labels_of, logits_of, member_of, write
+from tests.runner.foreign.s3_storage import s3_storage
+
+PAGE = Path(__file__).parents[3] / "docs" / "foreign_answers.md"
+
+
+def audit(folder: Path, *options: str, answers: str = "", member: str = "") -> tuple[int, str]:
+    """The exit code and everything printed of one audit in this process."""
+    given = ["--answers", answers or str(folder / "answers")]
+    given += ["--member", member or str(folder / "member.npy")]
+    given += ["--storage", str(folder / "storage"), "--no-ray"]
+    result = CliRunner().invoke(app, ["audit", *given, *options])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+def results_in(folder: Path, name: str = "given") -> dict[str, Any]:
+    """results.json of an audit."""
+    return json.loads((folder / "storage" / "audits" / name / "results.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The models of the documentation's first example, audited as it says; what was printed."""
+    folder = tmp_path_factory.mktemp("trained")
+    writer = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)[0]
+    with contextlib.chdir(folder):
+        exec(writer, {})
+    code, out = audit(folder, "--shadow-recipe", "same")
+    assert code == 0, out
+    return folder, out
+
+
+def test_members_of_models_that_plain_pytorch_trained_are_found(trained: tuple[Path, str]):
+    results = results_in(trained[0])
+    (arm,) = results["arms"].values()
+    for attack in ("lira_online", "lira_offline", "rmia", "loss", "modified_entropy"):
+        assert arm["membership"][attack]["auc"]["low"] > 0.5, attack
+        assert abs(arm["null_controls"][attack]["auc"]["mean"] - 0.5) < 0.04, attack
+    assert arm["membership"]["lira_online"]["auc"]["mean"] > 0.55
+    assert arm["train_accuracy"]["mean"] > arm["natural_accuracy"]["mean"] > 0.8
+    assert results["data"]["num_pool"] == 600
+    assert results["data"]["num_negatives"] == 300
+    assert results["design"] == {"name": "given", "num_models": 8}
+
+
+def test_scores_are_those_of_the_attack_on_the_arrays(trained: tuple[Path, str]):
+    folder = trained[0]
+    files = sorted((folder / "answers").iterdir())
+    logits = np.stack([np.load(file)["logits"] for file in files])
+    label, member = np.load(files[0])["labels"], np.load(folder / "member.npy")
+    odds = np.stack([log_odds(of, label) for of in logits])[:, :, None].astype(np.float32)
+    examples = Examples(np.arange(len(label)), label, len(label), 10)
+    (scores,) = (folder / "storage" / "audits" / "given" / "scores").iterdir()
+    aucs = []
+    for m, row in enumerate(member):
+        others = [k for k in range(8) if k not in (m, m ^ 1)]
+        expected = Lira().score(odds[m], odds[others], member[others], examples)
+        found = tables.read_scores(scores, Reading("models", 1, "lira_online", "member"), m)
+        np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-5)
+        aucs.append(metrics.auc(found, row == 1))
+    (arm,) = results_in(folder)["arms"].values()
+    assert arm["membership"]["lira_online"]["auc"]["mean"] == pytest.approx(np.mean(aucs))
+
+
+def test_the_report_says_what_was_left_out_and_what_nobody_can_check(trained: tuple[Path, str]):
+    folder, out = trained
+    assert "label_only is left out: it needs several views" in out
+    guards = {guard["name"]: guard for guard in results_in(folder)["guards"]}
+    assert guards["target and shadows share a recipe"]["verdict"] == "pass"
+    assert guards["an answer does not depend on its batch"]["verdict"] == "unknown"
+    page = (folder / "storage" / "audits" / "given" / "report" / "index.html").read_text()
+    assert "label_only is left out" in page
+    assert "trained elsewhere" in page
+
+
+def test_a_rerun_converts_and_scores_nothing_and_says_the_same(trained: tuple[Path, str]):
+    folder = trained[0]
+    before = results_in(folder)
+    written = {p: p.stat().st_mtime_ns for p in (folder / "storage").rglob("*.parquet")}
+    code, out = audit(folder, "--shadow-recipe", "same")
+    assert code == 0, out
+    assert "converting" not in out
+    after = {p: p.stat().st_mtime_ns for p in (folder / "storage").rglob("*.parquet")}
+    assert {p: t for p, t in after.items() if "report" not in p.parts} == {
+        p: t for p, t in written.items() if "report" not in p.parts
+    }
+    assert results_in(folder) == before
+
+
+def test_the_documented_writer_of_parquet_runs(tmp_path: Path):
+    code = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)[1]
+    with contextlib.chdir(tmp_path):
+        exec(code, {})
+    (given,) = listed(str(tmp_path), "member.npy")["models"]
+    with opened(given) as read:
+        shapes = {name: values.shape for name, values in next(read.blocks).items()}
+    assert shapes == {"label": (3000,), "logits": (3000, 10)}
+
+
+def test_answers_of_our_own_store_get_the_scores_that_a_run_gave_them(work: Work, tmp_path: Path):
+    rng, labels = np.random.default_rng(0), np.asarray(work.dataset.pool_labels)
+    for arm, runs in work.plan.arms.items():
+        (tmp_path / "answers" / arm).mkdir(parents=True)
+        question = work.experiment.questions(arm).answers_id
+        for run in runs:
+            logits = rng.normal(0, 1, (len(labels), 10)).astype(np.float32)
+            logits[np.arange(len(labels)), labels] += 2 * (run.member == 1)
+            said = tables.Answered(
+                log_odds(logits, labels)[:, None], logits, (logits.argmax(1) == labels)[:, None]
+            )
+            content = tables.answers_to_bytes(labels, said, ["identity"])
+            folder = work.store.answers(run.id, question)
+            store.write(folder / "answers.parquet", content)
+            store.finish(folder, ["answers.parquet"], {})
+            (tmp_path / "answers" / arm / f"m{run.number:03d}.parquet").write_bytes(content)
+    (tmp_path / "member.parquet").write_bytes(tables.members_to_bytes(work.plan.member))
+    pipeline.score(work, in_ray=False)
+    attacks = {k: a.model_dump() for k, a in work.experiment.membership.attacks.items()}
+    config = tmp_path / "audit.yaml"
+    config.write_text(yaml.safe_dump({"name": "own", "membership": {"attacks": attacks}}))
+    code, out = audit(tmp_path, "--config", str(config), member=str(tmp_path / "member.parquet"))
+    assert code == 0, out
+    (scores,) = (tmp_path / "storage" / "audits" / "own" / "scores").iterdir()
+    for arm in work.plan.arms:
+        for attack in attacks:
+            for m in range(len(work.plan.member)):
+                reading = Reading(arm, 1, attack, "member")
+                given, run = (tables.read_scores(at, reading, m) for at in (scores, work.scores))
+                np.testing.assert_array_equal(given, run)
+    (compared,) = results_in(tmp_path, "own")["comparisons"]
+    assert [compared["arm"], compared["against"]] == ["pgd_at", "erm"]
+    assert compared["measures"]["natural_accuracy"]["num_models"] == 6
+
+
+def test_answers_on_s3_give_what_local_ones_give(tmp_path: Path):
+    write(tmp_path / "bucket" / "a" / "answers", member_of())
+    local, loss = tmp_path / "bucket" / "a", ("--set", "membership.attacks={loss: threshold}")
+    assert audit(local, *loss)[0] == 0
+    with s3_storage(tmp_path) as options:
+        answers, member = (
+            f"s3://key:secret@bucket/a/{what}{options}" for what in ("answers", "member.npy")
+        )
+        code, out = audit(tmp_path, *loss, answers=answers, member=member)
+        assert code == 0, out
+        missing = answers.replace("/a/answers", "/none")
+        code, out = audit(tmp_path, answers=missing, member=member)
+        assert code == 2
+        assert "runner: s3://bucket/none" in out
+        assert "secret" not in out
+    assert results_in(tmp_path)["arms"] == results_in(local)["arms"]
+
+
+def test_with_two_pairs_lira_is_left_out_with_a_sentence_and_the_rest_is_made(tmp_path: Path):
+    write(tmp_path / "answers", member_of(4))
+    code, out = audit(tmp_path)
+    assert code == 0, out
+    told = "lira_online is left out: it needs 2 other models trained on it for every example"
+    assert told in out.replace("\n", " ")
+    (arm,) = results_in(tmp_path)["arms"].values()
+    assert list(arm["membership"]) == ["rmia", "loss", "modified_entropy"]
+
+
+def test_log_odds_alone_leave_accuracies_and_what_needs_logits_out(tmp_path: Path):
+    member = member_of()
+    (tmp_path / "answers").mkdir()
+    np.save(tmp_path / "member.npy", member)
+    for m, logits in enumerate(logits_of(member)):
+        odds = log_odds(logits, labels_of())
+        np.savez(tmp_path / "answers" / f"m{m}.npz", label=labels_of(), log_odds=odds)
+    code, out = audit(tmp_path)
+    assert code == 0, out
+    assert "modified_entropy is left out: it reads logits, and the answers have log_odds" in out
+    (arm,) = results_in(tmp_path)["arms"].values()
+    assert "natural_accuracy" not in arm
+    assert arm["vulnerable"] is None
+    assert arm["membership"]["lira_online"]["auc"]["low"] > 0.5
+
+
+def test_several_views_let_labels_alone_be_attacked_and_claims_stand_in_the_report(tmp_path: Path):
+    member = member_of()
+    (tmp_path / "answers").mkdir()
+    np.save(tmp_path / "member.npy", member)
+    both = np.stack([logits_of(member), logits_of(member)[:, :, ::-1]], axis=2)
+    for m, logits in enumerate(both):
+        views = np.array(["identity", "flip"])
+        arrays: dict[str, Any] = {"label": labels_of(), "logits": logits, "views": views}
+        np.savez(tmp_path / "answers" / f"m{m}.npz", **arrays)
+    claim = "--set", "claimed.models={epsilon: 2.5, delta: 1.0e-5}"
+    code, out = audit(tmp_path, "--shadow-recipe", "differs: other seeds and epochs", *claim)
+    assert code == 0, out
+    results = results_in(tmp_path)
+    arm = results["arms"]["models"]
+    assert arm["membership"]["label_only"]["auc"]["low"] > 0.5
+    assert results["attacks"]["views"]["label_only"] == ["identity", "flip"]
+    assert (arm["guarantee"]["epsilon"], arm["guarantee"]["status"]) == (2.5, "claimed")
+    assert "failed check: target and shadows share a recipe" in out
+    assert any("other seeds and epochs" in warning for warning in results["warnings"])
+    report = tmp_path / "storage" / "audits" / "given" / "report"
+    assert "2.5" in (report / "guarantees.md").read_text()
+
+
+def probabilities() -> np.ndarray:
+    return np.full((N, C), np.float32(1 / C))
+
+
+SHADOWS = "membership.attacks={x: {name: lira, variance: per_example}}"
+FAULTS: dict[str, tuple[tuple[str, ...], dict[str, Any], str]] = {
+    "a matrix turned round": ((), {"member": member_of().T}, "write its transpose"),
+    "a model without others": ((), {"member": np.ones((8, N))}, "row 0 has no non-members"),
+    "another N": ((), {"member": member_of(num_examples=30)}, "the member matrix has 30"),
+    "probabilities": ((), {"logits": probabilities()}, "are probabilities"),
+    "NaN": ((), {"logits": np.full((N, C), np.nan)}, "NaN"),
+    "objects": ((), {"logits": np.array([{}] * N, object)}, "pickled files can run code"),
+    "a missing folder": (("--answers", "nowhere"), {}, "nowhere: it cannot be listed"),
+    "a missing matrix": (("--member", "none.npy"), {}, r"none\.npy: it cannot be read"),
+    "an unknown key": (("--set", "membrship.prior=0.1"), {}, "did you mean 'membership'"),
+    "no such recipe": (("--shadow-recipe", "similar"), {}, "shadow_recipe"),
+    "no such name": (("--name", "A b"), {}, "name:"),
+    "no views": (
+        ("--set", "membership.attacks={x: {name: rmia, preset: rmia-2024, mode: offline}}"),
+        {},
+        r"membership\.attacks\.x: it reads view_logits, and the answers have",
+    ),
+    "claimed of no arm": (
+        ("--set", "claimed.erm={epsilon: 1}"),
+        {},
+        "claimed: unknown arm 'erm' .known: models",
+    ),
+    "at risk by no attack": (
+        ("--set", "vulnerable.attack=lira"),
+        {},
+        "vulnerable.attack: unknown membership attack 'lira' .known: lira_offline",
+    ),
+    "shadows of no arm": (
+        ("--set", "membership.attacks={x: {name: shadow_mlp, shadow_arm: erm}}"),
+        {},
+        r"x\.shadow_arm: unknown arm 'erm'",
+    ),
+    "too few models": (("--set", SHADOWS), {"num_models": 2}, "cannot judge every example"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_is_one_message_with_exit_code_2_and_leaves_no_results(
+    tmp_path: Path, fault: str
+):
+    options, changed, reason = FAULTS[fault]
+    member = member_of(changed.pop("num_models", 8))
+    matrix = changed.pop("member", None)
+    write(tmp_path / "answers", member, **changed)
+    if matrix is not None:
+        np.save(tmp_path / "member.npy", matrix)
+    code, out = audit(tmp_path, *options)
+    assert code == 2
+    assert re.search(reason, out), out
+    assert out.count("runner: ") == 1
+    assert "Traceback" not in out
+    assert not list((tmp_path / "storage").rglob("results.json"))
+    assert not list((tmp_path / "storage").rglob(".*"))
+    for folder in (tmp_path / "storage").glob("audits/*/answers/*"):
+        assert (folder / store.DONE).exists()
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("local_ray")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
+def test_an_audit_over_ray_gives_the_same_figures(tmp_path: Path):
+    write(tmp_path / "answers", member_of())
+    assert audit(tmp_path)[0] == 0
+    code, out = audit(tmp_path, "--ray", "--name", "over-ray")
+    assert code == 0, out
+    over_ray = results_in(tmp_path, "over-ray")
+    assert over_ray["arms"] == results_in(tmp_path)["arms"]

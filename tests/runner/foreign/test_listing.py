@@ -1,0 +1,71 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from runner.foreign.faults import BadAnswers
+from runner.foreign.listing import ONLY_ARM, listed, locate
+
+
+def touch(folder: Path, *names: str) -> Path:
+    """Make empty files, and the folders that they lie in."""
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * len(name))
+    return folder
+
+
+def names(folder: str, member: str = "member.npy") -> dict[str, list[str]]:
+    return {
+        arm: [given.place.path.rpartition("/")[2] for given in of_arm]
+        for arm, of_arm in listed(folder, member).items()
+    }
+
+
+def test_files_in_one_folder_are_one_arm_sorted_by_name_without_what_is_no_answers(tmp_path: Path):
+    folder = touch(tmp_path, "b.npz", "a.parquet", "notes.txt", "_c.npz", ".d.npz", "logs/x.txt")
+    touch(tmp_path, "member.parquet")
+    assert names(str(folder), str(folder / "member.parquet")) == {ONLY_ARM: ["a.parquet", "b.npz"]}
+    uri = f"file://{folder}"
+    assert names(uri, f"{uri}/member.parquet") == {ONLY_ARM: ["a.parquet", "b.npz"]}
+
+
+def test_sub_folders_with_answers_are_arms_sorted_by_name(tmp_path: Path):
+    folder = touch(tmp_path, "t/m0.npz", "t/m1.npz", "a/x.npz", "a/y.npz", "logs/x.txt")
+    assert names(str(folder)) == {"a": ["x.npz", "y.npz"], "t": ["m0.npz", "m1.npz"]}
+    assert listed(str(folder), "m")["a"][1].told == f"{folder}/a/y.npz"
+
+
+def test_a_file_is_known_by_its_size_and_its_time(tmp_path: Path):
+    folder = touch(tmp_path, "a.npz")
+    os.utime(folder / "a.npz", ns=(0, 5_000_000_000))
+    (given,) = listed(str(folder), "m")[ONLY_ARM]
+    assert (given.size, given.modified) == (5, 5_000_000_000)
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ((), r"no file on \.parquet or \.npz"),
+        (("x.npy",), r"no file on \.parquet or \.npz"),
+        (("a.npz", "b/a.npz"), r"answers lie in it \(a\.npz\) and in sub-folders \(b\)"),
+        (("a/m0.npz", "a/m1.npz", "b/m0.npz"), "2 files in a and 1 in b"),
+        (("a.npz", "a.parquet"), "a is there twice"),
+        (("m9.npz", "m10.npz"), r"makes m10\.npz row 0.*leading zeros"),
+    ],
+)
+def test_a_folder_whose_files_are_no_models_in_order_is_refused(
+    tmp_path: Path, files: tuple[str, ...], reason: str
+):
+    with pytest.raises(BadAnswers, match=reason):
+        listed(str(touch(tmp_path, *files)), "member.npy")
+
+
+def test_a_place_that_is_not_there_or_no_uri_is_refused_without_the_secret_in_it(tmp_path: Path):
+    with pytest.raises(BadAnswers, match="cannot be listed"):
+        listed(str(tmp_path / "none"), "member.npy")
+    with pytest.raises(BadAnswers, match="give a local folder or a URI") as refused:
+        locate("nonsense://key:secret@bucket/prefix")
+    assert "nonsense://bucket/prefix" in str(refused.value)
+    assert "secret" not in str(refused.value.what)

@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from attacks.membership.lira import Lira
+from attacks.membership.shadow_mlp import ShadowMLP
+from runner import store
+from runner.answers import ask, batch_dependence
+from runner.data import Dataset
+from runner.experiment import Design
+from runner.guards import (
+    MOST_DEPENDENCE,
+    count_guard,
+    duplicates_guard,
+    eval_guard,
+    null_guard,
+    recipe_guard,
+    views_guard,
+    warnings_of,
+)
+from runner.guards.design import count_aucs
+from runner.intervals import Interval
+from runner.plan import member_matrix
+from runner.train import train
+from runner.work import Work
+from runner.workplace import Workplace
+
+
+def halves(num_models: int, num_examples: int) -> np.ndarray:
+    """Every example in exactly half of the models, and no complementary rows."""
+    rng = np.random.default_rng(0)
+    ranks = rng.random((num_models, num_examples)).argsort(0)
+    return (ranks < num_models // 2).astype(np.int8)
+
+
+def test_counts_give_membership_away_where_every_example_is_in_half_of_unpaired_models():
+    member = halves(8, 400)
+    assert count_aucs(member, np.arange(8)) == pytest.approx(np.ones(8))
+    guard = count_guard(member, np.arange(8))
+    assert guard.verdict == "fail"
+    assert warnings_of([guard])[0].startswith("failed check: the shadows' membership")
+
+
+def test_counts_say_nothing_of_complementary_pairs_once_the_partner_is_left_out():
+    member = member_matrix(Design(num_models=8), 400, 0)
+    assert count_aucs(member, np.arange(8) ^ 1).tolist() == [0.5] * 8
+    assert count_guard(member, np.arange(8) ^ 1).verdict == "pass"
+
+
+def test_a_partner_that_stays_among_the_shadows_gives_the_target_away():
+    member = member_matrix(Design(num_models=8), 400, 0)
+    assert count_aucs(member, np.arange(8)) == pytest.approx(np.ones(8))
+
+
+def test_counts_of_independent_coins_are_chance():
+    member = np.random.default_rng(1).integers(0, 2, (32, 3000)).astype(np.int8)
+    assert abs(count_aucs(member, np.arange(32)) - 0.5).max() < 0.05
+    assert count_guard(member, np.arange(32)).verdict == "pass"
+
+
+def test_the_null_guard_names_the_attack_that_leaks_by_itself():
+    fine, bad = Interval(0.501, 0.495, 0.507, 8), Interval(0.56, 0.54, 0.58, 8)
+    wide = Interval(0.51, 0.46, 0.56, 8)
+    assert null_guard({("erm", "lira"): fine}).verdict == "pass"
+    assert null_guard({("erm", "lira"): fine, ("erm", "rmia"): wide}).verdict == "undecided"
+    guard = null_guard({("erm", "lira"): fine, ("trades", "rmia"): bad, ("erm", "x"): wide})
+    assert guard.verdict == "fail"
+    assert "rmia on trades" in guard.says
+    assert "0.560 [0.540, 0.580]" in guard.says
+
+
+def test_batch_norm_in_train_mode_is_caught_and_in_eval_mode_passes():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.BatchNorm1d(16), nn.Linear(16, 10))
+    images = torch.randint(0, 256, (200, 1, 8, 8), dtype=torch.uint8)
+    assert batch_dependence(model.eval(), images) < 1e-5
+    assert batch_dependence(model.train(), images) > 10 * MOST_DEPENDENCE
+
+
+def test_models_are_asked_twice_and_the_answers_compared(place: Workplace, work: Work):
+    run = work.plan.arms["erm"][0]
+    questions = work.experiment.questions("erm")
+    train(run, place)
+    ask(run, place, questions)
+    facts = store.facts(place.store.answers(run.id, questions.answers_id))
+    assert facts is not None
+    assert eval_guard({"erm": [facts]}).verdict == "pass"
+    facts["batch_dependence"] = 0.4
+    assert eval_guard({"erm": [facts]}).verdict == "fail"
+
+
+def test_randomized_models_are_not_compared_and_the_guard_says_so():
+    assert eval_guard({"noisy": [{}, {}]}).verdict == "unknown"
+    mixed = eval_guard({"noisy": [{}], "erm": [{"batch_dependence": 1e-7}]})
+    assert mixed.verdict == "pass"
+    assert "1 randomized models" in mixed.says
+
+
+def test_runs_of_one_arm_share_their_recipe_and_other_shadows_are_named(work: Work):
+    guard = recipe_guard(work.plan, {"lira": Lira(), "mlp": ShadowMLP(shadow_arm="erm")})
+    assert guard.verdict == "pass"
+    assert "mlp has the models of erm for shadows" in guard.says
+
+
+def test_a_model_of_another_recipe_fails(work: Work):
+    from dataclasses import replace
+
+    runs = work.plan.arms["erm"]
+    other = runs[3].training.model_copy(update={"epochs": 7})
+    odd = (*runs[:3], replace(runs[3], training=other), *runs[4:])
+    plan = replace(work.plan, arms={"erm": odd})
+    guard = recipe_guard(plan, {"lira": Lira()})
+    assert guard.verdict == "fail"
+    assert "models 0 and 3 of erm differ in training" in guard.says
+
+
+def test_a_pool_with_many_twins_fails_and_a_few_are_told(work: Work):
+    data = work.dataset
+    judged = np.ones(len(data.pool_labels), bool)
+    assert duplicates_guard(data, judged).verdict == "pass"
+    images = data.pool_images.copy()
+    images[100:150] = images[:50]
+    twice = Dataset(images, *list(vars(data).values())[1:])
+    guard = duplicates_guard(twice, judged)
+    assert guard.verdict == "fail"
+    assert "100 of 200 examples have an exact duplicate" in guard.says
+
+
+def test_models_that_were_asked_about_other_views_fail(tmp_path):
+    from runner import tables
+    from runner.sources import Source
+
+    paths = []
+    for views in (["identity"], ["flip"]):
+        paths.append(str(tmp_path / f"{views[0]}.parquet"))
+        content = tables.answers_to_bytes(np.zeros(3), tables.Answered(np.zeros((3, 1))), views)
+        (tmp_path / f"{views[0]}.parquet").write_bytes(content)
+    assert views_guard({Source("erm", 1): paths}).verdict == "fail"
+    assert views_guard({Source("erm", 1): paths[:1] * 2}).verdict == "pass"
