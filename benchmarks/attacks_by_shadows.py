@@ -1,7 +1,7 @@
 """Every membership attack on the same answers of real models, by how many shadows it has.
 
-    python -m runner run audits/attacks_digits
-    python benchmarks/attacks_by_shadows.py audits/attacks_digits --out docs
+    python -m runner run configs/audits/attacks_digits.yaml
+    python benchmarks/attacks_by_shadows.py configs/audits/attacks_digits.yaml --out docs
 
 The experiment trains 66 models in complementary pairs. At S shadows the pairs are dealt into groups
 of S + 2 models, and within a group every model is a target whose shadows are all others but its
@@ -195,6 +195,11 @@ def draw(found: dict[str, dict[int, dict[str, Interval]]], path: Path) -> None:
                 ax.legend(fontsize=7.5, loc="upper left", bbox_to_anchor=(1.01, 1))
             if place >= len(axes) - len(quantities):
                 ax.set_xlabel("shadow models")
+    for column in range(len(quantities)):  # on one scale, so that families can be compared
+        those = axes[column :: len(quantities)]
+        ends = [ax.get_ylim() for ax in those]
+        for ax in those:
+            ax.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
     figure.savefig(path, metadata={"Date": None})
 
 

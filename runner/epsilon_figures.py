@@ -48,7 +48,8 @@ def epsilon_figures(
     None without canaries. Each model is audited by itself, as one run, by every attack. All bounds
     of one model hold together with the probability that is asked for: its attacks, draws and
     numbers of guesses share the error allowed. `largest` is over the models of an arm, which share
-    it once more.
+    it once more; and with the bound over models, if there is one, each side has half of it, so that
+    `lower_bound`, the largest of all, holds with that probability too.
 
     Args:
         scores: the folder that the audit wrote.
@@ -72,12 +73,14 @@ def epsilon_figures(
             experiment.guarantee.delta,
             asked.confidence,
         )
+        halved = tried._replace(confidence=(1 + tried.confidence) / 2)
+        over_models = _over_models(experiment, plan, at, name, halved)
+        shared = halved if over_models else tried
         one_run = [
-            {"draws": d, "attack": attack, **_one_run(plan, scores, name, d, attack, tried)}
-            for d, attack in readings
+            {"draws": d, "attack": a, **_one_run(plan, scores, name, d, a, tried, shared)}
+            for d, a in readings
         ]
         stated = _stated(experiment, dataset, plan, name)
-        over_models = _over_models(experiment, plan, at, name, tried)
         lower = max(row["largest"] for row in one_run)
         lower = max(lower, over_models["bound"] if over_models else 0.0)
         arms[name] = {
@@ -121,16 +124,20 @@ def _stated(experiment: Experiment, dataset: Dataset, plan: Plan, name: str) -> 
 
 
 def _one_run(
-    plan: Plan, scores: Path, arm: str, draws: int, attack: str, tried: Tried
+    plan: Plan, scores: Path, arm: str, draws: int, attack: str, tried: Tried, shared: Tried
 ) -> dict[str, Any]:
-    """The bound of every model by one attack, and the largest of all that holds for all at once."""
+    """The bound of every model by one attack, and the largest of all that holds for all at once.
+
+    Args:
+        shared: as `tried`, with the confidence of all models together.
+    """
     reading, correct = Reading(arm, draws, attack, "member"), []
     for m, row in enumerate(plan.member):
         judged = np.flatnonzero(row >= 0)
         found = tables.read_scores(scores, reading, m)[judged]
         correct.append(num_correct(found, row[judged] == 1, tried.num_guesses))
     by_model = [certified(of_model, tried) for of_model in correct]
-    together = tried._replace(num_bounds=tried.num_bounds * len(correct))
+    together = shared._replace(num_bounds=shared.num_bounds * len(correct))
     largest = certified(tuple(np.max(correct, axis=0).tolist()), together)
     return {"median": float(np.median(by_model)), "largest": largest, "by_model": by_model}
 

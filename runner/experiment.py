@@ -163,7 +163,7 @@ class Membership(Keys):
     )
     tpr_rule: Rule = "step_le"  # how a TPR at an FPR is read off the curve; public codes differ
     prior: Rate = 0.01  # share of members among those an attacker looks at, for predictive values
-    num_resamples: PositiveInt = 200  # of the examples, for intervals
+    num_resamples: Annotated[int, Field(ge=2)] = 200  # of the examples, for intervals
     thresholds: tuple[Rate, ...] = (0.5, 0.6, 0.7, 0.8)  # precision and recall of probabilities
 
 

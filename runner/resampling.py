@@ -11,6 +11,7 @@ from runner.metrics import Rule, hull, judged, roc
 
 ROWS = 8192  # examples whose bits are unpacked at once
 CELLS = 4_000_000  # bits that are added up at once
+ROUNDING = 1e-6  # of a count of non-members
 
 
 def half_samples(num_examples: int, num_resamples: int, seed: int) -> np.ndarray:
@@ -40,9 +41,12 @@ def resampled_figures(
 ) -> np.ndarray:
     """Return the AUC and the TPR at each rate of one model, under each resample of the examples.
 
-    The TPR by a step rule is exact: each resample has a threshold of its own. By `interp` the two
-    thresholds of the whole sample are mixed anew, and the AUC reweights each example's placement
-    value (DeLong et al., 1988, https://doi.org/10.2307/2531595); both leave out terms of 1 / N.
+    By a step rule each resample has thresholds of its own, at the FPR that the whole sample
+    reaches. Half as many non-members have steps twice as wide, so the TPRs at the two steps about
+    that FPR are mixed. The lower step alone has an FPR that moves with the size of the resample,
+    which all models share: that widened intervals of many models. By `interp` the two thresholds of
+    the whole sample are mixed anew, and the AUC reweights each example's placement value (DeLong et
+    al., 1988, https://doi.org/10.2307/2531595); both leave out terms of 1 / N.
 
     Args:
         scores: (N,) float.
@@ -86,11 +90,15 @@ def resampled_figures(
             slope = np.divide(true[1] - true[0], run, out=np.zeros_like(run), where=run > 0)
             figures[:, f] = np.clip(true[0] + slope * (rate - false[0]), 0, 1)
         return figures
-    allowed = np.stack([_allowed(rate, num_out, rule) for rate in rates])
-    first_not = _first_beyond(of_low, allowed)
+    reached = np.array([_allowed(rate, len(low), rule) for rate in rates]) / len(low)
+    allowed = reached[:, None] * num_out
+    fewer = np.floor(allowed + ROUNDING)
+    part = np.maximum(allowed - fewer, 0)
+    first_not = _first_beyond(of_low, np.concatenate([fewer, fewer + 1]).astype(np.int64))
     threshold = np.append(low, -np.inf)[first_not]
     admitted = len(high) - np.searchsorted(high[::-1], threshold, side="right")
-    figures[:, 1:] = (_in_first(of_high, admitted) / num_in).T
+    with_fewer, with_more = np.split(_in_first(of_high, admitted) / num_in, 2)
+    figures[:, 1:] = (with_fewer + part * (with_more - with_fewer)).T
     return figures
 
 
@@ -111,12 +119,12 @@ def _sums(bits: np.ndarray, values: np.ndarray, num: int) -> tuple[np.ndarray, n
     return np.maximum(total[0], 1), total[1]
 
 
-def _allowed(rate: float, num_out: np.ndarray, rule: Rule) -> np.ndarray:
-    """How many of `num_out` non-members, (R,), may be above a threshold."""
-    near = np.floor(rate * num_out) + np.arange(-1, 2)[:, None]  # what rounding may have moved
+def _allowed(rate: float, num_out: int, rule: Rule) -> int:
+    """How many of `num_out` non-members may be above a threshold."""
+    near = np.floor(rate * num_out) + np.arange(-1, 2)  # what rounding may have moved
     share = near / num_out
     within = share <= rate if rule == "step_le" else share < rate
-    return np.where(within, near, -np.inf).max(axis=0).astype(np.int64)
+    return int(near[within].max())
 
 
 def _first_beyond(bits: np.ndarray, allowed: np.ndarray) -> np.ndarray:

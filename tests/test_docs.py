@@ -496,7 +496,11 @@ def gathered(
         by = {"": 0.0} | ({"_mean": 0.05} if answers.draws > 1 else {})
         store.finish(at.run(run.id), [], {"train_time_s": 1.0})
         told = {f"train_accuracy{key}": 0.9 - run.number / 100 + more for key, more in by.items()}
-        store.finish(at.answers(run.id, questions.answers_id), [], told)
+        folder, labels = at.answers(run.id, questions.answers_id), np.zeros(len(run.member))
+        once = tables.Answered(np.zeros((len(labels), len(answers.names))))
+        content = tables.answers_to_bytes(labels, once, answers.names)
+        store.write(folder / "answers.parquet", content)
+        store.finish(folder, ["answers.parquet"], told)
         for attack, asked in questions.attacks_of(run.number).items():
             folder = at.robustness(run.id, questions.robustness_id(attack))
             labels = np.zeros(asked.num_examples or 60, int)

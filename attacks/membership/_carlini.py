@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attacks.membership._left_out import moments, moments_left_out
+from attacks.membership._others import sum_of_others
 from attacks.membership._sorted import medians
 
 EXAMPLES_AT_ONCE = 256
@@ -22,17 +23,22 @@ class Fit(NamedTuple):
 
 
 def score(
-    target: np.ndarray, shadows: np.ndarray, classes: Mapping[str, np.ndarray], fixed: bool
+    target: np.ndarray,
+    shadows: np.ndarray,
+    member: np.ndarray,
+    classes: Mapping[str, np.ndarray],
+    fixed: bool,
 ) -> np.ndarray:
     """Return the scores (N,) of one target (N, V), given shadows (S, N, V) in float64.
 
     Args:
+        member: (S, N) int8, -1 not judged. What no shadow judges is not there, for that code.
         classes: (S, N) bool of `out` and, for the online attack, of `in`.
         fixed: whether all examples have one standard deviation, `fix_variance` there.
     """
-    fits = {}
+    fits, there = {}, (member >= 0).any(axis=0)
     for name, in_class in classes.items():
-        kept = first(in_class, int(in_class.sum(axis=0).min()))
+        kept = first(in_class, int(in_class.sum(axis=0)[there].min(initial=len(shadows))))
         fits[name] = fit(shadows, kept)
         if fixed:
             answers = shadows[kept]
@@ -42,7 +48,11 @@ def score(
 
 
 def sums(
-    answers: np.ndarray, classes: Mapping[str, np.ndarray], partner: np.ndarray, fixed: bool
+    answers: np.ndarray,
+    member: np.ndarray,
+    classes: Mapping[str, np.ndarray],
+    partner: np.ndarray,
+    fixed: bool,
 ) -> dict[str, np.ndarray]:
     """Return how many examples have how many shadows, and sums of answers, for each target.
 
@@ -50,16 +60,21 @@ def sums(
     how many of them count is known only when all examples have been seen.
     """
     num_models, found = len(answers), {}
+    there = sum_of_others((member >= 0).astype(np.float32), partner) > 0
     for name, in_class in classes.items():
         place = np.where(in_class, np.cumsum(in_class, axis=0) - 1, num_models)
         lower, higher = np.sort([place, place[partner]], axis=0)
         higher[partner == np.arange(num_models)] = num_models
         number = in_class.sum(axis=0) - (lower < num_models) - (higher < num_models)
-        rows = [np.bincount(of_target, minlength=num_models + 1) for of_target in number]
+        rows = [
+            np.bincount(of_target[where], minlength=num_models + 1)
+            for of_target, where in zip(number, there, strict=True)
+        ]
         found[f"{name}_counts"] = np.array(rows, np.float64)
         if fixed and (name == "in" or "in" not in classes):
             order = np.argsort(~in_class, axis=0, kind="stable")
-            values = np.take_along_axis(answers.astype(np.float64), order[:, :, None], axis=0)
+            values = np.where(in_class[:, :, None], answers, 0).astype(np.float64)
+            values = np.take_along_axis(values, order[:, :, None], axis=0)
             for key, each in (("values", values), ("squares", np.square(values))):
                 found[f"{name}_{key}"] = _by_place(each.sum(axis=2), lower, higher)
     return found
@@ -132,7 +147,8 @@ def fit_all(values: np.ndarray, in_class: np.ndarray, partner: np.ndarray, size:
     squares = np.concatenate([each.squares[:, :, 0] for each in found], axis=2)
     deviation = np.sqrt(squares / np.maximum(found[0].number, 1)[:, :, None])
     centre = medians(values, in_class, partner)
-    for m in map(int, np.flatnonzero((found[0].number != size[:, None]).any(axis=1))):
+    truncated = (found[0].number != size[:, None]) & (found[0].number > 0)
+    for m in map(int, np.flatnonzero(truncated.any(axis=1))):
         one = fit(values, first(left(in_class, m, partner), int(size[m])))
         centre[m], deviation[m] = one.centre[0], one.deviation
     return Fit(centre, deviation)

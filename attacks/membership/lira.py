@@ -48,7 +48,7 @@ class Lira(MembershipAttack):
     The preset lira-carlini-code is the authors' published code, and these are its faults: with
     `variance: total` (`fix_variance`) the in answers' deviation is used of both classes, over
     examples and views alike; offline it is two-sided; only an example's first shadows count, as
-    many as the example with the fewest has; deviations are floored by 1e-30, which is no floor.
+    many as the judged example with the fewest has; deviations are floored by 1e-30, which is no floor.
 
     An example scores NaN if a class that is compared has no shadow, or G or fewer where that class
     needs a variance of the example's own for G views, judged apart G = 1. With 2 models of
@@ -117,7 +117,9 @@ class Lira(MembershipAttack):
         classes = self._classes(shadow_member)
         if self.preset == "lira-carlini-code":
             values = shadows.astype(np.float64)
-            return _carlini.score(target.astype(np.float64), values, classes, self._fixed)
+            return _carlini.score(
+                target.astype(np.float64), values, shadow_member, classes, self._fixed
+            )
         totals = self._totals(shadows, classes, None)
         return self._scores(target[None], shadows, classes, None, totals)[0]
 
@@ -131,7 +133,7 @@ class Lira(MembershipAttack):
         """
         classes = self._classes(member)
         if self.preset == "lira-carlini-code":
-            return _carlini.sums(answers, classes, partner, self._fixed)
+            return _carlini.sums(answers, member, classes, partner, self._fixed)
         return self._totals(answers, classes, partner)
 
     def score_all(

@@ -9,10 +9,10 @@ from attacks.membership import MembershipAttack
 from runner import store, tables
 from runner.data import Dataset
 from runner.experiment import Experiment
-from runner.guards.design import count_aucs
+from runner.guards.design import chance_errors, count_aucs
 from runner.guards.duplicates import TOLERATED, find_twins
 from runner.intervals import Interval, mean_interval
-from runner.plan import Plan
+from runner.plan import Plan, Run
 from runner.sources import Sources
 from runner.store import Store
 
@@ -20,6 +20,7 @@ Verdict = Literal["pass", "fail", "undecided", "unknown"]
 
 NULL_TOLERANCE = 0.02  # how far from 0.5 the AUC of a control may lie
 NO_TWINS = "examples have no twins"
+ERRORS = 5  # standard errors within which an AUC of counts may be chance
 MOST_DEPENDENCE = 1e-3  # of answers on their batch, as a share of the largest logit
 
 
@@ -97,9 +98,14 @@ def count_guard(member: np.ndarray, partner: np.ndarray) -> Guard:
     aucs = count_aucs(member, partner)
     auc = mean_interval(aucs, partner)
     low, high = float(aucs.min()), float(aucs.max())
-    verdict = null_verdict(auc)
+    verdict, errors = null_verdict(auc), chance_errors(member)
+    together = errors.mean() * np.sqrt(2 / len(errors))  # two rows meet in the AUCs of both
+    if (abs(aucs - 0.5) > NULL_TOLERANCE + ERRORS * errors).any():
+        verdict = "fail"  # alone: some targets may leak one way and others the other
+    elif verdict == "fail" and abs(auc.mean - 0.5) < ERRORS * together:
+        verdict = "undecided"
     told = (
-        "how many of a target's shadows hold an example tells its membership with an AUC of "
+        "how few of a target's shadows hold an example tells its membership with an AUC of "
         f"{auc.mean:.3f}, between {low:.3f} and {high:.3f} over the targets"
     )
     if verdict == "fail":
@@ -115,7 +121,7 @@ def eval_guard(asked: Mapping[str, Sequence[Any]]) -> Guard:
     if not known:
         told = "all models are randomized, so two answers differ by their noise; models are asked "
         return Guard(name, "unknown", told + "in eval mode")
-    most = max(known)
+    most = float(np.max(known))  # NaN stays NaN, and fails
     told = f"asked again in another batch, logits moved by {most:.1e} of the largest at the most"
     if len(known) < len(found):
         told += f" ({len(found) - len(known)} randomized models differ by their noise, and are not "
@@ -126,15 +132,12 @@ def eval_guard(asked: Mapping[str, Sequence[Any]]) -> Guard:
 def recipe_guard(plan: Plan, attacks: Mapping[str, MembershipAttack]) -> Guard:
     """Whether the attacker's shadows are trained as the target is."""
     name = "target and shadows share a recipe"
-    own = {"member", "seed", "selection", "defense"}  # what a Run has for itself
     resolved = []
     for arm, runs in plan.arms.items():
-        recipes = [{k: v for k, v in run.recipe().items() if k not in own} for run in runs]
-        other = next((i for i, recipe in enumerate(recipes) if recipe != recipes[0]), None)
-        if other is not None:
-            keys = [key for key in recipes[0] if recipes[0][key] != recipes[other].get(key)]
-            told = f"models 0 and {other} of {arm} differ in {', '.join(keys)}"
-            return Guard(name, "fail", told)
+        for other, run in enumerate(runs):
+            if keys := _differing(runs[0], run):
+                told = f"models 0 and {other} of {arm} differ in {', '.join(keys)}"
+                return Guard(name, "fail", told)
         resolved += [arm] if any(run.defense != runs[0].defense for run in runs) else []
     told = "the models of an arm differ in their members and seeds alone"
     if resolved:
@@ -181,6 +184,24 @@ def views_guard(sources: Sources) -> Guard:
 def warnings_of(guards: Iterable[Guard]) -> list[str]:
     """Return a sentence for each check that failed."""
     return [f"failed check: {g.name}: {g.says}" for g in guards if g.verdict == "fail"]
+
+
+def _differing(one: Run, other: Run) -> list[str]:
+    """In which keys the recipes of two Runs differ, but for what a Run has for itself.
+
+    The noise that a target epsilon takes follows from the number of members.
+    """
+    own = {"member", "seed", "selection"}
+    follows = {"noise_multiplier"} if len(one.members) != len(other.members) else set()
+    first, second = (_without(follows, run.recipe()) for run in (one, other))
+    return [key for key in first if key not in own and first[key] != second[key]]
+
+
+def _without(keys: set[str], facts: Any) -> Any:
+    """Facts without some keys, at any depth."""
+    if not isinstance(facts, dict):
+        return facts
+    return {key: _without(keys, value) for key, value in facts.items() if key not in keys}
 
 
 def _worst(verdicts: Iterable[Verdict]) -> Verdict:

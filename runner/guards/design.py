@@ -14,8 +14,8 @@ def count_aucs(member: np.ndarray, partner: np.ndarray) -> np.ndarray:
         partner: (M,) int, the model complementary to each, or the model itself.
 
     Returns:
-        (M,) float64, at least 0.5: whichever direction the counts speak in. 0.5 where a target has
-        members or non-members alone.
+        (M,) float64; 0.5 where a target has members or non-members alone. Below 0.5 where its
+        members are those that more of the shadows hold: turned round, chance would not be 0.5.
     """
     inside = np.zeros(member.shape[1], np.int32)
     for row in member:
@@ -30,10 +30,15 @@ def count_aucs(member: np.ndarray, partner: np.ndarray) -> np.ndarray:
     return np.array(aucs)
 
 
+def chance_errors(member: np.ndarray) -> np.ndarray:
+    """Return the standard error of each target's AUC where the counts say nothing, (M,)."""
+    inside, outside = (np.maximum((member == kind).sum(1), 1) for kind in (1, 0))
+    return np.sqrt((inside + outside + 1) / (12 * inside * outside))  # Mann and Whitney's
+
+
 def _auc(outside: np.ndarray, inside: np.ndarray) -> float:
-    """The AUC of two histograms over the same counts; ties count half."""
+    """The AUC of two histograms over the same counts, fewer being inside; ties count half."""
     if not outside.sum() or not inside.sum():
         return 0.5
-    below = np.cumsum(outside) - outside
-    auc = float((inside * (below + outside / 2)).sum() / inside.sum() / outside.sum())
-    return max(auc, 1 - auc)
+    below = np.cumsum(inside) - inside
+    return float((outside * (below + inside / 2)).sum() / inside.sum() / outside.sum())

@@ -94,7 +94,8 @@ def _notes(results: dict[str, Any], several: bool) -> list[str]:
     if several:
         notes.append(
             f"Over models: each of the {num_models} models is a trial of the first canary; half of "
-            f"them choose a threshold and the others count. It holds with {sure} by itself."
+            "them choose a threshold and the others count. It holds together with all of the "
+            f"largest with {sure}."
         )
     if any(arm["stated"] for arm in found["arms"].values()):
         notes.append(

@@ -30,6 +30,7 @@ REGIMES = {
     "models": Regime(0.25, 0.0, 0.0),
     "examples": Regime(0.0, 1.0, 0.05),
     "both": Regime(0.15, 0.7, 0.05),
+    "as measured": Regime(0.1, 1.0, 0.1),
 }
 
 
@@ -78,16 +79,24 @@ def figures(
     for b in range(len(scores)):
         counted = None
         for f, rate in enumerate(RATES, 1):
-            rows = np.searchsorted(num_out[b], int(rate * n + 1e-9), side="right")
+            reached = int(rate * n + 1e-9) / n
+            rows = np.searchsorted(num_out[b], round(reached * n), side="right")
             point[b, f] = num_in[b, rows - 1] / n if rows else 0
-            allowed = np.floor(rate * out_each[:, b] + 1e-6).astype(np.int32)
-            reach = 2 * allowed.max() + 8 * np.sqrt(2 * allowed.max()) + 64
+            allowed = reached * out_each[:, b].astype(np.float64)
+            fewer = np.floor(allowed + 1e-6).astype(np.int32)
+            most = 2 * (fewer.max() + 1)
+            reach = most + 8 * np.sqrt(most) + 64
             top = np.searchsorted(num_out[b], min(reach, n))
             if counted is None:  # members in the low bits of a sum, others in the high ones
                 chosen = np.unpackbits(bits[order[b, :top]], axis=1, count=num_resamples)
                 of_row = np.where(inside[b, :top], 1, 1 << 16).astype(np.int32)
                 counted = np.cumsum(chosen * of_row[:, None], axis=0, dtype=np.int32)
-            found = np.count_nonzero(counted[:top] <= (allowed << 16 | 0xFFFF), axis=0)
-            admitted = counted[np.maximum(found - 1, 0), np.arange(num_resamples)] & 0xFFFF
-            resampled[b, :, f] = np.where(found > 0, admitted, 0) / in_each[:, b]
+            true = np.empty((2, num_resamples))
+            for more in range(2):
+                last = (fewer + more) << 16 | 0xFFFF
+                found = np.count_nonzero(counted[:top] <= last, axis=0)
+                admitted = counted[np.maximum(found - 1, 0), np.arange(num_resamples)] & 0xFFFF
+                true[more] = np.where(found > 0, admitted, 0) / in_each[:, b]
+            part = np.maximum(allowed - fewer, 0)
+            resampled[b, :, f] = true[0] + part * (true[1] - true[0])
     return point, resampled

@@ -62,12 +62,18 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One storage for all presets, so that a Run that several have is trained once."""
+    return tmp_path_factory.mktemp("storage")
+
+
 def shrunk(preset: Path, root: Path) -> Experiment:
     """The preset with few models, one epoch, attacks of one step, and the small files."""
     whole = config.load(preset, [], Experiment)
     kept = whole.memorization is not None and whole.memorization.arm is not None
     sane = preset.stem == "checkpoints_digits"
-    overrides = [*SHRUNK, f"design.num_models={8 if kept else 6}"]
+    overrides = [*SHRUNK, f"design.num_models={8 if kept else 4}"]
     overrides.append(f"robustness.sanity.num_models={int(sane)}")
     if whole.data.name != "digits":
         own = root / whole.data.name
@@ -97,11 +103,11 @@ def published(whole: Experiment, root: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda p: f"{p.parent.name}-{p.stem}")
 def test_a_preset_fills_each_row_and_axis_of_its_table_or_figure(
-    preset: Path, root: Path, tmp_path: Path
+    preset: Path, root: Path, storage: Path
 ):
     experiment = shrunk(preset, root)
-    results = done(experiment, tmp_path)
-    found = cells(tmp_path, experiment.name)
+    results = done(experiment, storage)
+    found = cells(storage, experiment.name)
     assert set(results["arms"]) == ROWS[preset.stem]
     metrics = ["natural_accuracy", *(f"robust_accuracy/{a}" for a in experiment.robustness.attacks)]
     metrics += [f"membership/{attack}/auc" for attack in experiment.membership.attacks]

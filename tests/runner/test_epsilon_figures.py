@@ -112,12 +112,21 @@ def test_models_are_trials_of_the_first_canary_where_there_are_enough(tmp_path: 
     odds = np.where(inside, 5.0, -5.0)
     found = figures(work, np.zeros(work.plan.member.shape), odds)["arms"]["erm"]
     num_in, num_out = (int(n - n // 2) for n in (inside.sum(), 60 - inside.sum()))
-    assert found["over_models"] == {
-        "bound": pytest.approx(largest_certifiable(num_in, num_out, 1e-5)),
-        "most": pytest.approx(largest_certifiable(num_in, num_out, 1e-5)),
-        "num_models": 60,
-    }
+    most = pytest.approx(largest_certifiable(num_in, num_out, 1e-5, 0.975))
+    assert found["over_models"] == {"bound": most, "most": most, "num_models": 60}
     assert found["lower_bound"] == found["over_models"]["bound"] > 1
+
+
+def test_the_largest_of_one_run_and_the_bound_over_models_share_the_error(tmp_path: Path):
+    """An arm's lower bound is the larger of the two, and must hold as surely as is said."""
+    work = made(tmp_path, num_models=60)
+    odds = np.zeros(60)
+    (row,) = figures(work, work.plan.member.astype(float), odds)["arms"]["erm"]["one_run"]
+    by_model, largest = (
+        largest_of_one_run(NUM, 20, 1e-5, sure, tried) for sure, tried in ((0.95, 1), (0.975, 60))
+    )
+    assert row["by_model"] == pytest.approx([by_model] * 60)
+    assert row["largest"] == pytest.approx(largest)
 
 
 def test_a_bound_above_a_proved_epsilon_is_an_alarm_and_one_below_is_none(tmp_path: Path):

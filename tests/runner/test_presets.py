@@ -70,6 +70,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One storage for all presets, so that a Run that several have is trained once."""
+    return tmp_path_factory.mktemp("storage")
+
+
 def write_idx_files(folder: Path) -> None:
     """60 images of 28x28 of each class and split, as MNIST is published."""
     random = np.random.default_rng(0)
@@ -121,12 +127,12 @@ def cells(storage: Path, name: str) -> set[tuple[str, str, str]]:
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.stem)
 def test_a_preset_fills_each_row_and_axis_of_its_table_or_figure(
-    preset: Path, root: Path, tmp_path: Path
+    preset: Path, root: Path, storage: Path
 ):
     experiment = shrunk(preset, root)
-    results = done(experiment, tmp_path)
-    found = cells(tmp_path, experiment.name)
-    report = tmp_path / "experiments" / experiment.name / "report"
+    results = done(experiment, storage)
+    found = cells(storage, experiment.name)
+    report = storage / "experiments" / experiment.name / "report"
     metrics = ["natural_accuracy", "train_accuracy", "generalization_gap"]
     metrics += [f"membership/{attack}/auc" for attack in ATTACKS]
     for arm, chosen in experiment.arms.items():
@@ -157,10 +163,10 @@ def test_every_table_and_figure_has_a_preset_of_full_and_of_small_size():
 
 
 def test_dp_sgd_states_its_proved_epsilon_and_residual_perturbation_its_claim(
-    root: Path, tmp_path: Path
+    root: Path, storage: Path
 ):
     experiment = shrunk(HOUSE / "configs/residual_perturbation/table_3_cifar10.yaml", root)
-    arms = done(experiment, tmp_path)["arms"]
+    arms = done(experiment, storage)["arms"]
     proved, claimed = arms["dp_sgd"]["guarantee"], arms["en1"]["guarantee"]
     assert (proved["status"], proved["of"]) == ("proved", "the weights")
     assert (claimed["status"], claimed["of"]) == ("claimed", "the weights")
@@ -170,17 +176,17 @@ def test_dp_sgd_states_its_proved_epsilon_and_residual_perturbation_its_claim(
 
 @pytest.mark.parametrize("preset", AUDITS, ids=lambda preset: preset.stem)
 def test_an_audit_bounds_epsilon_from_below_beside_what_is_proved(
-    preset: Path, root: Path, tmp_path: Path
+    preset: Path, root: Path, storage: Path
 ):
     few = ("design.canaries.num=20", "fleet.num_gpus=0", "training.schedule=null")
     experiment = shrunk(preset, root, few)
-    results = done(experiment, tmp_path)
+    results = done(experiment, storage)
     arms = results["epsilon"]["arms"]
     assert set(arms) == set(experiment.arms)
     assert {name for name, arm in arms.items() if arm["stated"] is None} == {"erm"}
     for arm in arms.values():
         assert 0 <= arm["lower_bound"] <= arm["most"]
-    assert (tmp_path / "experiments" / experiment.name / "report" / "epsilon.md").exists()
+    assert (storage / "experiments" / experiment.name / "report" / "epsilon.md").exists()
 
 
 def test_presets_open_with_their_command_cost_and_figures():

@@ -78,7 +78,7 @@ def test_only_a_failed_null_control_is_a_warning(
         assert null["auc"]["mean"] == pytest.approx(0.5 + models_told / 12)
     assert len(results["warnings"]) == num_warnings
     for warning in results["warnings"]:
-        assert "AUC is 1.000 [1.000, 1.000], all of it outside 0.50 ± 0.02" in warning
+        assert "is 1.000 [1.000, 1.000]; outside 0.50 ± 0.02 altogether: lira_online on" in warning
 
 
 def test_results_say_what_was_trained_and_how(tmp_path: Path):

@@ -5,8 +5,10 @@ from torch import nn
 
 from attacks.membership.lira import Lira
 from attacks.membership.shadow_mlp import ShadowMLP
+from defenses.dp_sgd import DPSGD
 from runner import store
 from runner.answers import ask, batch_dependence
+from runner.canaries import coins
 from runner.data import Dataset
 from runner.experiment import Design
 from runner.guards import (
@@ -57,6 +59,24 @@ def test_counts_of_independent_coins_are_chance():
     member = np.random.default_rng(1).integers(0, 2, (32, 3000)).astype(np.int8)
     assert abs(count_aucs(member, np.arange(32)) - 0.5).max() < 0.05
     assert count_guard(member, np.arange(32)).verdict == "pass"
+
+
+@pytest.mark.parametrize(("num_models", "num_canaries"), [(3, 400), (8, 40), (64, 100), (64, 400)])
+def test_few_examples_with_coins_of_their_own_are_not_accused(num_models, num_canaries):
+    """One target's AUC is far from 0.5 by chance, to either side: together they are not."""
+    for seed in range(20):
+        member = coins(num_models, num_canaries, np.arange(num_canaries), seed)
+        assert count_guard(member, np.arange(num_models)).verdict != "fail"
+
+
+def test_targets_that_leak_one_way_and_targets_that_leak_the_other_do_not_cancel():
+    first = np.random.default_rng(0).integers(0, 2, 400)
+    member = np.stack([first, first, 1 - first, 1 - first, 1 - first, 1 - first]).astype(np.int8)
+    member[::2] ^= np.random.default_rng(1).random((3, 400)) < 0.02
+    aucs = count_aucs(member, np.arange(6))
+    assert (aucs > 0.9).any()
+    assert (aucs < 0.1).any()
+    assert count_guard(member, np.arange(6)).verdict == "fail"
 
 
 def test_the_null_guard_names_the_attack_that_leaks_by_itself():
@@ -113,6 +133,30 @@ def test_a_model_of_another_recipe_fails(work: Work):
     guard = recipe_guard(plan, {"lira": Lira()})
     assert guard.verdict == "fail"
     assert "models 0 and 3 of erm differ in training" in guard.says
+
+
+def test_a_model_of_another_defense_fails_and_one_with_the_noise_of_its_number_does_not(work: Work):
+    from dataclasses import replace
+
+    runs, others = work.plan.arms["erm"], work.plan.arms["pgd_at"]
+    odd = (*runs[:3], replace(runs[3], defense=others[3].defense), *runs[4:])
+    guard = recipe_guard(replace(work.plan, arms={"erm": odd}), {"lira": Lira()})
+    assert guard.verdict == "fail"
+    assert "models 0 and 3 of erm differ in defense" in guard.says
+    fewer = runs[1].member.copy()
+    fewer[np.flatnonzero(fewer == 1)[:5]] = 0
+    noisy = [DPSGD(noise_multiplier=noise) for noise in (1.0, 1.1)]
+    first = replace(runs[0], defense=noisy[0])
+    alike, apart = (
+        recipe_guard(
+            replace(work.plan, arms={"dp": (first, replace(runs[1], defense=noisy[1], member=m))}),
+            {"lira": Lira()},
+        )
+        for m in (fewer, runs[1].member)
+    )
+    assert alike.verdict == "pass"
+    assert "the noise that their number of members takes" in alike.says
+    assert apart.verdict == "fail"
 
 
 def test_a_pool_with_many_twins_fails_and_a_few_are_told(work: Work):
