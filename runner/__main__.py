@@ -75,7 +75,7 @@ def check(config_path: ConfigPath, overrides: Overrides = None) -> None:
 
 @app.command()
 def plan(config_path: ConfigPath, overrides: Overrides = None, storage: Storage = None) -> None:
-    """Say what a run would do: models done and to do, time, disk, the smallest rate resolved."""
+    """Say what a run would do: models to train, time, disk, the smallest FPR it can show."""
     with complaints():
         from runner.forecast import forecast
         from runner.work import prepare
@@ -122,14 +122,25 @@ def report(config_path: ConfigPath, overrides: Overrides = None, storage: Storag
 
 @app.command("audit")
 def audit_answers(
-    answers: Annotated[str, typer.Option(help="folder or URI: a .parquet or .npz a model")],
-    member: Annotated[str, typer.Option(help="(M, N) of 1, 0, -1: .npy .npz .csv .parquet")],
-    name: Annotated[str | None, typer.Option(help="of the audit's folder")] = None,
-    config_path: Annotated[Path | None, typer.Option("--config", help="a YAML file")] = None,
+    answers: Annotated[
+        str, typer.Option(help="folder or URI with a .parquet or .npz file a model")
+    ],
+    member: Annotated[
+        str, typer.Option(help="file of M rows, N columns: 1 trained on it, 0 not, -1 not judged")
+    ],
+    name: Annotated[str | None, typer.Option(help="what the audit's folder is called")] = None,
+    config_path: Annotated[
+        Path | None, typer.Option("--config", help="YAML of the audit; docs/foreign_answers.md")
+    ] = None,
     overrides: Overrides = None,
     storage: Storage = None,
-    shadow_recipe: Annotated[str | None, typer.Option(help="same, or differs: how")] = None,
-    in_ray: Annotated[bool, typer.Option("--ray/--no-ray", help="or in this process")] = True,
+    shadow_recipe: Annotated[
+        str | None,
+        typer.Option(help='whether models were trained alike: "same", or "differs: how"'),
+    ] = None,
+    in_ray: Annotated[
+        bool, typer.Option("--ray/--no-ray", help="start Ray, or stay in this process")
+    ] = True,
 ) -> None:
     """Audit models that were trained elsewhere, from their answers and who was trained on what."""
     with complaints():
@@ -148,7 +159,7 @@ Target = Annotated[
 ]
 
 
-Seed = Annotated[int, typer.Option(help="of every random draw")]
+Seed = Annotated[int, typer.Option(help="seed of every random draw")]
 
 
 @budget.command()
@@ -205,11 +216,13 @@ def dp_sgd(
 
 @budget.command("audit")
 def dp_audit(
-    noise_multiplier: Annotated[float, typer.Option(help="of DP-SGD")],
+    noise_multiplier: Annotated[float, typer.Option(help="noise of DP-SGD, in clipping norms")],
     max_grad_norm: Annotated[float, typer.Option(help="the clipping norm")] = 1.0,
-    num_examples: Annotated[int, typer.Option(help="a trial's, its canary included")] = 16,
-    batch_size: Annotated[int, typer.Option(help="the expected one")] = 8,
-    steps: Annotated[int, typer.Option(help="of a trial: whole epochs")] = 2,
+    num_examples: Annotated[
+        int, typer.Option(help="examples of a trial, its canary included")
+    ] = 16,
+    batch_size: Annotated[int, typer.Option(help="expected batch size")] = 8,
+    steps: Annotated[int, typer.Option(help="steps of a trial, in whole epochs")] = 2,
     trials: Annotated[int, typer.Option(help="small models to train")] = 1000,
     delta: Delta = 1e-5,
     seed: Seed = 0,
@@ -298,9 +311,15 @@ def _stop(message: str, code: int) -> None:
 def _show(results: dict[str, Any], folder: Path, console: Console) -> None:
     """Print the table, the warnings, and where the report is."""
     from runner.progress import say
+    from runner.report.epsilon_tables import in_short as epsilon_in_short
+    from runner.report.guards_markdown import in_short as checks_in_short
     from runner.report.tables import terminal_table
 
     console.print(terminal_table(results))
+    for line in epsilon_in_short(results):
+        say(console, line)
+    if checks := checks_in_short(results):
+        say(console, f"checks: {checks}")
     for warning in results["warnings"]:
         say(console, f"warning: {warning}")
     say(console, f"report: {folder / 'report' / 'index.html'}")

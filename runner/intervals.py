@@ -60,20 +60,22 @@ def bootstrap_interval(
     more models do not average it out. The variance is the one that `mean_interval` has, between
     units, and the covariance of two units' figures over the resamples, averaged over all pairs of
     different units: what the examples do to all of them alike. Summing the two levels' variances
-    as they are would count the noise of each score in both. Student's factor is the mean of the two
-    levels' factors, weighted by their variances: one factor with Satterthwaite's degrees of freedom
-    is smallest just where few units happen to agree. Between finite bounds the interval is
-    symmetric in log-odds, since TPRs at small FPRs are skewed.
+    as they are would count the noise of each score in both. Student's factor lies midway between
+    two: that of Satterthwaite's degrees of freedom, which is too small where few units happen to
+    agree, and the mean of the two levels' factors, weighted by their variances, which is too large.
+    Of 4 pairs the first held 92 times in 100 and the second 98 at worst. Between finite bounds the
+    interval is symmetric in log-odds, since TPRs at small FPRs are skewed.
 
     Source: multiway clustering, Cameron, Gelbach and Miller (2011),
     https://doi.org/10.1198/jbes.2010.07136, with the covariance of different units alone, which is
     unbiased for few units; Owen and Eckles (2012), https://arxiv.org/abs/1106.2125, on resampling
-    both levels; Cochran and Cox (1957), Experimental Designs, section 4.14, on the factor.
+    both levels; Cochran and Cox (1957), Experimental Designs, section 4.14, on the second factor.
 
     From 4 pairs on it held the truth 93 to 97 times in 100 in all simulations, which are in
     docs/threat_models.md. It takes models for independent but for the examples that they share:
-    shadows that targets share are not accounted for. From a single unit it is of that unit on new examples, and says nothing
-    of new models. Where every resample of every model agrees, as at a TPR of 0, it has no width.
+    shadows that targets share are not accounted for. From a single unit it is of that unit on new
+    examples, and says nothing of new models. Where every resample of every model agrees, as at a
+    TPR of 0, it has no width.
 
     Args:
         point: (M,) float, one figure per model.
@@ -100,8 +102,10 @@ def bootstrap_interval(
     variance = own + shared
     if not variance:
         return Interval(mean, mean, mean, num_models)
-    factors = stdtrit([max(num_units - 1, 1), resampled.shape[1] - 1], 0.975)
-    reach = float(np.average(factors, weights=[own, shared])) * variance**0.5
+    parts, freedoms = np.array([own, shared]), [max(num_units - 1, 1), resampled.shape[1] - 1]
+    joint = stdtrit(variance**2 / (parts**2 / freedoms).sum(), 0.975)
+    separate = parts @ stdtrit(freedoms, 0.975) / variance
+    reach = float(joint + separate) / 2 * variance**0.5
     share, span = (mean - bounds[0]) / (bounds[1] - bounds[0]), bounds[1] - bounds[0]
     if not (np.isfinite(span) and 0 < share < 1):
         return _within(mean, reach, bounds, num_models)

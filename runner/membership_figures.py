@@ -17,7 +17,7 @@ def membership_figures(
     judged: Judged, attack: MembershipAttack, arm: str, experiment: Audited, over: Averaging
 ) -> dict[str, Any]:
     """Return AUC, TPR at each FPR, and the mean ROC of one attack; docs/results_schema.md."""
-    num_negatives = int(judged.num_out.min())
+    num_negatives, rule = int(judged.num_out.min()), experiment.membership.tpr_rule
     bands = [over.mean(column) for column in judged.roc.T]
     own_arm = arm if attack.per_target else None
     return {
@@ -25,7 +25,7 @@ def membership_figures(
         "tpr_at_fpr": {
             f"{rate:g}": {
                 **over.leakage(judged.tpr[:, f], judged.resampled[:, :, 1 + f])._asdict(),
-                **_negatives(rate, num_negatives),
+                **_negatives(rate, num_negatives, rule),
             }
             for f, rate in enumerate(judged.rates)
         },
@@ -80,7 +80,10 @@ def _pooled(judged: Judged) -> dict[str, Any]:
     return {
         "auc": curve.auc,
         "tpr_at_fpr": {
-            f"{rate:g}": {"tpr": curve.tpr_at_fpr(rate), **_negatives(rate, curve.num_negatives)}
+            f"{rate:g}": {
+                "tpr": curve.tpr_at_fpr(rate),
+                **_negatives(rate, curve.num_negatives, "step_le"),
+            }
             for rate in judged.rates
         },
         "roc": {"fpr": metrics.roc_grid().tolist(), "tpr": curve.on_grid().tolist()},
@@ -143,9 +146,13 @@ def _decisions(judged: Judged, experiment: Audited, over: Averaging) -> dict[str
     }
 
 
-def _negatives(rate: float, num_negatives: int) -> dict[str, Any]:
-    """How many non-members a TPR at an FPR is over, and whether they can show that rate."""
-    zero = bool(rate < metrics.smallest_fpr(num_negatives))
+def _negatives(rate: float, num_negatives: int, rule: metrics.Rule) -> dict[str, Any]:
+    """How many non-members a TPR at an FPR is over, and whether the rule then admits none of them.
+
+    `interp` always admits some of the first one: a randomised threshold has any rate.
+    """
+    smallest = metrics.smallest_fpr(num_negatives)
+    zero = bool(rate < smallest if rule == "step_le" else rate <= smallest and rule == "step_lt")
     return {"num_negatives": num_negatives, "at_zero_false_positives": zero}
 
 

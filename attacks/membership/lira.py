@@ -48,7 +48,8 @@ class Lira(MembershipAttack):
     The preset lira-carlini-code is the authors' published code, and these are its faults: with
     `variance: total` (`fix_variance`) the in answers' deviation is used of both classes, over
     examples and views alike; offline it is two-sided; only an example's first shadows count, as
-    many as the judged example with the fewest has; deviations are floored by 1e-30, which is no floor.
+    many as the one with the fewest has; deviations are floored by 1e-30, which is no floor. What no
+    shadow judges is no example to it.
 
     An example scores NaN if a class that is compared has no shadow, or G or fewer where that class
     needs a variance of the example's own for G views, judged apart G = 1. With 2 models of

@@ -78,7 +78,7 @@ def listed(where: str, member: str) -> Mapping[str, Sequence[Given]]:
     if not files and not arms:
         raise BadAnswers(
             root.told,
-            f"no file on {' or '.join(ENDINGS)} in it",
+            f"no {' or '.join(ENDINGS)} file in it",
             "write one file of answers a model",
         )
     arms = arms or {ONLY_ARM: files}

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, NonNegativeInt, PositiveFloat
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat
 
 from attacks.by_name import Keys
 from runner import config
@@ -13,6 +13,13 @@ from runner.experiment import Averages, Membership, Stated, Vulnerable
 from runner.questions import Name
 
 SHARED = ("same", "differs", "unknown")  # how a recipe of the shadows begins
+
+
+def _shared(told: str) -> str:
+    """The text as it is, if it begins as it should."""
+    if told.partition(":")[0] not in SHARED:
+        raise ValueError(f"got {told!r}, expected {', '.join(SHARED)}, or one of them with ': how'")
+    return told
 
 
 class Claimed(Keys):
@@ -35,7 +42,7 @@ class Audit(Keys):
     guarantee: Stated = Stated()  # whose delta lower bounds on epsilon are stated at
     claimed: dict[str, Claimed] = {}  # by arm
     # Whether an arm's models were trained alike: "same", "unknown", or "differs: how".
-    shadow_recipe: Annotated[str, Field(pattern=f"^({'|'.join(SHARED)})(:.*)?$")] = "unknown"
+    shadow_recipe: Annotated[str, AfterValidator(_shared)] = "unknown"
 
     @property
     def asked(self) -> bool:

@@ -106,7 +106,7 @@ def count_guard(member: np.ndarray, partner: np.ndarray) -> Guard:
         verdict = "undecided"
     told = (
         "how few of a target's shadows hold an example tells its membership with an AUC of "
-        f"{auc.mean:.3f}, between {low:.3f} and {high:.3f} over the targets"
+        f"{auc.mean:.3f}, from {low:.3f} to {high:.3f} over the targets"
     )
     if verdict == "fail":
         told += "; rows that complement the target's must be left out, or drawn independently"
@@ -122,7 +122,7 @@ def eval_guard(asked: Mapping[str, Sequence[Any]]) -> Guard:
         told = "all models are randomized, so two answers differ by their noise; models are asked "
         return Guard(name, "unknown", told + "in eval mode")
     most = float(np.max(known))  # NaN stays NaN, and fails
-    told = f"asked again in another batch, logits moved by {most:.1e} of the largest at the most"
+    told = f"in another batch, logits moved by at most {most:.1g} of the largest"
     if len(known) < len(found):
         told += f" ({len(found) - len(known)} randomized models differ by their noise, and are not "
         told += "compared)"
@@ -158,8 +158,8 @@ def duplicates_guard(dataset: Dataset, judged: np.ndarray) -> Guard:
     num_judged = int(judged.sum())
     share = len(twins.near) / num_judged
     told = (
-        f"{len(twins.exact)} of {num_judged} examples have an exact duplicate in the pool, "
-        f"{len(twins.near)} one within a root mean square of {twins.radius:g} grey levels"
+        f"{len(twins.exact):,} of {num_judged:,} examples have an exact duplicate in the pool, "
+        f"{len(twins.near):,} one within {twins.radius:g} grey levels (root mean square)"
     )
     if len(twins.near):
         told += f" (such as {', '.join(map(str, twins.near[:5]))})"

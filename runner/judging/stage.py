@@ -17,7 +17,7 @@ from runner.plan import Plan
 from runner.tables import Reading
 from runner.tasks import rows
 
-JUDGED_VERSION = 1  # raise it when the same scores would be judged otherwise
+JUDGED_VERSION = 2  # raise it when the same scores would be judged otherwise
 NUM_EDGES = 16_384  # that all targets of a reading have together
 SCORES_AT_ONCE = 4_000_000  # that a task reads, of several targets: 16 MB
 COUNTS_AT_ONCE = 32_000_000  # that meet on the driver, of several readings: 256 MB

@@ -25,17 +25,25 @@ class Block(NamedTuple):
     csv: Callable[[dict[str, Any]], str] | None = None  # the same in full precision
 
 
-BLOCKS = {  # by the name of the file, without its ending
-    "checks": Block("Checks before privacy figures are believed", guards_markdown),
-    "leakage": Block("Low false positive rates, honestly", leakage_markdown, leakage_csv),
+class Shown(NamedTuple):
+    """One part as the page has it: its heading, its HTML, and whether it has a CSV file."""
+
+    heading: str
+    html: str
+    csv: bool
+
+
+BLOCKS = {  # by the name of the file, without its ending, in the page's order
     "epsilon": Block("Lower bounds on epsilon", epsilon_markdown, epsilon_csv),
     "comparisons": Block("Differences between arms", comparisons_markdown, comparisons_csv),
-    "robustness": Block("Robustness that stands", robustness_markdown, robustness_csv),
-    "queries": Block("Membership by kind of query", queries_markdown),
+    "leakage": Block("Low false positive rates", leakage_markdown, leakage_csv),
+    "vulnerable": Block("Examples at risk", vulnerable_markdown, vulnerable_csv),
     "memorization": Block(
         "Leakage and accuracy by memorization", memorization_markdown, memorization_csv
     ),
-    "vulnerable": Block("Examples at risk", vulnerable_markdown, vulnerable_csv),
+    "queries": Block("Membership by kind of query", queries_markdown),
+    "robustness": Block("Whether robustness stands", robustness_markdown, robustness_csv),
+    "checks": Block("Checks", guards_markdown),
 }
 
 
@@ -49,8 +57,8 @@ def files(results: dict[str, Any]) -> dict[str, str | None]:
     return found
 
 
-def on_page(results: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """Return the heading and the HTML of each part that has something to show, by its name."""
+def on_page(results: dict[str, Any]) -> dict[str, Shown]:
+    """Return each part that has something to show, by its name."""
     reader = MarkdownIt("commonmark", {"html": False}).enable("table")
     found = {}
     for name, block in BLOCKS.items():
@@ -59,5 +67,5 @@ def on_page(results: dict[str, Any]) -> dict[str, tuple[str, str]]:
             html = reader.render(body.replace("\n## ", "\n### "))
             scrolling = html.replace("<table>", '<div class="scroll"><table class="block">')
             html = scrolling.replace("</table>", "</table></div>")
-            found[name] = (block.heading, html)
+            found[name] = Shown(block.heading, html, block.csv is not None)
     return found

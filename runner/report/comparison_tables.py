@@ -85,21 +85,22 @@ def _unresolved(results: dict[str, Any], one: dict[str, Any], attack: str, rate:
 
 
 def _sentences(results: dict[str, Any], one: dict[str, Any]) -> list[str]:
-    """A sentence for each interval that leaves 0 out; one for all where none does."""
-    found, draws = [], _told(results, one)
+    """What rises and what falls, a sentence each, where intervals leave 0 out."""
+    found: dict[str, list[str]] = {"raises": [], "lowers": []}
+    draws = _told(results, one)
     noise = f" ({draws})" if draws else ""
     for measure, figure in _figures(results, one):
         if not _excludes_zero(figure):
             continue
-        down = figure["mean"] < 0
         ends = [abs(figure[key]) * measure.scale for key in ("low", "high")]
         low, high = (f"{end:.{measure.digits}f}" for end in sorted(ends))
         by = f"{abs(figure['mean']) * measure.scale:.{measure.digits}f}{measure.unit}"
-        verb = "lowers" if down else "raises"
-        interval = f"by {by} [{low}, {high}] against {one['against']}"
-        found.append(f"{one['arm']} {verb} {measure.title} {interval}{noise}.")
+        verb = "lowers" if figure["mean"] < 0 else "raises"
+        found[verb].append(f"{measure.title} by {by} [{low}, {high}]")
     nothing = f"Nothing here tells {one['arm']} from {one['against']}{noise}: all intervals hold 0."
-    return found or [nothing]
+    against = f"against {one['against']}{noise}"
+    told = [f"{one['arm']} {verb} {'; '.join(f)} {against}." for verb, f in found.items() if f]
+    return told or [nothing]
 
 
 def _note(results: dict[str, Any], columns: list[dict[Measure, Figure]]) -> str:
@@ -108,12 +109,16 @@ def _note(results: dict[str, Any], columns: list[dict[Measure, Figure]]) -> str:
     apart = sum(map(_excludes_zero, figures))
     asked = (results.get("averages") or {}).get("interval", "bootstrap")
     of_leakage = " and over examples" if asked == "bootstrap" else ""
+    given = (results.get("design") or {}).get("name") == "given"  # whose seeds nobody told
+    seed = "" if given else " from the same seed"
+    alone = asked == "bootstrap" and any(figure["num_models"] <= 2 for figure in figures)
+    few = " One pair of models alone tells of these two on new examples, not of new models."
     return (
-        "Accuracies and TPRs in points. Model by model, both trained on the same examples from the "
-        f"same seed; 95 % intervals, of leakage over pairs of models{of_leakage}, of accuracies "
+        f"Accuracies and TPRs in points. Model by model, both trained on the same examples{seed}; "
+        f"95 % intervals, of leakage over pairs of models{of_leakage}, of accuracies "
         f"over pairs of models on the same images. {len(figures)} intervals, not corrected for "
         f"their number: if no arm differed in anything, about {0.05 * len(figures):.1f} would "
-        f"leave 0 out by chance; {apart} {'does' if apart == 1 else 'do'}."
+        f"leave 0 out by chance; {apart} {'does' if apart == 1 else 'do'}.{few if alone else ''}"
     )
 
 

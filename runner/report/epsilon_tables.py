@@ -32,6 +32,24 @@ def epsilon_markdown(results: dict[str, Any]) -> str:
     return "\n\n".join([title, *alarms, headed(head, rows), *notes]) + "\n"
 
 
+def in_short(results: dict[str, Any]) -> list[str]:
+    """Return a line for each arm, of what is certified and what is stated; none without canaries.
+
+    Bounds of all attacks hold together, so the largest is one too.
+    """
+    lines = []
+    for name, arm in ((results.get("epsilon") or {}).get("arms") or {}).items():
+        least = max((row["largest"] for row in arm["one_run"]), default=None)
+        stated = arm["stated"]
+        upper = (
+            f"at most {significant(stated['epsilon'], 4)} ({stated['status']})"
+            if stated
+            else "nothing stated"
+        )
+        lines.append(f"epsilon of {name}: at least {significant(least, 3)}, {upper}")
+    return lines
+
+
 def epsilon_csv(results: dict[str, Any]) -> str:
     """Return every bound in full precision, one a line; "" where there were no canaries.
 

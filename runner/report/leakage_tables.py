@@ -14,23 +14,44 @@ from runner.report.shadows import with_shadows
 
 INTERVAL = ("mean", "low", "high", "num_models")
 HEAD = ["arm", "attack", "TPR of a target (%)", "pooled TPR (%)"]
-HEAD += ["TPR at shadows' threshold (%)", "FPR it reached (%)"]
+HEAD += ["TPR at shadows' threshold (%)", "FPR reached (%)"]
+
+NOTES = (
+    "TPR of a target: mean over models with its 95 % interval, each at the best threshold for its "
+    "own members and non-members, which no attacker knows.",
+    "Pooled TPR: all targets' scores together, at one threshold. It means something where an "
+    "attack makes scores of different examples comparable, as LiRA and RMIA do, and not of a raw "
+    "loss.",
+    "TPR at shadows' threshold: each target at a threshold that only the other pairs of models "
+    "set, as an attacker can; beside it the FPR that it reached. Scores of the others were made with "
+    "the target among their shadows.",
+    "PPV: the share of members among those called members there, if so few of all are members.",
+)
 
 
 def leakage_tables(results: dict[str, Any]) -> list[Table]:
-    """Return a table for each false positive rate that was asked for, the lowest first."""
-    cells: dict[float, list[list[str]]] = {}
-    negatives: dict[float, set[tuple[str, bool, bool]]] = {}
-    for reading, attack, rate, own, pooled, shadow in _each(results):
-        told = with_shadows(results, attack)
-        row = [reading.label, told, *_row(own, pooled, shadow, rate)]
-        cells.setdefault(rate, []).append(row)
+    """Return a table for each false positive rate that was asked for, the lowest first.
+
+    Rates below one false positive in all targets' non-members are one table, at none.
+    """
+    cells: dict[float, dict[tuple[str, str], list[str]]] = {}
+    negatives: dict[float, set[tuple[str, bool]]] = {}
+    for reading, attack, asked, own, pooled, shadow in _each(results):
+        rate = 0.0 if pooled["at_zero_false_positives"] else asked
+        row = [reading.label, with_shadows(results, attack)]
+        row += _row(own, pooled, shadow, rate or 1 / pooled["num_negatives"])
+        cells.setdefault(rate, {}).setdefault((reading.label, attack), row)
         counts = f"{own['num_negatives']:,} a target, {pooled['num_negatives']:,} pooled"
-        zero = own["at_zero_false_positives"], pooled["at_zero_false_positives"]
-        negatives.setdefault(rate, set()).add((counts, *zero))
+        few = rate > 0 and own["at_zero_false_positives"]
+        negatives.setdefault(rate, set()).add((counts, few))
     head = [*HEAD, f"PPV (%) at a prior of {_prior(results)}"]
     tables = [
-        Table(f"At an FPR of {percent(rate)}", head, rows, [])
+        Table(
+            f"At an FPR of {percent(rate)}" if rate else "At 0 false positives",
+            head,
+            list(rows.values()),
+            [],
+        )
         for rate, rows in sorted(cells.items())
     ]
     for table, rate in zip(tables, sorted(cells), strict=True):
@@ -43,8 +64,8 @@ def leakage_markdown(results: dict[str, Any]) -> str:
     tables = leakage_tables(results)
     if not tables:
         return ""
-    parts = [f"# {in_markdown(results['experiment'])}: low false positive rates, honestly\n"]
-    parts += [f"{in_markdown(note)}\n" for note in _notes(results)]
+    parts = [f"# {in_markdown(results['experiment'])}: low false positive rates\n"]
+    parts.append("\n".join(f"- {in_markdown(note)}" for note in NOTES) + "\n")
     for table in tables:
         notes = " ".join(map(in_markdown, table.notes))
         parts.append(f"## {table.title}\n\n{headed(table.head, table.rows)}\n\n{notes}\n")
@@ -87,7 +108,7 @@ def _each(
 
 def _row(own: Figure, pooled: dict[str, Any], shadow: dict[str, Any], rate: float) -> list[str]:
     models = own["num_models"]
-    digits = max(2, 2 - math.floor(math.log10(100 * rate)))  # the first three of the rate asked for
+    digits = max(1, 1 - math.floor(math.log10(100 * rate)))  # the first two of the rate asked for
     return [
         str(printed(own, 100, 1, models)),
         f"{100 * pooled['tpr']:.1f}" if finite(pooled["tpr"]) else DASH,
@@ -103,23 +124,7 @@ def _prior(results: dict[str, Any]) -> str:
     return ", ".join(percent(prior) for prior in sorted(priors)) or DASH
 
 
-def _told(counts: str, own_zero: bool, pooled_zero: bool) -> str:
-    """How many non-members a rate is over, and where there are too few to show it."""
-    which = [w for w, zero in (("a target", own_zero), ("the pool", pooled_zero)) if zero]
-    few = f" Fewer than one false positive in {' and '.join(which)}: TPR at 0 there."
-    return f"Non-members: {counts}.{few if which else ''}"
-
-
-def _notes(results: dict[str, Any]) -> list[str]:
-    """What the columns mean."""
-    return [
-        "TPR of a target: mean over models with its 95 % interval, each at the best threshold for "
-        "its own members and non-members, which no attacker knows.",
-        "Pooled TPR: of all targets' scores in one heap, at one threshold. It means something "
-        "where an attack makes scores of different examples comparable, as LiRA and RMIA do, and "
-        "not of a raw loss.",
-        "TPR at shadows' threshold: each target at a threshold that only the other pairs of "
-        "models set, as an attacker can set it on shadow models, with the FPR that it reached.",
-        "PPV: the share of members among those then called members, if among those looked at they "
-        "are as few as the prior says.",
-    ]
+def _told(counts: str, few: bool) -> str:
+    """How many non-members a rate is over, and whether a target has too few to show it."""
+    told = " Too few in a target to show this FPR: its TPR is that at 0 false positives."
+    return f"Non-members: {counts}.{told if few else ''}"

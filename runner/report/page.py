@@ -9,6 +9,7 @@ import jinja2
 from runner.report import blocks, columns, guarantees, lower_bounds, tables, vulnerable_sheet
 from runner.report.as_text import bound, percent, printed
 from runner.report.captions import captions
+from runner.report.guards_markdown import in_short
 from runner.report.inlined import inline, sheet
 from runner.report.readings import (
     Reading,
@@ -75,6 +76,7 @@ def html(
         remarks=_remarks(results["arms"]),
         details={name: _details(results, name) for name in results["arms"]},
         recipes=_recipes(results["arms"]),
+        checks=in_short(results),
         null=_null(results),
         tolerance=results["null_control"]["tolerance"],
         note=" ".join(columns.notes(results)),

@@ -15,5 +15,5 @@ def robustness_markdown(results: dict[str, Any]) -> str:
         parts.append(f"## {table.title}\n\n{headed(table.head, table.rows)}\n\n{notes}\n")
     if not parts:
         return ""
-    title = f"# {in_markdown(results['experiment'])}: robustness that stands"
+    title = f"# {in_markdown(results['experiment'])}: whether robustness stands"
     return "\n".join([f"{title}\n", *parts])

@@ -20,7 +20,6 @@ def notes(results: dict[str, Any], arms: dict[str, dict[str, Any]]) -> Iterator[
             "single examples; train more models (design.num_models)."
         )
         return
-    yield _columns(next(iter(known.values())))
     for name, one in known.items():
         yield f"{name}: {_stability(one)}"
     if any((results["arms"].get(name) or {}).get("randomized") for name in known):
@@ -35,7 +34,7 @@ def class_notes(arms: dict[str, dict[str, Any]], most: int) -> Iterator[str]:
         f"{percent(first['false_positive_rate'])}. Mean over models with its 95 % interval, which "
         "speaks of new models on the same examples. An arrow: the class stands out from the "
         "members of all classes, by a t-test over pairs of models at 5 %, corrected for the number "
-        "of classes."
+        "of classes, and by more than counts of so few members move by chance."
     )
     if len(first["by_class"]) > most:
         yield (
@@ -52,20 +51,20 @@ def class_notes(arms: dict[str, dict[str, Any]], most: int) -> Iterator[str]:
             yield f"Classes that stand out in {name}: {'; '.join(parts)}."
 
 
-def _columns(found: dict[str, Any]) -> str:
+def columns(found: dict[str, Any]) -> tuple[str, ...]:
     """What the columns are."""
     least, most = found["least_in"], found["most_in"]
     times = f"{most} models" if least == most else f"{least} to {most} models"
     return (
         f"Found: examples that are called members in {percent(found['at_least'])} or more of the "
-        f"{times} trained on them. By chance: how many would be if scores meant nothing, a model "
-        f"calling a member one with probability {found['chance']:.3g}, each by itself. In other "
-        "models: examples called members so often in models that were not trained on them; an "
-        "attack that finds many of these goes by the example and not by membership. Jaccard of "
-        "halves: how alike the sets are that each half of the pairs of models finds with half of "
-        "the repeats; by chance: the same for two random sets of these sizes. Rank correlation: "
-        "Spearman's, of how often each half calls an example a member. With memorization: "
-        "Spearman's, of how often all models do and the memorization score over all of them."
+        f"{times} trained on them.",
+        "By chance: how many would be if scores meant nothing.",
+        "In other models: examples called members so often in models that were not trained on "
+        "them. Where there are many, the attack goes by the example and not by membership.",
+        "Jaccard of halves: the models are halved, and each half finds its examples; the share "
+        "found by both among those found by either. By chance: of two random sets of these sizes.",
+        "Rank correlation: Spearman's, of how often each half calls an example a member; with "
+        "memorization: of how often all models do and its memorization score.",
     )
 
 
@@ -78,10 +77,5 @@ def _stability(found: dict[str, Any]) -> str:
         return "neither half of the models finds any example so often."
     first, second, index = halves["num_first"], halves["num_second"], halves["jaccard"]
     shared = round(index * (first + second) / (1 + index))
-    text = (
-        f"the halves find {first:,} and {second:,} examples, {shared:,} of them the same; Jaccard "
-        f"index {index:.2f}, by chance {halves['by_chance']:.2f}."
-    )
-    if 2 * shared < max(first, second):
-        text += " Most of what one half names the other does not: no single example is sure."
-    return text
+    text = f"the halves find {first:,} and {second:,} examples, {shared:,} of them the same"
+    return text + ("; no single example is sure." if 2 * shared < max(first, second) else ".")

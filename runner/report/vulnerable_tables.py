@@ -6,7 +6,7 @@ from typing import Any
 
 from runner.report.as_text import DASH, printed, rate_title
 from runner.report.markdown import headed, in_markdown
-from runner.report.vulnerable_notes import class_notes, notes
+from runner.report.vulnerable_notes import class_notes, columns, notes
 
 INTERVAL = ("mean", "low", "high", "num_models")
 MOST_CLASSES = 20
@@ -31,7 +31,11 @@ def vulnerable_markdown(results: dict[str, Any]) -> str | None:
     parts = [f"# {in_markdown(results['experiment'])}: examples at risk"]
     if any(found["num_examples"] for found in arms.values()):
         parts.append(headed(HEAD, [[arm, *_examples(found)] for arm, found in arms.items()]))
-    parts += map(in_markdown, notes(results, arms))
+    told, *of_arms = notes(results, arms)
+    parts.append(in_markdown(told))
+    if known := [found for found in arms.values() if found["num_examples"]]:
+        parts.append("\n".join(f"- {in_markdown(text)}" for text in columns(known[0])))
+    parts += map(in_markdown, of_arms)
     if head_and_rows := _classes(arms):
         parts += ["## Leakage by class", headed(*head_and_rows)]
         parts += map(in_markdown, class_notes(arms, MOST_CLASSES))

@@ -71,7 +71,8 @@ def find_vulnerable(
     readings = [Reading(arm, 1, attack, "member") for arm in plan.arms]
     rate, num_classes = chosen.false_positive_rate, int(labels.max()) + 1
     paths = {arm: sources[Source(arm, 1)] for arm in plan.arms}
-    flags = count_flags(scores, readings, plan.member, labels, num_classes, rate, in_ray)
+    asked = (plan.member, labels, num_classes, rate, plan.partner)
+    flags = count_flags(scores, readings, *asked, in_ray)
     memory = memorized(paths, plan.member, in_ray)
     examples = {arm: _at_risk(memory[arm], flags[arm]) for arm in plan.arms}
     over = averaging(experiment, plan.partner)

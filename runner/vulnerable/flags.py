@@ -49,6 +49,7 @@ def count_flags(
     labels: np.ndarray,
     num_classes: int,
     false_positive_rate: float,
+    partner: np.ndarray,
     in_ray: bool,
 ) -> dict[str, Flags]:
     """Return each arm's flags; a task returns N bits, and what is held grows with M N / 8 bytes.
@@ -56,9 +57,10 @@ def count_flags(
     Args:
         scores: the folder that the audit wrote.
         readings: one of each arm.
-        member: (M, N) int8: 1 in, 0 out, -1 not judged. Models 2k and 2k + 1 are a pair.
+        member: (M, N) int8: 1 in, 0 out, -1 not judged.
         labels: (N,) int in [0, C).
         false_positive_rate: at which each target's threshold lies, over its own non-members.
+        partner: (M,) int, the other model of each one's pair, or the model itself.
     """
     tasks = [(reading, model) for reading in readings for model in range(len(member))]
     job = Job(scores, tasks, member, labels, num_classes, false_positive_rate)
@@ -66,7 +68,8 @@ def count_flags(
     for row in rows(flags_of_target, job, len(tasks), in_ray):
         reading, _ = tasks[row["task"]]
         by_arm[reading.arm].append(row)
-    return {arm: _added(found, job) for arm, found in by_arm.items()}
+    half = _halves(partner)
+    return {arm: _added(found, job, half) for arm, found in by_arm.items()}
 
 
 def flags_of_target(job: Job, task: int) -> Iterator[pa.Table]:
@@ -97,14 +100,21 @@ def flags_of_target(job: Job, task: int) -> Iterator[pa.Table]:
     )
 
 
-def _added(found: Sequence[Mapping], job: Job) -> Flags:
+def _halves(partner: np.ndarray) -> np.ndarray:
+    """The half of each model, (M,) int, of whole pairs; the first half is the smaller one."""
+    first = np.minimum(np.arange(len(partner)), partner)
+    pairs, pair = np.unique(first, return_inverse=True)
+    return (pair >= len(pairs) // HALVES).astype(np.int64)
+
+
+def _added(found: Sequence[Mapping], job: Job, halves: np.ndarray) -> Flags:
     """The counts of one arm over its targets: sums of integers, the same in any order."""
     num_models, num_examples = job.member.shape
     num_in, flagged_in, num_out, flagged_out = np.zeros((4, HALVES, num_examples), np.int32)
     by_class = np.zeros((4, num_models, job.num_classes), np.int64)
     for row in found:
         model = row["model"]
-        half = int(model >= num_models // 4 * 2)  # whole pairs; the first half is the smaller one
+        half = halves[model]
         bits = np.frombuffer(row["flagged"], np.uint8)
         flagged = np.unpackbits(bits, count=num_examples).view(bool)
         inside, outside = job.member[model] == 1, job.member[model] == 0

@@ -73,7 +73,7 @@ def shrunk(preset: Path, root: Path) -> Experiment:
     whole = config.load(preset, [], Experiment)
     kept = whole.memorization is not None and whole.memorization.arm is not None
     sane = preset.stem == "checkpoints_digits"
-    overrides = [*SHRUNK, f"design.num_models={8 if kept else 4}"]
+    overrides = [*SHRUNK, f"design.num_models={8 if kept else 6}"]
     overrides.append(f"robustness.sanity.num_models={int(sane)}")
     if whole.data.name != "digits":
         own = root / whole.data.name

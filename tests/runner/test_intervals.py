@@ -85,8 +85,9 @@ def test_the_bootstraps_variance_is_that_of_pairs_and_what_they_share_of_the_exa
     shared = covariance[~np.eye(5, dtype=bool)].mean()
     got = bootstrap_interval(point, replicates, bounds=ANY)
     own = point.var(ddof=1) / 5
-    factor = (own * stdtrit(4, 0.975) + shared * stdtrit(39, 0.975)) / (own + shared)
-    reach = factor * np.sqrt(own + shared)
+    freedom = (own + shared) ** 2 / (own**2 / 4 + shared**2 / 39)
+    separate = (own * stdtrit(4, 0.975) + shared * stdtrit(39, 0.975)) / (own + shared)
+    reach = (stdtrit(freedom, 0.975) + separate) / 2 * np.sqrt(own + shared)
     expected = (point.mean(), point.mean() - reach, point.mean() + reach, 5)
     assert got == pytest.approx(expected)
     mean = mean_interval(point)

@@ -353,3 +353,22 @@ def test_the_cluster_finds_the_same_bits(tmp_path: Path, found: Judged):
     for expected, got in zip(found, again, strict=True):
         np.testing.assert_array_equal(expected, got)
         assert expected.dtype == got.dtype
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"), [("step_le", False), ("step_lt", True), ("interp", False)]
+)
+def test_whether_a_rate_admits_no_false_positive_is_up_to_the_rule(
+    found: Judged, tiny, rule: metrics.Rule, expected: bool
+):
+    rate = 1 / int(found.num_out.min())
+    membership = tiny.membership.model_copy(update={"tpr_rule": rule})
+    told = membership_figures(
+        found._replace(rates=np.array([rate, rate / 2, 0.5, 0.1])),
+        Lira(),
+        "erm",
+        tiny.model_copy(update={"membership": membership}),
+        OVER,
+    )
+    at, below, *above = (one["at_zero_false_positives"] for one in told["tpr_at_fpr"].values())
+    assert (at, below, *above) == (expected, rule != "interp", False, False)

@@ -54,7 +54,9 @@ def mixed(fpr: np.ndarray, tpr: np.ndarray, num_out: int, rate: float) -> float:
 
 @pytest.mark.parametrize("digits", [0, 1, 12])
 @pytest.mark.parametrize("rule", ["step_le", "step_lt"])
-def test_tprs_by_a_step_rule_are_of_each_halfs_own_curve_at_the_fpr_of_the_whole(rule: Rule, digits: int):
+def test_tprs_by_a_step_rule_are_of_each_halfs_own_curve_at_the_fpr_of_the_whole(
+    rule: Rule, digits: int
+):
     np.testing.assert_allclose(figures(0, digits, rule)[:, 1:], slowly(0, digits, rule)[:, 1:])
 
 

@@ -347,6 +347,21 @@ def test_the_authors_code_looks_at_no_more_shadows_than_every_example_has(
     np.testing.assert_array_equal(attack.score(answers[0], answers[1:], member[1:], ANY), expected)
 
 
+@pytest.mark.parametrize("attack", CARLINI, ids=line)
+def test_what_no_shadow_judges_is_no_example_to_the_authors_code(attack: Lira):
+    rng = np.random.default_rng(19)
+    member = rng.integers(0, 2, (14, 60)).astype(np.int8)
+    member[:, 40:] = -1  # as are images held out of the pool, and all but canaries
+    member[0, 40:50] = 1  # nor does the target's own row make it one
+    answers, partner = gaussian_answers(member, 2, 1, rng), np.arange(14)
+    expected = attack.score(answers[0, :40], answers[1:, :40], member[1:, :40], ANY)
+    assert np.isfinite(expected).all()
+    alone = attack.score(answers[0], answers[1:], member[1:], ANY)
+    np.testing.assert_array_equal(alone[:40], expected)
+    together = score_all(attack, answers, member, partner)[0, :40]
+    np.testing.assert_allclose(together, expected, rtol=1e-9)
+
+
 def test_the_authors_fixed_variance_is_that_of_the_in_answers_twice():
     rng = np.random.default_rng(17)
     member, partner = pairs(8, 40, rng), np.arange(8) ^ 1

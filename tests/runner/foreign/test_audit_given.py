@@ -182,6 +182,21 @@ def test_with_two_pairs_lira_is_left_out_with_a_sentence_and_the_rest_is_made(tm
     assert list(arm["membership"]) == ["rmia", "loss", "modified_entropy"]
 
 
+def test_halves_without_their_complements_mark_the_report(tmp_path: Path):
+    """Each example is in half of the models, so a target that has it leaves one fewer to others."""
+    ranks = np.random.default_rng(0).random((8, N)).argsort(axis=0)
+    write(tmp_path / "answers", (ranks < 4).astype(np.int8))
+    code, out = audit(tmp_path)
+    assert code == 0, out
+    results = results_in(tmp_path)
+    (failed,) = [guard["name"] for guard in results["guards"] if guard["verdict"] == "fail"]
+    assert failed == "the shadows' membership does not give the target away"
+    told = f"failed check: {failed}: how few of a target's shadows hold an example tells its"
+    assert any(warning.startswith(told) for warning in results["warnings"])
+    page = (tmp_path / "storage" / "audits" / "given" / "report" / "index.html").read_text()
+    assert "how few of a target" in page
+
+
 def test_log_odds_alone_leave_accuracies_and_what_needs_logits_out(tmp_path: Path):
     member = member_of()
     (tmp_path / "answers").mkdir()

@@ -47,8 +47,8 @@ def test_a_file_is_known_by_its_size_and_its_time(tmp_path: Path):
 @pytest.mark.parametrize(
     ("files", "reason"),
     [
-        ((), r"no file on \.parquet or \.npz"),
-        (("x.npy",), r"no file on \.parquet or \.npz"),
+        ((), r"no \.parquet or \.npz file in it"),
+        (("x.npy",), r"no \.parquet or \.npz file in it"),
         (("a.npz", "b/a.npz"), r"answers lie in it \(a\.npz\) and in sub-folders \(b\)"),
         (("a/m0.npz", "a/m1.npz", "b/m0.npz"), "2 files in a and 1 in b"),
         (("a.npz", "a.parquet"), "a is there twice"),

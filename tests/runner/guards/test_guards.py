@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -23,10 +25,18 @@ from runner.guards import (
 )
 from runner.guards.design import count_aucs
 from runner.intervals import Interval
-from runner.plan import member_matrix
+from runner.plan import Run, member_matrix
+from runner.questions import Checkpoint
 from runner.train import train
 from runner.work import Work
 from runner.workplace import Workplace
+
+
+class InTrainMode(Workplace):
+    """A workplace whose models are left in train mode when they are asked."""
+
+    def trained(self, run: Run, checkpoint: Checkpoint = "last") -> nn.Module:
+        return super().trained(run, checkpoint).train()
 
 
 def halves(num_models: int, num_examples: int) -> np.ndarray:
@@ -106,8 +116,18 @@ def test_models_are_asked_twice_and_the_answers_compared(place: Workplace, work:
     facts = store.facts(place.store.answers(run.id, questions.answers_id))
     assert facts is not None
     assert eval_guard({"erm": [facts]}).verdict == "pass"
-    facts["batch_dependence"] = 0.4
-    assert eval_guard({"erm": [facts]}).verdict == "fail"
+    shutil.rmtree(place.store.answers(run.id, questions.answers_id))
+    ask(run, InTrainMode(*place), questions)
+    facts = store.facts(place.store.answers(run.id, questions.answers_id))
+    guard = eval_guard({"erm": [facts]})
+    assert guard.verdict == "fail"
+    assert warnings_of([guard])[0].startswith("failed check: an answer does not depend on its")
+
+
+def test_answers_that_differ_by_no_number_fail():
+    found = [{"batch_dependence": value} for value in (1e-7, float("nan"))]
+    assert eval_guard({"erm": found}).verdict == "fail"
+    assert eval_guard({"erm": found[::-1]}).verdict == "fail"
 
 
 def test_randomized_models_are_not_compared_and_the_guard_says_so():

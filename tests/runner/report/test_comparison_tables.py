@@ -27,7 +27,7 @@ def compared(**changed: Any) -> dict[str, Any]:
     return small_results() | {"comparisons": [one]}
 
 
-def test_a_sentence_stands_for_each_interval_that_leaves_zero_out():
+def test_a_sentence_tells_what_rises_and_one_what_falls_where_intervals_leave_zero_out():
     found = comparisons_markdown(compared())
     told = [line for line in found.splitlines() if line.startswith("- ")]
     lira = "(lira_online)"
@@ -36,8 +36,10 @@ def test_a_sentence_stands_for_each_interval_that_leaves_zero_out():
         rf"- pgd_at lowers TPR at 1 % FPR {lira} by 3.1 points \[1.2, 5.0\] against erm.",
     ]
     results = compared(**{"membership/lira_online/auc": between(0.1, 0.01, 0.19)})
-    auc = rf"- pgd_at raises AUC {lira} by 0.100 \[0.010, 0.190\] against erm."
-    assert auc in comparisons_markdown(results).splitlines()
+    assert (
+        r"- pgd_at raises accuracy under pgd20 by 55.0 points \[50.0, 60.0\]; "
+        rf"AUC {lira} by 0.100 \[0.010, 0.190\] against erm."
+    ) in comparisons_markdown(results).splitlines()
 
 
 def test_arms_that_no_interval_tells_apart_are_said_to_be_so():
@@ -79,9 +81,19 @@ def test_the_csv_has_every_difference_in_full():
 
 def test_the_block_is_in_the_report_where_something_was_compared():
     assert files(compared())["comparisons.csv"] == comparisons_csv(compared())
-    heading, html = on_page(compared())["comparisons"]
+    heading, html, _ = on_page(compared())["comparisons"]
     assert heading == "Differences between arms"
     assert "<li>pgd_at lowers TPR" in html
     for nothing in (small_results(), small_results() | {"comparisons": []}):
         assert files(nothing)["comparisons.md"] is None
         assert "comparisons" not in on_page(nothing)
+
+
+def test_nothing_is_said_of_seeds_that_nobody_told_and_of_models_beyond_one_pair():
+    usual = comparisons_markdown(compared())
+    assert "from the same seed; 95 % intervals" in usual
+    assert "One pair of models alone" not in usual
+    given = comparisons_markdown(compared() | {"design": {"name": "given", "num_models": 8}})
+    assert "both trained on the same examples; 95 % intervals" in given
+    pair = {"membership/lira_online/auc": between(0.1, 0.01, 0.19) | {"num_models": 2}}
+    assert "these two on new examples, not of new models." in comparisons_markdown(compared(**pair))

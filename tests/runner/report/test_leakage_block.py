@@ -22,7 +22,7 @@ def with_pool(results: dict[str, Any]) -> dict[str, Any]:
         lira["at_shadow_thresholds"] = {
             rate: {
                 "tpr": figure(0.05),
-                "fpr": figure(1.25 * float(rate), 0.0),
+                "fpr": figure(1.26 * float(rate), 0.0),
                 "ppv": None if rate == "1e-05" else figure(0.4),
                 "prior": 0.01,
             }
@@ -34,7 +34,7 @@ def with_pool(results: dict[str, Any]) -> dict[str, Any]:
 
 def test_each_rate_has_its_table_the_lowest_first_with_a_row_for_each_arm(with_pool):
     tables = leakage_tables(with_pool)
-    titles = ["At an FPR of 0.001 %", "At an FPR of 0.1 %", "At an FPR of 1 %", "At an FPR of 10 %"]
+    titles = ["At 0 false positives", "At an FPR of 0.1 %", "At an FPR of 1 %", "At an FPR of 10 %"]
     assert [table.title for table in tables] == titles
     assert [[row[0] for row in table.rows] for table in tables] == [["erm", "pgd_at"]] * 4
     own, pooled, tpr, fpr, ppv = tables[2].rows[0][2:]
@@ -42,14 +42,29 @@ def test_each_rate_has_its_table_the_lowest_first_with_a_row_for_each_arm(with_p
     assert (pooled, tpr, fpr, ppv) == (
         "3.0",
         "5.0 [3.0, 7.0]",
-        "1.25 [1.25, 1.25]",
+        "1.3 [1.3, 1.3]",
         "40.0 [38.0, 42.0]",
     )
 
 
-def test_the_rate_that_is_reached_keeps_its_first_digits_however_small(with_pool):
+def test_the_rate_that_is_reached_keeps_two_digits_however_small(with_pool):
+    for arm in with_pool["arms"].values():
+        for pooled in arm["membership"]["lira_online"]["pooled"]["tpr_at_fpr"].values():
+            pooled |= {"num_negatives": 10**7, "at_zero_false_positives": False}
     reached = [table.rows[0][5] for table in leakage_tables(with_pool)]
-    assert [text.split()[0] for text in reached] == ["0.00125", "0.125", "1.25", "12.50"]
+    assert [text.split()[0] for text in reached] == ["0.0013", "0.13", "1.3", "12.6"]
+
+
+def test_rates_that_no_pool_can_show_are_one_table(with_pool):
+    for arm in with_pool["arms"].values():
+        arm["membership"]["lira_online"]["pooled"]["tpr_at_fpr"]["0.001"] |= {
+            "num_negatives": 900,
+            "at_zero_false_positives": True,
+        }
+    tables = leakage_tables(with_pool)
+    titles = ["At 0 false positives", "At an FPR of 1 %", "At an FPR of 10 %"]
+    assert [table.title for table in tables] == titles
+    assert [row[0] for row in tables[0].rows] == ["erm", "pgd_at"]
 
 
 def test_nobody_called_and_no_other_pair_print_a_dash(with_pool):
@@ -60,8 +75,8 @@ def test_nobody_called_and_no_other_pair_print_a_dash(with_pool):
 
 def test_too_few_non_members_are_told_where_they_are_too_few(with_pool):
     lowest, low, one, _ = (table.notes for table in leakage_tables(with_pool))
-    assert "a target and the pool: TPR at 0" in lowest[0]
-    assert "in a target: TPR at 0" in low[0]
+    assert lowest == ["Non-members: 700 a target, 5,600 pooled."]
+    assert "Too few in a target to show this FPR: its TPR is that at 0" in low[0]
     assert one == ["Non-members: 700 a target, 5,600 pooled."]
 
 

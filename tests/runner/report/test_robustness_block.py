@@ -108,7 +108,7 @@ def test_a_verdict_stands_with_the_largest_rise(known: dict[str, Any]):
 
 def test_markdown_has_every_table_and_escapes_what_would_be_markup(known: dict[str, Any]):
     text = robustness_markdown(known)
-    assert text.startswith("# small: robustness that stands\n")
+    assert text.startswith("# small: whether robustness stands\n")
     for table in robustness_tables(known):
         assert f"## {table.title}\n" in text
         assert f"| {' | '.join(table.head)} |" in text

@@ -65,14 +65,12 @@ def test_an_arm_has_a_row_and_what_is_not_known_is_a_dash(results: dict[str, Any
 
 def test_a_sentence_says_how_stable_what_is_found_is(results: dict[str, Any]):
     text = vulnerable_markdown(results) or ""
-    assert (
-        "erm: the halves find 40 and 60 examples, 20 of them the same; Jaccard index 0.25, by "
-        "chance 0.01. Most of what one half names the other does not: no single example is sure."
-    ) in text
+    shared = "erm: the halves find 40 and 60 examples, 20 of them the same"
+    assert f"{shared}; no single example is sure." in text
     assert "pgd_at: neither half of the models finds any example so often." in text
     results["arms"]["erm"]["vulnerable"]["stability"] |= {"jaccard": 0.6, "num_first": 60}
     text = vulnerable_markdown(results) or ""
-    assert "60 and 60 examples, 45 of them the same; Jaccard index 0.60, by chance 0.01.\n" in text
+    assert "60 and 60 examples, 45 of them the same.\n" in text
 
 
 def test_classes_are_in_the_order_of_the_first_arm_and_arrows_mark_those_that_stand_out(

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from runner import tables
+from runner.averages import Averaging
 from runner.experiment import Experiment
 from runner.plan import Plan, make_plan
 from runner.sources import Source
 from runner.vulnerable import Found, find_vulnerable, most_at_risk
+from runner.vulnerable.classes import by_class
 from runner.vulnerable.file import examples_file
+from runner.vulnerable.flags import Flags
 from tests.conftest import TINY
 
 RATE, PLANTED = 0.05, np.arange(0, 200, 20)
@@ -180,6 +184,27 @@ def test_a_class_that_is_found_more_often_stands_out_and_random_scores_have_none
     found = made.find().figures
     assert {one["label"]: one["stands_out"] for one in found["erm"]["by_class"]}[7] == "above"
     assert all(one["stands_out"] is None for one in found["pgd_at"]["by_class"])
+
+
+def test_classes_too_small_to_be_found_by_chance_do_not_stand_out():
+    rng, over = np.random.default_rng(5), Averaging(np.arange(16), np.arange(16) ^ 1)
+    none, members, times = np.zeros((2, 1), np.int32), np.full((16, 100), 25), 0
+    for _ in range(40):
+        true, false = rng.binomial(25, 0.01, (2, 16, 100))
+        flags = Flags(none, none, none, none, 0.01, members, true, members, false)
+        times += any(one["stands_out"] for one in by_class(flags, np.arange(100), over))
+    assert times <= 2
+
+
+def test_a_pair_is_in_one_half_wherever_its_models_stand(tmp_path: Path):
+    made = Made(experiment_of(), tmp_path)
+    expected = made.find().figures["pgd_at"]["stability"]
+    order = np.r_[0:16:2, 1:16:2]  # models whose partners come after all of them
+    partner = (np.arange(16) + 8) % 16
+    made.plan = replace(made.plan, member=made.plan.member[order], partner=partner)
+    made.scores = {arm: scores[order] for arm, scores in made.scores.items()}
+    made.odds = {arm: odds[order] for arm, odds in made.odds.items()}
+    assert made.find().figures["pgd_at"]["stability"] == expected
 
 
 def test_of_examples_that_few_models_are_trained_on_nothing_is_said(tmp_path: Path):
