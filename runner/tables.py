@@ -216,7 +216,8 @@ def scores_table(reading: Reading, examples: np.ndarray, scores: np.ndarray) -> 
         scores: (M, B) float, stored as float32: half the bytes, and scores that agree in seven
             digits are the only ones that can tie.
     """
-    columns = {_model(m): pa.array(row.astype(np.float32)) for m, row in enumerate(scores)}
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and ranks as before
+        columns = {_model(m): pa.array(row.astype(np.float32)) for m, row in enumerate(scores)}
     return _rows(reading._asdict(), examples, columns)
 
 

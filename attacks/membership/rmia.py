@@ -64,8 +64,8 @@ class RMIA(MembershipAttack):
     probability wrong. The tests have both.
 
     An example scores NaN if it has no reference of the kind. A z without one is not compared with:
-    where few examples of the pool are judged, as canaries are, few of z are left, scores take as few
-    values, and a larger `num_z` is due.
+    where few examples of the pool are judged, as canaries are, few of z are left, scores take as
+    few values, and a larger `num_z` is due.
 
     YAML: {name: rmia, mode: offline, a: 0.5, num_z: 1000}
     YAML: {name: rmia, preset: rmia-2024, mode: offline, views: [identity]}

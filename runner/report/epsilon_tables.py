@@ -33,20 +33,16 @@ def epsilon_markdown(results: dict[str, Any]) -> str:
 
 
 def in_short(results: dict[str, Any]) -> list[str]:
-    """Return a line for each arm, of what is certified and what is stated; none without canaries.
-
-    Bounds of all attacks hold together, so the largest is one too.
-    """
+    """Return a line for each arm: what is certified and what stated; none without canaries."""
     lines = []
     for name, arm in ((results.get("epsilon") or {}).get("arms") or {}).items():
-        least = max((row["largest"] for row in arm["one_run"]), default=None)
         stated = arm["stated"]
         upper = (
             f"at most {significant(stated['epsilon'], 4)} ({stated['status']})"
             if stated
             else "nothing stated"
         )
-        lines.append(f"epsilon of {name}: at least {significant(least, 3)}, {upper}")
+        lines.append(f"epsilon of {name}: at least {significant(arm['lower_bound'], 3)}, {upper}")
     return lines
 
 

@@ -23,8 +23,8 @@ NOTES = (
     "attack makes scores of different examples comparable, as LiRA and RMIA do, and not of a raw "
     "loss.",
     "TPR at shadows' threshold: each target at a threshold that only the other pairs of models "
-    "set, as an attacker can; beside it the FPR that it reached. Scores of the others were made with "
-    "the target among their shadows.",
+    "set, as an attacker can; beside it the FPR that it reached. Scores of the others were made "
+    "with the target among their shadows.",
     "PPV: the share of members among those called members there, if so few of all are members.",
 )
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from runner.report.epsilon_tables import epsilon_csv, epsilon_markdown
+from runner.report.epsilon_tables import epsilon_csv, epsilon_markdown, in_short
 
 
 @pytest.fixture
@@ -91,3 +91,11 @@ def test_the_csv_has_every_bound_in_full(audited):
 def test_without_canaries_nothing_is_written(results: dict[str, Any], missing: dict[str, Any]):
     assert epsilon_markdown(results | missing) == ""
     assert epsilon_csv(results | missing) == ""
+
+
+def test_a_line_tells_what_is_certified_and_what_is_stated(audited, results: dict[str, Any]):
+    assert in_short(audited) == [
+        "epsilon of erm: at least 3.75, nothing stated",
+        "epsilon of pgd_at: at least 0.125, at most 8.125 (proved)",
+    ]
+    assert in_short(results) == []
