@@ -15,6 +15,7 @@ from runner.judged import read_judged
 from runner.membership_figures import membership_figures
 from runner.plan import Plan
 from runner.robust_figures import robust_figures
+from runner.stated import stated
 from runner.store import Store
 from runner.tables import Reading
 
@@ -38,16 +39,9 @@ class Books(NamedTuple):
 def arm_figures(books: Books, name: str, dataset: Dataset) -> dict[str, Any]:
     """Return all that results.json says of one arm; its schema is docs/results_schema.md."""
     experiment, plan, at, _ = books
-    run, arm = plan.arms[name][0], experiment.arms[name]
+    run = plan.arms[name][0]
     answers, robustness, checkpoint = experiment.questions(name)
-    network = arm.network(image_shape(dataset))
-    stated = experiment.guarantee
-    facts = run.facts(network, run.training.epochs, assumed=stated.assumed)
-    guarantee = run.defense.guarantee(facts)
-    selection = experiment.selection
-    if guarantee and checkpoint == "best" and selection and selection.on == "non_members":
-        why = "its best epoch is chosen on its non-members, which tells who they are"
-        guarantee = guarantee._replace(epsilon=None, status="none", why=why)
+    guarantee = stated(experiment, dataset, plan, name)
     trained = [store.facts(at.run(r.id)) for r in plan.arms[name]]
     return {
         "defense": one_line(run.defense),

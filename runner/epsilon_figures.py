@@ -14,15 +14,15 @@ from attacks.epsilon import (
     one_run_bound,
     split_sample_bound,
 )
-from defenses import Guarantee
 from runner import tables
 from runner.canaries import num_ordinary
-from runner.data import Dataset, image_shape
+from runner.data import Dataset
 from runner.dp_audit import alarm
 from runner.experiment import Experiment
 from runner.ids import seed_of
 from runner.plan import Plan
 from runner.sources import Source, column_of
+from runner.stated import stated
 from runner.store import Store
 from runner.tables import Reading
 
@@ -80,16 +80,16 @@ def epsilon_figures(
             {"draws": d, "attack": a, **_one_run(plan, scores, name, d, a, tried, shared)}
             for d, a in readings
         ]
-        stated = _stated(experiment, dataset, plan, name)
+        guarantee = stated(experiment, dataset, plan, name)
         lower = max(row["largest"] for row in one_run)
         lower = max(lower, over_models["bound"] if over_models else 0.0)
         arms[name] = {
-            "stated": stated and stated._asdict(),
+            "stated": guarantee and guarantee._asdict(),
             "most": certified(tuple(2 * num for num in guesses), tried),
             "one_run": one_run,
             "over_models": over_models,
             "lower_bound": lower,
-            "alarm": stated and alarm(lower, stated),
+            "alarm": guarantee and alarm(lower, guarantee),
         }
     return {
         "delta": experiment.guarantee.delta,
@@ -103,24 +103,6 @@ def alarms(figures: dict[str, Any] | None) -> list[str]:
     """Return a sentence for each arm whose canaries refute what its defense has proved."""
     arms = figures["arms"] if figures else {}
     return [f"{name}: {arm['alarm']}" for name, arm in arms.items() if arm["alarm"]]
-
-
-def _stated(experiment: Experiment, dataset: Dataset, plan: Plan, name: str) -> Guarantee | None:
-    """What the defense states of the model of which it states most; None where it states nothing.
-
-    Models differ in how many canaries they are trained on, and so a little in their epsilon.
-    """
-    network = experiment.arms[name].network(image_shape(dataset))
-    by_size = {len(run.members): run for run in plan.arms[name]}
-    found = []
-    for run in by_size.values():
-        assumed = experiment.guarantee.assumed
-        facts = run.facts(network, run.training.epochs, assumed=assumed)
-        guarantee = run.defense.guarantee(facts)
-        if guarantee is None:
-            return None
-        found.append(guarantee)
-    return max(found, key=lambda g: float("inf") if g.epsilon is None else g.epsilon)
 
 
 def _one_run(

@@ -68,10 +68,10 @@ def predictive_value(
         return None
     slope = prior * (1 - prior) / called**2
     found = over.mean(prior * t / called + slope * (f * (true - t) - t * (false - f)))
-    if f:
-        return found
-    most = float(clopper_pearson(0, num_negatives)[1])
-    return found._replace(low=min(found.low, prior * t / (prior * t + (1 - prior) * most)))
+    # Of few false positives the spread over models says too little: they are counted.
+    few, most = clopper_pearson(round(f * num_negatives), num_negatives)
+    low, high = (prior * t / (prior * t + (1 - prior) * rate) for rate in (most, few))
+    return found._replace(low=min(found.low, float(low)), high=max(found.high, float(high)))
 
 
 def _pooled(judged: Judged) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from runner.data import Dataset
 from runner.describe import fields_in_line, one_line
 from runner.epsilon_figures import alarms, epsilon_figures
 from runner.experiment import Experiment
-from runner.guards import NULL_TOLERANCE, guards_of, null_verdict, warnings_of
+from runner.guards import NULL_TOLERANCE, guards_of, null_control, warnings_of
 from runner.intervals import Interval, mean_interval
 from runner.judging.stage import judge, judging_of
 from runner.memorization import leakage_by_memorization
@@ -58,10 +58,10 @@ def gather(
     nulls: dict[tuple[str, str], Interval] = {}
     for name, arm in arms.items():
         nulls |= {(name, attack): auc for attack, auc in arm["null_controls"].items()}
-        controls = {attack: _null_control(auc) for attack, auc in arm["null_controls"].items()}
+        controls = {attack: null_control(auc) for attack, auc in arm["null_controls"].items()}
         arm |= {"null_control": controls[first], "null_controls": controls}
         arm["vulnerable"] = vulnerable and vulnerable[name]
-    null_control = _null_control(interval._replace(num_models=len(null) * len(plan.arms)))
+    overall = null_control(interval._replace(num_models=len(null) * len(plan.arms)))
     guards = guards_of(experiment, dataset, plan, at, sources, nulls)
     epsilon = epsilon_figures(experiment, dataset, plan, at, scores)
     num_test = len(dataset.test_labels)
@@ -89,10 +89,7 @@ def gather(
         "report": experiment.report.model_dump(),
         "attacks": {
             "robustness": {k: one_line(a) for k, a in experiment.robustness.attacks.items()},
-            "membership": {
-                k: one_line(a)
-                for k, a in experiment.membership.attacks.items()
-            },
+            "membership": {k: one_line(a) for k, a in experiment.membership.attacks.items()},
             "views": {
                 k: list(a.views or experiment.answers.names)
                 for k, a in experiment.membership.attacks.items()
@@ -107,9 +104,9 @@ def gather(
         "memorization": by_score,
         "epsilon": epsilon,
         "runs": dict(runs),
-        "null_control": {**null_control, "tolerance": NULL_TOLERANCE},
+        "null_control": {**overall, "tolerance": NULL_TOLERANCE},
         "guards": [guard._asdict() for guard in guards],
-        "warnings": [*warnings_of(guards), *_overstated(arms), *alarms(epsilon)],
+        "warnings": [*warnings_of(guards), *_overstated(arms), *_doubtful(arms), *alarms(epsilon)],
         "git_commit": git_commit(),
         "versions": versions(),
     }
@@ -133,10 +130,6 @@ def git_commit() -> str:
         return ""
 
 
-def _null_control(auc: Interval) -> dict[str, Any]:
-    return {"auc": auc._asdict(), "verdict": null_verdict(auc)}
-
-
 def _overstated(arms: Mapping[str, Any]) -> list[str]:
     """Robust accuracies that an attack averaging over the model's noise would lower."""
     found = {name: arm["overstated"] for name, arm in arms.items() if arm["overstated"]}
@@ -146,4 +139,25 @@ def _overstated(arms: Mapping[str, Any]) -> list[str]:
     return [
         f"robust accuracy is overstated where an attack does not average over the noise of a "
         f"randomized model ({which}); give the attack `draws`, or use autoattack `version: rand`"
+    ]
+
+
+INSANE = {  # what it means that a sanity check of an attack fails
+    "eps_monotone": "a larger radius leaves more images standing",
+    "chance_at_large_eps": "a radius of 1 leaves more than chance",
+    "more_steps_not_weaker": "more steps leave more images standing",
+    "black_box_not_stronger": "Square, which sees no gradient, is the stronger attack",
+}
+
+
+def _doubtful(arms: Mapping[str, Any]) -> list[str]:
+    """Robust accuracies that a sanity check of their attack speaks against."""
+    failed: dict[str, list[str]] = {}
+    for name, arm in arms.items():
+        for check, why in INSANE.items():
+            if ((arm["sanity"] or {}).get(check) or {}).get("verdict") == "fail":
+                failed.setdefault(why, []).append(name)
+    return [
+        f"robust accuracy under PGD is not to be trusted ({', '.join(names)}): {why}"
+        for why, names in failed.items()
     ]

@@ -21,7 +21,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 DONE = "DONE"
-OWNERS = ("runs", "answers", "robustness", "scores", "judged")  # whose folders are finished each by itself
+OWNERS = (
+    "runs",
+    "answers",
+    "robustness",
+    "scores",
+    "judged",
+)  # whose folders are finished each by itself
 
 
 class Corrupt(ValueError):

@@ -52,8 +52,8 @@ from tests import oracles
 from tests.conftest import NOISY, TINY
 from tests.defenses import test_contract as contract
 from tests.runner.memorization.test_memorization import Made, experiment_of
-from tests.runner.test_epsilon_figures import with_everything
 from tests.runner.memorization.test_published import DATA, published
+from tests.runner.test_epsilon_figures import with_everything
 from tests.runner.vulnerable.test_vulnerable import Made as AtRiskMade
 from tests.runner.vulnerable.test_vulnerable import experiment_of as at_risk_experiment
 

@@ -14,8 +14,8 @@ from runner.foreign.answered import PLAIN
 from runner.foreign.checks import checks_of
 from runner.foreign.converting import Converted
 from runner.foreign.schema import Audit
-from runner.guards import NULL_TOLERANCE, null_verdict, warnings_of
-from runner.intervals import Interval, mean_interval
+from runner.guards import NULL_TOLERANCE, null_control, warnings_of
+from runner.intervals import mean_interval
 from runner.judged import read_judged
 from runner.membership_figures import membership_figures
 from runner.plan import Plan
@@ -58,7 +58,7 @@ def gather(
     accuracies = {name: _accuracies(of_arm, plan.member) for name, of_arm in arms.items()}
     found = {}
     for name in arms:
-        controls = {a: _control(over.mean(nulls[name, a])) for a in attacks}
+        controls = {a: null_control(over.mean(nulls[name, a])) for a in attacks}
         found[name] = {
             **_told(audit, name),
             **_figures(audit, name, accuracies[name], judged, over),
@@ -105,7 +105,7 @@ def gather(
         "memorization": None,
         "epsilon": None,
         "runs": {"trained": 0, "reused": len(plan.member) * len(arms)},
-        "null_control": {**_control(interval), "tolerance": NULL_TOLERANCE},
+        "null_control": {**null_control(interval), "tolerance": NULL_TOLERANCE},
         "guards": [guard._asdict() for guard in guards],
         "warnings": [*warnings_of(guards), *notes],
         "git_commit": git_commit(),
@@ -173,7 +173,3 @@ def _accuracies(of_arm: Sequence[Converted], member: np.ndarray) -> Accuracies:
         train.append(correct[row == 1].mean())
     found = {"natural_accuracy": np.array(natural), "train_accuracy": np.array(train)}
     return found | {"generalization_gap": found["train_accuracy"] - found["natural_accuracy"]}
-
-
-def _control(auc: Interval) -> dict[str, Any]:
-    return {"auc": auc._asdict(), "verdict": null_verdict(auc)}

@@ -76,6 +76,11 @@ def null_verdict(auc: Interval) -> Verdict:
     return "fail" if auc.high < low or auc.low > high else "undecided"
 
 
+def null_control(auc: Interval) -> dict[str, Any]:
+    """Return a null control as results.json has it."""
+    return {"auc": auc._asdict(), "verdict": null_verdict(auc)}
+
+
 def null_guard(nulls: Mapping[tuple[str, str], Interval]) -> Guard:
     """Every attack under a member matrix drawn anew, which no model was trained on."""
     verdicts: dict[tuple[str, str], Verdict] = {k: null_verdict(auc) for k, auc in nulls.items()}

@@ -7,9 +7,7 @@ from typing import Any, NamedTuple
 
 from runner.report.as_text import printed, rate_title
 from runner.report.markdown import headed, in_markdown
-from runner.report.readings import Figure, by_draws, label, measured, membership
-
-INTERVAL = ("mean", "low", "high", "num_models")
+from runner.report.readings import INTERVAL, Figure, by_draws, label, measured, membership
 
 
 class Measure(NamedTuple):

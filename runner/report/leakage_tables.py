@@ -8,11 +8,10 @@ from typing import Any
 
 from runner.report.as_text import DASH, percent, printed
 from runner.report.markdown import headed, in_markdown
-from runner.report.readings import Figure, Reading, finite, membership, rates_of, readings
+from runner.report.readings import INTERVAL, Figure, Reading, finite, membership, rates_of, readings
 from runner.report.robustness_tables import Table
 from runner.report.shadows import with_shadows
 
-INTERVAL = ("mean", "low", "high", "num_models")
 HEAD = ["arm", "attack", "TPR of a target (%)", "pooled TPR (%)"]
 HEAD += ["TPR at shadows' threshold (%)", "FPR reached (%)"]
 
@@ -24,7 +23,7 @@ NOTES = (
     "loss.",
     "TPR at shadows' threshold: each target at a threshold that only the other pairs of models "
     "set, as an attacker can; beside it the FPR that it reached. Scores of the others were made "
-    "with the target among their shadows.",
+    "with the target among their shadows. These intervals are over models alone.",
     "PPV: the share of members among those called members there, if so few of all are members.",
 )
 

@@ -7,10 +7,8 @@ from typing import Any
 
 from runner.report.as_text import DASH, percent, printed, rate_title
 from runner.report.memorization_notes import bin_names, memorization_notes
-from runner.report.readings import Figure
+from runner.report.readings import INTERVAL, Figure
 from runner.report.robustness_tables import Table
-
-INTERVAL = ("mean", "low", "high", "num_models")
 
 
 def memorization_tables(results: dict[str, Any]) -> list[Table]:

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, TypeGuard
 Figure = dict[str, Any]  # mean, low, high, num_models; None where it was not measured
 Figures = dict[str, Any]  # an arm of results.json, or its `averaged`, which has the same shape
 
+INTERVAL = ("mean", "low", "high", "num_models")  # the columns of a figure in a CSV
+
 
 class Reading(NamedTuple):
     """The figures of an arm by so many draws."""

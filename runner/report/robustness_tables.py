@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from runner.report.as_text import DASH, printed, significant
-from runner.report.readings import Reading, readings
+from runner.report.readings import INTERVAL, Reading, readings
 
 CHECKS = {  # of results.json, and what a column says of each
     "eps_monotone": "accuracy falls as eps grows",
@@ -15,7 +15,6 @@ CHECKS = {  # of results.json, and what a column says of each
     "black_box_not_stronger": "Square is not stronger",
 }
 POINTS = ("at", "accuracy", "error")
-INTERVAL = ("mean", "low", "high", "num_models")
 
 
 class Table(NamedTuple):

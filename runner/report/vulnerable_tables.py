@@ -6,9 +6,9 @@ from typing import Any
 
 from runner.report.as_text import DASH, printed, rate_title
 from runner.report.markdown import headed, in_markdown
+from runner.report.readings import INTERVAL
 from runner.report.vulnerable_notes import class_notes, columns, notes
 
-INTERVAL = ("mean", "low", "high", "num_models")
 MOST_CLASSES = 20
 HEAD = [
     "arm",

@@ -297,7 +297,7 @@ OVER = Averaging(np.arange(M), PARTNER, "t")
 def test_the_predictive_value_is_bayes_rule_of_the_mean_rates_with_the_spread_of_its_tangent():
     random = np.random.default_rng(5)
     true, false = random.uniform(0.2, 0.4, M), random.uniform(0.01, 0.02, M)
-    found = predictive_value(true, false, 1000, 0.01, OVER)
+    found = predictive_value(true, false, 10**9, 0.01, OVER)  # so many that counting is exact
     assert found is not None
     t, f = true.mean(), false.mean()
     assert found.mean == pytest.approx(0.01 * t / (0.01 * t + 0.99 * f))
@@ -319,6 +319,17 @@ def test_a_predictive_value_without_a_false_positive_is_no_certainty():
     assert (found.mean, found.high) == (1, 1)
     assert found.low == pytest.approx(0.01 * 0.2 / (0.01 * 0.2 + 0.99 * most))
     assert found.low < 0.4
+
+
+def test_few_false_positives_are_counted_where_models_agree_by_chance():
+    """Hits and errors of one model alone move together, so the spread over models is nothing."""
+    true, false = np.zeros(M), np.zeros(M)
+    true[3], false[3] = 4 / 1000, 2 / 1000
+    found = predictive_value(true, false, M * 1000, 0.5, OVER)
+    assert found is not None
+    few, most = clopper_pearson(2, M * 1000)
+    t = true.mean()
+    assert found[:3] == pytest.approx((4 / 6, t / (t + most), t / (t + few)))
 
 
 def test_nobody_called_has_no_predictive_value():

@@ -5,7 +5,6 @@ from pydantic import NonNegativeFloat
 
 from attacks.by_name import Keys
 from attacks.evasion.pgd import PGD
-from attacks.membership.lira import Lira
 from defenses.demem import DeMem
 from defenses.erm import ERM
 from defenses.trades import TRADES, InnerPGD
@@ -76,9 +75,28 @@ def test_only_a_failed_null_control_is_a_warning(
     for null in (results["null_control"], *(a["null_control"] for a in results["arms"].values())):
         assert null["verdict"] == verdict
         assert null["auc"]["mean"] == pytest.approx(0.5 + models_told / 12)
-    assert len(results["warnings"]) == num_warnings
-    for warning in results["warnings"]:
+    warnings = [text for text in results["warnings"] if text.startswith("failed check")]
+    assert len(warnings) == num_warnings
+    for warning in warnings:
         assert "is 1.000 [1.000, 1.000]; outside 0.50 ± 0.02 altogether: lira_online on" in warning
+
+
+def test_a_sanity_check_that_fails_is_a_warning(work: Work):
+    """Made-up attacks all leave half of the images standing, so a radius of 1 leaves too many."""
+    results = gathered(work)
+    (told,) = [text for text in results["warnings"] if "not to be trusted" in text]
+    failed = [
+        name
+        for name, arm in results["arms"].items()
+        if arm["sanity"]
+        and any(
+            check["verdict"] == "fail"
+            for check in arm["sanity"].values()
+            if isinstance(check, dict)
+        )
+    ]
+    assert failed
+    assert f"({', '.join(failed)}): a radius of 1 leaves more than chance" in told
 
 
 def test_results_say_what_was_trained_and_how(tmp_path: Path):
