@@ -13,8 +13,9 @@ examples, in --folder.
 
 import argparse
 import logging
-import resource
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -120,6 +121,13 @@ def main() -> None:
     parser.add_argument("--cpus", type=int, default=2, help="cores that Ray may use")
     parser.add_argument("--folder", type=Path, help="for the files; all of it is removed")
     given = parser.parse_args()
+    if len(given.examples) > 1:  # a process each, so that none holds what another one left behind
+        for num_examples in given.examples:
+            at = sys.argv.index("--examples") if "--examples" in sys.argv else len(sys.argv)
+            rest = sys.argv[1:at] + sys.argv[at + 1 + len(given.examples) :]
+            one = [sys.executable, __file__, *rest, "--examples", str(num_examples)]
+            subprocess.run(one, check=True)
+        return
     ray.init(
         address="local",
         num_cpus=given.cpus,
@@ -128,15 +136,14 @@ def main() -> None:
         log_to_driver=False,
         logging_level=logging.ERROR,
     )
-    for num_examples in given.examples:
-        folder = Path(tempfile.mkdtemp(dir=given.folder)) / "scale"
-        try:
-            measure(given.models, num_examples, given.resamples, folder)
-        finally:
-            shutil.rmtree(folder.parent, ignore_errors=True)
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"the driver alone, the object store that it maps included: {most / 1e6:.2f} GB at most")
-    ray.shutdown()
+    if given.folder:
+        given.folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=given.folder)) / "scale"
+    try:
+        measure(given.models, given.examples[0], given.resamples, folder)
+    finally:
+        shutil.rmtree(folder.parent, ignore_errors=True)
+        ray.shutdown()
 
 
 if __name__ == "__main__":
