@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from attacks.membership import Examples, MembershipAttack, Sums
 from runner import tables
+from runner.packed import Packed, packed
 from runner.sources import Source, Sources, column_of
 from runner.tables import Reading
 from runner.tasks import rows, write
@@ -20,7 +21,7 @@ class Job(NamedTuple):
     """What every task knows."""
 
     sources: Sources
-    members: Mapping[str, np.ndarray]
+    members: Mapping[str, Packed]
     partner: np.ndarray
     attacks: Mapping[str, MembershipAttack]
     tasks: Sequence[tuple[Source, int]]  # (source, block) of each
@@ -28,7 +29,7 @@ class Job(NamedTuple):
 
     @property
     def num_examples(self) -> int:
-        return next(iter(self.members.values())).shape[1]
+        return next(iter(self.members.values())).num_examples
 
 
 def score_blocks(
@@ -44,7 +45,8 @@ def score_blocks(
     A task reads one block of examples from all files of an arm, so nothing is shuffled. A first
     pass adds up what some attacks must know of all examples.
     """
-    job = Job(sources, members, partner, attacks, tasks=[], totals={})
+    matrices = {name: packed(matrix) for name, matrix in members.items()}
+    job = Job(sources, matrices, partner, attacks, tasks=[], totals={})
     num_blocks = -(-job.num_examples // tables.BLOCK)
     for paths in sources.values():
         _check_footers(paths, num_blocks)
@@ -138,9 +140,10 @@ def _readings(
     """Each reading of a block: its name, signals (M, B, K), examples and membership (M, B)."""
     for name, attack in job.attacks.items():
         signals, examples = _signals(job, source, attack, block)
-        start, stop = examples.number[0], examples.number[-1] + 1
+        start, stop = int(examples.number[0]), int(examples.number[-1]) + 1
         for matrix, member in job.members.items():
-            yield Reading(*source, name, matrix), signals, examples, member[:, start:stop]
+            columns = member.columns(start, stop)
+            yield Reading(*source, name, matrix), signals, examples, columns
 
 
 def _signals(

@@ -13,6 +13,7 @@ from runner.ids import digest, seed_of
 from runner.judged import write_judged
 from runner.judging.pooled import Counts, shadow_thresholds, union
 from runner.judging.target import Arrays, Asked, above, edges, figures
+from runner.packed import Packed, packed
 from runner.plan import Plan
 from runner.tables import Reading
 from runner.tasks import rows
@@ -44,24 +45,12 @@ class Judging(NamedTuple):
         return self.scores.parent.parent / "judged" / digest(facts)
 
 
-class Rows(NamedTuple):
-    """A member matrix in a quarter of its room, as all nodes hold it."""
-
-    inside: np.ndarray  # (M, N / 8) uint8, a bit an example
-    judged: np.ndarray
-
-    def of(self, model: int, num_examples: int) -> np.ndarray:
-        """Return a model's row, (N,) int8: 1 in, 0 out, -1 not judged."""
-        inside, judged = (np.unpackbits(x[model], count=num_examples) for x in self)
-        return np.where(judged, inside, -1).astype(np.int8)
-
-
 class Job(NamedTuple):
     """What every task knows."""
 
     scores: Path
     asked: Mapping[Reading, Asked]
-    rows: Mapping[str, Rows]  # by matrix
+    rows: Mapping[str, Packed]  # by matrix
     num_models: int
     spans: Sequence[tuple[Reading, Sequence[int]]]  # of each task: a few targets of a reading
     edges: Mapping[Reading, np.ndarray] = {}  # of the second pass
@@ -145,7 +134,7 @@ def _targets(job: Job, task: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]
     reading, models = job.spans[task]
     found = tables.read_targets(job.scores, reading, models)
     for m, scores in zip(models, found, strict=True):
-        yield m, scores, job.rows[reading.matrix].of(m, len(scores))
+        yield m, scores, job.rows[reading.matrix].row(m)
 
 
 def _job(judging: Judging, readings: Mapping[Reading, Any]) -> Job:
@@ -155,10 +144,7 @@ def _job(judging: Judging, readings: Mapping[Reading, Any]) -> Job:
     starts = range(0, num_models, step)
     spans = [(r, range(s, min(s + step, num_models))) for r in readings for s in starts]
     at = {r: edge for r, edge in readings.items() if isinstance(edge, np.ndarray)}
-    bits = {
-        name: Rows(*(np.stack([np.packbits(row >= c) for row in matrix]) for c in (1, 0)))
-        for name, matrix in judging.members.items()
-    }
+    bits = {name: packed(matrix) for name, matrix in judging.members.items()}
     return Job(judging.scores, judging.asked, bits, num_models, spans, at)
 
 

@@ -9,6 +9,7 @@ from attacks.membership import Examples, MembershipAttack
 from attacks.membership.lira import Lira
 from runner import tables
 from runner.audit import audit, blocks
+from runner.packed import packed
 from runner.sources import Source
 from runner.store import Corrupt
 from runner.tables import Answered, Reading
@@ -203,7 +204,8 @@ def test_the_first_pass_is_skipped_where_no_attack_needs_it(
     tmp_path: Path, answers: dict[str, np.ndarray]
 ):
     sources = write(tmp_path, {"erm": answers["erm"]})
-    job = blocks.Job(sources, MEMBERS, PARTNER, ATTACKS, [], {})
+    matrices = {name: packed(member) for name, member in MEMBERS.items()}
+    job = blocks.Job(sources, matrices, PARTNER, ATTACKS, [], {})
     assert blocks._needs_sums(job)
     assert not blocks._needs_sums(job._replace(attacks={"offline": ATTACKS["offline"]}))
 
