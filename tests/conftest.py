@@ -51,18 +51,6 @@ NOISY = {  # a randomized arm, and the protocol of residual perturbation's paper
 }
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `pytest -n`, a file stays in one process, and so do all tests that start Ray.
-
-    Two Ray clusters on one host are in each other's way.
-    """
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            group = "ray" if item.get_closest_marker("ray") else item.nodeid.partition("::")[0]
-            item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture
 def tiny() -> Experiment:
     return Experiment.model_validate(TINY)
