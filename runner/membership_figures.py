@@ -49,8 +49,8 @@ def predictive_value(
 
     Of the mean rates over models, p t / (p t + (1 - p) f), with an interval by the delta method:
     each model's rates move it along its tangent, and those values are averaged as any figure is.
-    Where no false positive was seen, they do not move it at all; the lower end is then what the
-    upper Clopper-Pearson end of the FPR gives, over the non-members of all models.
+    It is never narrower than what the Clopper-Pearson ends of the FPR give, over the non-members
+    of all models: of few false positives the models' spread says too little.
 
     Args:
         true: (M,) TPR of each model at its threshold.
@@ -68,7 +68,6 @@ def predictive_value(
         return None
     slope = prior * (1 - prior) / called**2
     found = over.mean(prior * t / called + slope * (f * (true - t) - t * (false - f)))
-    # Of few false positives the spread over models says too little: they are counted.
     few, most = clopper_pearson(round(f * num_negatives), num_negatives)
     low, high = (prior * t / (prior * t + (1 - prior) * rate) for rate in (most, few))
     return found._replace(low=min(found.low, float(low)), high=max(found.high, float(high)))

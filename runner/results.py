@@ -46,7 +46,8 @@ def gather(
         Corrupt: something that was finished cannot be read any more.
     """
     # Arms share splits, so the same pair of models in every arm is one unit of the interval.
-    folder = judge(judging_of(experiment, plan, scores), in_ray=False)  # unless it is there
+    judging = judging_of(experiment, plan, sources, scores)
+    folder = judge(judging, in_ray=False)  # unless it is there
     books = Books(experiment, plan, at, folder)
     first = next(iter(experiment.membership.attacks))
     null = np.mean([null_aucs(books, name)[first] for name in plan.arms], axis=0)

@@ -57,7 +57,7 @@ class Work(NamedTuple):
     @property
     def judging(self) -> Judging:
         """What is asked of the scores."""
-        return judging_of(self.experiment, self.plan, self.scores)
+        return judging_of(self.experiment, self.plan, self.sources, self.scores)
 
     @property
     def remarks(self) -> dict[str, list[str]]:

@@ -16,13 +16,12 @@ from runner.foreign.listing import listed, locate
 from runner.foreign.members import check_member, partners, read_member, redrawn
 from runner.foreign.results import gather
 from runner.foreign.schema import Audit
-from runner.ids import digest, seed_of
-from runner.judging.stage import Asked, Judging, judge
+from runner.ids import digest
+from runner.judging.stage import Judging, judge, judging_of
 from runner.plan import Plan
 from runner.progress import say
 from runner.sources import Source, Sources
 from runner.store import Corrupt, StorageError, Store
-from runner.tables import Reading
 from runner.vulnerable import find_vulnerable
 from runner.vulnerable.file import examples_file
 from runner.work import SCORES_VERSION
@@ -58,17 +57,7 @@ class Given(NamedTuple):
     @property
     def judging(self) -> Judging:
         """What is asked of the scores, as of an experiment's."""
-        membership, asked = self.audit.membership, {}
-        rates, rule = membership.false_positive_rates, membership.tpr_rule
-        seed = seed_of(self.audit.seed, "resamples")
-        for arm in self.converted:
-            for name, attack in membership.attacks.items():
-                thresholds = membership.thresholds if attack.calibrated else ()
-                how = Asked(rates, rule, thresholds, membership.num_resamples, seed)
-                asked[Reading(arm, 1, name, "member")] = how
-                asked[Reading(arm, 1, name, "null")] = how._replace(thresholds=(), num_resamples=0)
-        members = {"member": self.plan.member, "null": self.plan.null_member}
-        return Judging(self.scores, asked, members, self.plan.partner)
+        return judging_of(self.audit, self.plan, self.sources, self.scores)
 
 
 def audit_given(

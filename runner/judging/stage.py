@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from runner import store, tables
-from runner.experiment import Experiment
+from runner.experiment import Audited
 from runner.ids import digest, seed_of
 from runner.judged import write_judged
 from runner.judging.pooled import Counts, shadow_thresholds, union
 from runner.judging.target import Arrays, Asked, above, edges, figures
 from runner.packed import Packed, packed
 from runner.plan import Plan
+from runner.sources import Sources
 from runner.tables import Reading
 from runner.tasks import rows
 
@@ -56,19 +57,19 @@ class Job(NamedTuple):
     edges: Mapping[Reading, np.ndarray] = {}  # of the second pass
 
 
-def judging_of(experiment: Experiment, plan: Plan, scores: Path) -> Judging:
-    """Return what an experiment asks of its scores; of the null matrix, one draw's AUC."""
+def judging_of(experiment: Audited, plan: Plan, sources: Sources, scores: Path) -> Judging:
+    """Return what is asked of the scores of these answers; of the null matrix, one draw's AUC."""
     membership, asked = experiment.membership, {}
     rates, rule = membership.false_positive_rates, membership.tpr_rule
     seed = seed_of(experiment.seed, "resamples")  # of all arms and attacks: they are compared
-    for arm in plan.arms:
+    for source in sources:
         for name, attack in membership.attacks.items():
             thresholds = membership.thresholds if attack.calibrated else ()
             how = Asked(rates, rule, thresholds, membership.num_resamples, seed)
-            for draws in sorted({1, experiment.questions(arm).answers.draws}):
-                asked[Reading(arm, draws, name, "member")] = how
-            null = how._replace(thresholds=(), num_resamples=0)
-            asked[Reading(arm, 1, name, "null")] = null
+            asked[Reading(*source, name, "member")] = how
+            if source.draws == 1:
+                null = how._replace(thresholds=(), num_resamples=0)
+                asked[Reading(*source, name, "null")] = null
     members = {"member": plan.member, "null": plan.null_member}
     return Judging(scores, asked, members, plan.partner)
 
@@ -90,12 +91,13 @@ def judge(judging: Judging, in_ray: bool = True) -> Path:
     folder = judging.folder
     if store.facts(folder) is not None:
         return folder
-    found = _of_targets(figures_of_span, _job(judging, judging.asked), in_ray)
+    bits = {name: packed(matrix) for name, matrix in judging.members.items()}
+    found = _of_targets(figures_of_span, _job(judging, judging.asked, bits), in_ray)
     given = {reading: [one.pop("edges") for one in of_all] for reading, of_all in found.items()}
     at = {reading: union(given[reading]) for reading in found if reading.matrix == "member"}
     arrays = {reading: _stacked(of_all) for reading, of_all in found.items()}
     for some in _groups(at, len(judging.partner)):
-        counted = _of_targets(counts_of_span, _job(judging, some), in_ray)
+        counted = _of_targets(counts_of_span, _job(judging, some, bits), in_ray)
         for reading, edge in some.items():
             of = _stacked(counted[reading])
             counts = Counts(edge, of["inside"], of["outside"], arrays[reading]["num_out"])
@@ -137,14 +139,13 @@ def _targets(job: Job, task: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]
         yield m, scores, job.rows[reading.matrix].row(m)
 
 
-def _job(judging: Judging, readings: Mapping[Reading, Any]) -> Job:
+def _job(judging: Judging, readings: Mapping[Reading, Any], bits: Mapping[str, Packed]) -> Job:
     """The tasks over some readings; what they hold are the edges, where they are known."""
     num_models, num_examples = next(iter(judging.members.values())).shape
     step = max(1, min(16, SCORES_AT_ONCE // num_examples))
     starts = range(0, num_models, step)
     spans = [(r, range(s, min(s + step, num_models))) for r in readings for s in starts]
     at = {r: edge for r, edge in readings.items() if isinstance(edge, np.ndarray)}
-    bits = {name: packed(matrix) for name, matrix in judging.members.items()}
     return Job(judging.scores, judging.asked, bits, num_models, spans, at)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from runner.memorization.bins import threshold_at_fpr
+from runner.packed import Packed, packed
 from runner.tables import Reading, read_scores
 from runner.tasks import rows
 
@@ -36,7 +37,7 @@ class Job(NamedTuple):
 
     scores: Path
     tasks: Sequence[tuple[Reading, int]]  # (reading, model) of each
-    member: np.ndarray
+    member: Packed
     labels: np.ndarray
     num_classes: int
     false_positive_rate: float
@@ -63,19 +64,19 @@ def count_flags(
         partner: (M,) int, the other model of each one's pair, or the model itself.
     """
     tasks = [(reading, model) for reading in readings for model in range(len(member))]
-    job = Job(scores, tasks, member, labels, num_classes, false_positive_rate)
+    job = Job(scores, tasks, packed(member), labels, num_classes, false_positive_rate)
     by_arm: dict[str, list[Mapping]] = {reading.arm: [] for reading in readings}
     for row in rows(flags_of_target, job, len(tasks), in_ray):
         reading, _ = tasks[row["task"]]
         by_arm[reading.arm].append(row)
     half = _halves(partner)
-    return {arm: _added(found, job, half) for arm, found in by_arm.items()}
+    return {arm: _added(found, member, num_classes, half) for arm, found in by_arm.items()}
 
 
 def flags_of_target(job: Job, task: int) -> Iterator[pa.Table]:
     """Yield one row: the bits of the examples that a target's attack calls members, and counts."""
     reading, model = job.tasks[task]
-    scores, row = read_scores(job.scores, reading, model), job.member[model]
+    scores, row = read_scores(job.scores, reading, model), job.member.row(model)
     if len(scores) != len(row):
         raise ValueError(f"{len(scores)} scores of {reading}, but {len(row)} examples")
     negatives = scores[row == 0]
@@ -107,17 +108,19 @@ def _halves(partner: np.ndarray) -> np.ndarray:
     return (pair >= len(pairs) // HALVES).astype(np.int64)
 
 
-def _added(found: Sequence[Mapping], job: Job, halves: np.ndarray) -> Flags:
+def _added(
+    found: Sequence[Mapping], member: np.ndarray, num_classes: int, halves: np.ndarray
+) -> Flags:
     """The counts of one arm over its targets: sums of integers, the same in any order."""
-    num_models, num_examples = job.member.shape
+    num_models, num_examples = member.shape
     num_in, flagged_in, num_out, flagged_out = np.zeros((4, HALVES, num_examples), np.int32)
-    by_class = np.zeros((4, num_models, job.num_classes), np.int64)
+    by_class = np.zeros((4, num_models, num_classes), np.int64)
     for row in found:
         model = row["model"]
         half = halves[model]
         bits = np.frombuffer(row["flagged"], np.uint8)
         flagged = np.unpackbits(bits, count=num_examples).view(bool)
-        inside, outside = job.member[model] == 1, job.member[model] == 0
+        inside, outside = member[model] == 1, member[model] == 0
         num_in[half] += inside
         flagged_in[half] += inside & flagged
         num_out[half] += outside

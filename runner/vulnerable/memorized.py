@@ -10,6 +10,7 @@ from scipy.special import expit
 from attacks.membership import log_odds
 from attacks.memorization import memorization
 from runner import tables
+from runner.packed import Packed, packed
 from runner.tasks import rows
 
 PLAIN = "identity"  # the view that is the image itself
@@ -31,7 +32,7 @@ class Job(NamedTuple):
 
     paths: Mapping[str, Sequence[str]]  # of the M files of answers, by arm
     tasks: Sequence[tuple[str, int]]  # (arm, block) of each
-    member: np.ndarray
+    member: Packed
 
 
 def memorized(
@@ -48,7 +49,7 @@ def memorized(
     """
     num_blocks = -(-member.shape[1] // tables.BLOCK)
     tasks = [(arm, block) for arm in paths for block in range(num_blocks)]
-    found = rows(memorized_of_block, Job(paths, tasks, member), len(tasks), in_ray)
+    found = rows(memorized_of_block, Job(paths, tasks, packed(member)), len(tasks), in_ray)
     by_arm: dict[str, list[tuple]] = {arm: [] for arm in paths}
     for row in sorted(found, key=lambda row: row["task"]):
         columns = (np.frombuffer(row[key]) for key in Memorized._fields)
@@ -63,7 +64,8 @@ def memorized_of_block(job: Job, task: int) -> Iterator[pa.Table]:
     """Yield one row: the memorization of the examples of one block."""
     arm, block = job.tasks[task]
     start = block * tables.BLOCK
-    member = job.member[:, start : start + tables.BLOCK]
+    stop = min(start + tables.BLOCK, job.member.num_examples)
+    member = job.member.columns(start, stop)
     answers = [plain_answers(path, block) for path in job.paths[arm]]
     right, probability = (np.stack(said) for said in zip(*answers, strict=True))
     by_right, by_probability = memorization(right, member), memorization(probability, member)

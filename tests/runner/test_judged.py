@@ -13,7 +13,7 @@ from runner.intervals import Interval, clopper_pearson
 from runner.judged import Judged, read_judged
 from runner.judging import stage
 from runner.judging.pooled import Counts, pooled, shadow_thresholds, union
-from runner.judging.stage import Judging, judge, judging_of
+from runner.judging.stage import Judging, judge
 from runner.judging.target import Asked, above, edges, figures
 from runner.membership_figures import membership_figures, predictive_value
 from runner.resampling import resampled_figures
@@ -282,7 +282,7 @@ def test_missing_scores_are_not_found_and_damaged_ones_condemn_the_scores(tmp_pa
 
 
 def test_an_experiment_asks_for_all_draws_of_the_true_matrix_and_one_of_the_null(noisy_work: Work):
-    asked = judging_of(noisy_work.experiment, noisy_work.plan, noisy_work.scores).asked
+    asked = noisy_work.judging.asked
     draws = {(r.arm, r.draws, r.matrix) for r in asked}
     of_erm, of_noisy = ("erm", 1), ("noisy", 1)
     expected = {(*of, matrix) for of in (of_erm, of_noisy) for matrix in ("member", "null")}
