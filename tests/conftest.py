@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from runner.work import Work, prepare
 from runner.workplace import Workplace, make_workplace
 
 torch.set_num_threads(1)
+ROOT = Path(__file__).parents[1]
 
 TINY = {
     "name": "tiny",
@@ -49,6 +52,33 @@ NOISY = {  # a randomized arm, and the protocol of residual perturbation's paper
         }
     },
 }
+
+
+@cache
+def unit(file: str) -> str:
+    """What goes to one process under `pytest -n`: a file, or all files that start Ray.
+
+    Two Ray clusters on one host are in each other's way.
+    """
+    return "ray" if "mark.ray" in (ROOT / file).read_text("utf-8") else file
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts Ray comes first: it is the largest unit."""
+    items.sort(key=lambda item: unit(str(item.path.relative_to(ROOT))) != "ray")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out units. xdist's own groups are lost under pytest 9.2, which has no `_nodeid`."""
+    from xdist.scheduler.loadscope import LoadScopeScheduling
+
+    class Units(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return unit(nodeid.split("::")[0])
+
+    config.option.loadscopereorder = False  # it would sort by the number of tests
+    return Units(config, log)
 
 
 @pytest.fixture
