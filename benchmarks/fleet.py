@@ -17,7 +17,7 @@ from pathlib import Path
 
 import ray
 
-from runner import fleet, store
+from runner import cluster, fleet, store
 from runner.experiment import Experiment
 from runner.queue import Snapshot
 from runner.work import prepare
@@ -54,7 +54,7 @@ def main() -> None:
                 last.append(time.perf_counter())
 
         began = time.perf_counter()
-        fleet.connect()
+        cluster.connect()
         connected = time.perf_counter()
         tasks = [work.task(run) for run in work.plan.runs]
         end = fleet.train_all(tasks, work.dataset, experiment.fleet, work.store, watch)

@@ -40,7 +40,7 @@ def forecast(work: Work) -> str:
         lines.append("training time: not known before one model of each arm is trained here")
     else:
         lines.append(f"training time: {duration(total_s)} of one worker, divided by the workers")
-    lines.append(f"disk: {_disk_bytes(work) / 1e6:.1f} MB below {work.store.root}")
+    lines.append(f"disk: {disk_bytes(work) / 1e6:.1f} MB below {work.store.root}")
     smallest = metrics.smallest_fpr(work.plan.num_negatives)
     lines.append(
         f"smallest false positive rate that one target resolves: {smallest:.2g} "
@@ -78,7 +78,7 @@ def _recipe(run: Run) -> str:
     return repr([recipe[key] for key in ("data", "augment", "model", "defense", "training")])
 
 
-def _disk_bytes(work: Work) -> float:
+def disk_bytes(work: Work) -> float:
     """Weights, answers and robustness of all models, and the scores."""
     num_models, num_pool = work.plan.member.shape
     shape = image_shape(work.dataset)

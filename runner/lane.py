@@ -1,5 +1,6 @@
 """A lane: one node's Ray Train workers, which do one Run after another until none is left."""
 
+import faulthandler
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -37,6 +38,8 @@ def lane(config: dict[str, Any]) -> None:
     worker = f"{config['lane']}/{rank}"
 
     def call(method: str, *arguments: object) -> Any:
+        # Whoever says nothing for so long hangs: the stack goes to the log, and the process ends.
+        faulthandler.dump_traceback_later(config["hang_after_s"], exit=True)
         return ray.get(getattr(queue, method).remote(*arguments))
 
     place = make_workplace(
@@ -45,11 +48,12 @@ def lane(config: dict[str, Any]) -> None:
         given["store"],
         group=group,
         checkpoint_every_s=config["checkpoint_every_s"],
-        tell=lambda text, part: queue.tell.remote(worker, text, part),
-        note=lambda text: queue.note.remote(text),
+        tell=partial(call, "tell", worker),
+        note=partial(call, "note"),
     )
     claim = partial(next_task, call, worker, claims, partial(refusal, device=device))
     work(claim, call, worker, place)
+    faulthandler.cancel_dump_traceback_later()
 
 
 def _groups(rank: int, world: int, size: int) -> tuple[Group, Group]:

@@ -129,16 +129,24 @@ def _train_and_ask(work: Work, console: Console) -> Mapping[str, str]:
     _describe(work)
     if not pending:
         return {}
-    from runner import fleet  # Ray: only who trains waits for it
+    from runner import cluster, fleet  # Ray: only who trains waits for it
+    from runner.forecast import disk_bytes
+    from runner.preflight import preflight
 
     for remark, arms in work.remarks.items():
         say(console, f"note: {', '.join(arms)}: {remark}")
     done = len(work.plan.runs) - len(pending)
     say(console, f"{done} of {len(work.plan.runs)} models done, {len(pending)} to do; starting Ray")
-    fleet.connect()
+    cluster.connect()
+    one_each = [runs[0] for runs in work.plan.arms.values()]
+    to_write = disk_bytes(work) * len(pending) / len(work.plan.runs)
+    given = work.experiment.fleet, work.store, to_write
+    checks, settled = preflight(one_each, work.dataset, *given)
+    for check in checks:
+        say(console, str(check))
     tasks, show = [work.task(run) for run in pending], Show(console)
     try:
-        end = fleet.train_all(tasks, work.dataset, work.experiment.fleet, work.store, show)
+        end = fleet.train_all(tasks, work.dataset, settled, work.store, show)
     finally:
         show.stop()
     undone = {r.id: end.stopped or "not done" for r in pending if not work.is_done(r)}
@@ -157,10 +165,10 @@ def _stop_if(failed: Mapping[str, str], work: Work) -> None:
 def _audit(work: Work, console: Console) -> None:
     """Compute scores and judge them over the cluster, unless that has been done."""
     if store.facts(work.scores) is None or store.facts(work.judging.folder) is None:
-        from runner import fleet
+        from runner import cluster
 
         say(console, "audit: membership scores of every model as target")
-        fleet.connect()
+        cluster.connect()
         score(work)
 
 

@@ -29,6 +29,7 @@ class Claim(NamedTuple):
     word: str  # its worker's last
     part: float  # of it that is done, in [0, 1]
     ticket: int  # of the task
+    told_at: float = 0.0  # when the worker gave that word, by this process's clock
 
 
 class Snapshot(NamedTuple):
@@ -64,10 +65,10 @@ class RunQueue:
     Whoever adds a task holds its ticket. The same Run may be added again, for other steps or by
     somebody else, but only one worker at a time works on it.
 
-    A worker that claims again while it holds a task was torn down and came back, and a lane that
-    ended releases what its workers held: such a task is handed out again. Only the worker that the
-    lane blames died of itself, so a Run that kills its process is given up and drags no innocent
-    one of the same lane along.
+    A lane that ended releases what its workers held, and it is handed out again. Only a worker that
+    is blamed died of itself, so a Run that kills its process is given up and drags no innocent one
+    of the same lane along. A released lane is given nothing more: a worker of it that a network
+    cut off may be alive.
     """
 
     def __init__(self, materials: Any = None) -> None:
@@ -78,6 +79,8 @@ class RunQueue:
         self._failed: dict[int, tuple[str, str]] = {}  # ticket -> run id, reason
         self._total = 0
         self._deaths: Counter[str] = Counter()  # by run id
+        self._released: set[str] = set()  # lanes
+        self._of_lane: Counter[str] = Counter()  # tasks that ended in it, one way or the other
         self._repairs: Counter[str] = Counter()
         self._notes: list[str] = []
         self._stopped = ""
@@ -110,7 +113,8 @@ class RunQueue:
     def claim(self, worker: str) -> Task | Literal["wait"] | None:
         """Return a worker's next task, "wait" if one may come, or None if none ever will."""
         self._put_back(worker)
-        if self._stopped or (self._closed and not self._waiting):
+        nothing = self._closed and not self._waiting
+        if self._stopped or nothing or worker.split("/")[0] in self._released:
             return None
         in_work = {claim.run_id for claim in self._held.values()}
         free = (t for t in self._waiting if self._tasks[t].run.id not in in_work)
@@ -120,13 +124,15 @@ class RunQueue:
         self._started = self._started or time.monotonic()
         self._waiting.remove(ticket)
         task = self._tasks[ticket]
-        self._held[worker] = Claim(task.run.id, "starts", 0.0, ticket)
+        self._held[worker] = Claim(task.run.id, "starts", 0.0, ticket, time.monotonic())
         return task
 
-    def tell(self, worker: str, word: str, part: float) -> None:
-        """Note a worker's last word on its Run, and how much of it is done."""
+    def tell(self, worker: str, word: str, part: float) -> bool:
+        """Note a worker's last word on its Run and how much of it is done; True: leave it there."""
         if worker in self._held:
-            self._held[worker] = self._held[worker]._replace(word=word, part=part)
+            told = self._held[worker]._replace(word=word, part=part, told_at=time.monotonic())
+            self._held[worker] = told
+        return bool(self._stopped)
 
     def note(self, text: str) -> None:
         """Keep a sentence for the end of the run."""
@@ -136,6 +142,7 @@ class RunQueue:
         """Count a worker's task as done."""
         work = self._held.pop(worker, None)
         if work is not None:  # else its group was blamed for a death, and it is handed out again
+            self._count(worker)
             del self._tasks[work.ticket]
             self._done.add(work.ticket)
 
@@ -143,6 +150,7 @@ class RunQueue:
         """Count its task as failed; `everywhere` says that all others would fail for that too."""
         work = self._held.pop(worker, None)
         if work is not None:
+            self._count(worker)
             self._end_badly(work.ticket, reason)
         if everywhere:
             self.stop(reason)
@@ -156,27 +164,34 @@ class RunQueue:
         self._repairs[run_id] += 1
         if self._repairs[run_id] > MAX_REPAIRS:
             del self._repairs[run_id]  # whoever adds it later may have a mended disk
-            self.fail(worker, f"corrupt again and again, check the disk: {note}")
+            self.fail(worker, f"{MAX_REPAIRS + 1} times in a row, check the disk: {note}")
         else:
             self._put_back(worker)
 
-    def blame(self, worker: str) -> None:
+    def blame(self, worker: str, why: str = "") -> None:
         """Note that a worker died of itself, and was not torn down with its lane."""
         if worker not in self._held:
-            self._notes.append(f"{worker}: the worker died between two Runs")
+            self._notes.append(f"{worker}: the worker died between two Runs{_in_words(why)}")
             return
-        run_id = self._held[worker].run_id
-        self._deaths[run_id] += 1
+        held = self._held[worker]
+        self._count(worker)
+        self._deaths[held.run_id] += 1
         self._put_back(worker)
-        if self._deaths[run_id] < MAX_DEATHS:
-            self._notes.append(f"{run_id}: its worker died; tried again from its last checkpoint")
-        else:
-            self._give_up_killers()
+        silent_s = time.monotonic() - held.told_at
+        after = f"{silent_s:.0f} s after its last word, {held.word!r}{_in_words(why)}"
+        self._notes.append(f"{held.run_id}: its worker died {after}")
+        self._give_up_killers()
 
-    def release(self, lane: str) -> None:
-        """Take back what the workers of an ended lane still hold."""
+    def release(self, lane: str) -> int:
+        """Take back what the workers of an ended lane still hold, and give them nothing more.
+
+        Returns:
+            How many tasks ended in it, or were the death of a worker.
+        """
+        self._released.add(lane)
         for worker in [w for w in self._held if w.split("/")[0] == lane]:
             self._put_back(worker)
+        return self._of_lane[lane]
 
     def outcome(self, tickets: Sequence[int]) -> Outcome:
         """Return what became of tasks; once the queue stopped, whatever is not done has failed."""
@@ -200,6 +215,9 @@ class RunQueue:
             self._closed,
         )
 
+    def _count(self, worker: str) -> None:
+        self._of_lane[worker.split("/")[0]] += 1
+
     def _put_back(self, worker: str) -> None:
         work = self._held.pop(worker, None)
         if work is not None:
@@ -214,3 +232,7 @@ class RunQueue:
             if self._deaths[self._tasks[ticket].run.id] >= MAX_DEATHS:
                 self._waiting.remove(ticket)
                 self._end_badly(ticket, f"its worker died {MAX_DEATHS} times; not tried again")
+
+
+def _in_words(why: str) -> str:
+    return f" ({why})" if why else ""

@@ -68,6 +68,15 @@ class Store(NamedTuple):
     def sweep(self, name: str) -> Path:
         return self.root / "sweeps" / name
 
+    def probe(self) -> None:
+        """Write a file where models lie, and remove it again.
+
+        Raises:
+            OSError: the storage is away, or cannot be written.
+        """
+        with tempfile.TemporaryFile(dir=self.root / "runs") as file:
+            file.write(b"probe")
+
     def check_writable(self) -> None:
         """Make the folders that runs and experiments lie in, and try to write there.
 
@@ -184,6 +193,11 @@ def read(folder: Path, name: str) -> bytes:
     if _sum(content) != json.loads((folder / DONE).read_bytes())["files"][name]:
         raise Corrupt(str(folder / name), "its checksum is not the one it was written with")
     return content
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there."""
+    path.unlink(missing_ok=True)
 
 
 def set_aside(path: Path) -> Path | None:

@@ -23,9 +23,19 @@ from runner.selection import Best, accuracy_of, better
 from runner.store import Corrupt
 from runner.workplace import Workplace, weights_file
 
+STORAGE_PATIENCE_S = 300.0  # for a storage that is away to come back
+
+
+class Left(Exception):
+    """A Run was left at a checkpoint, since nobody waits for it any more."""
+
 
 def train(run: Run, place: Workplace) -> None:
-    """Train a Run from its last epoch checkpoint, or from the start, and mark it done."""
+    """Train a Run from its last epoch checkpoint, or from the start, and mark it done.
+
+    Raises:
+        Left: there is a checkpoint, and it is not done.
+    """
     from torch.utils.tensorboard import SummaryWriter  # takes a second, and only trainers need it
 
     folder = place.store.run(run.id)
@@ -54,13 +64,16 @@ def train(run: Run, place: Workplace) -> None:
                 board.add_scalar(name, value, epoch.number)
             loss = epoch.metrics.get("loss_total", math.nan)  # no example was drawn all epoch
             ended, epochs = epoch.number + 1, run.training.epochs
-            place.tell(f"epoch {ended}/{epochs} loss {loss:.3f}", 0.9 * ended / epochs)
-            last = ended == epochs  # what follows writes the model itself
-            if not last and time.monotonic() - saved >= place.checkpoint_every_s:
+            leave = place.tell(f"epoch {ended}/{epochs} loss {loss:.3f}", 0.9 * ended / epochs)
+            if ended == epochs:  # what follows writes the model itself
+                continue
+            if leave or time.monotonic() - saved >= place.checkpoint_every_s:
                 kept = {"best": best.state()} if best else {}
                 state = {**epoch.state(), "history": history, **kept}
                 store.write_sealed(folder / "checkpoint.pt", _to_bytes(state))
                 saved = time.monotonic()
+            if leave:
+                raise Left
     if place.leads:
         assert epoch is not None, "the last epoch is never checkpointed"
         _finish(run, place, epoch, best, history)
@@ -128,10 +141,15 @@ def work(
                 aside = store.set_aside(Path(corrupt.path))
                 note = f"{corrupt}; set aside{f' as {aside.name}' if aside else ''}, made again"
                 call("repair", worker, note)
+        except Left:
+            continue  # what it held goes back with the next claim, which is the last
         except Exception as error:
             full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-            if place.leads:
-                call("fail", worker, _reason(error), full)
+            away = isinstance(error, OSError) and not full
+            if place.leads and away and _came_back(place):
+                call("repair", worker, f"{task.run.id}: the storage was away; {_reason(error)}")
+            elif place.leads:
+                call("fail", worker, _reason(error), full or away)
             # Others of the group may wait for us in a collective, unless they failed alike.
             alike = place.group is None or isinstance(error, FloatingPointError)
             if not alike or not _sound(place.device):
@@ -139,6 +157,19 @@ def work(
         else:
             if place.leads:
                 call("finish", worker)
+
+
+def _came_back(place: Workplace) -> bool:
+    """Whether the storage can be written, now or before long."""
+    until = time.monotonic() + STORAGE_PATIENCE_S
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError):
+            place.store.probe()
+            return True
+        if place.tell("waits for the storage", 0.0):
+            break
+        time.sleep(1.0)
+    return False
 
 
 def _sound(device: torch.device) -> bool:

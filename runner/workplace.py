@@ -28,7 +28,8 @@ class Workplace(NamedTuple):
     shape: ImageShape
     group: Group = None  # the workers that train a Run together
     checkpoint_every_s: float = 10.0
-    tell: Callable[[str, float], object] = print  # a word on the Run in work, and its part done
+    # A word on the Run in work, and its part done; what is true in return asks to leave it.
+    tell: Callable[[str, float], object] = print
     note: Callable[[str], object] = print  # what a person should know of afterwards
 
     @property

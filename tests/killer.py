@@ -1,7 +1,8 @@
-"""A step that some Runs do not survive; workers import it by name."""
+"""Steps that some Runs do not survive, or that take their time; workers import them by name."""
 
 import os
 import signal
+import time
 
 from runner.plan import Run
 from runner.workplace import Workplace
@@ -11,3 +12,14 @@ def kill_number_1(run: Run, place: Workplace) -> None:
     """Kill the process that works on model 1, every time."""
     if run.number == 1:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hang_number_2(run: Run, place: Workplace) -> None:
+    """Never come back from model 2."""
+    if run.number == 2:
+        time.sleep(3600)
+
+
+def take_a_second(run: Run, place: Workplace) -> None:
+    """Take a second, so that a test can see a Run in work."""
+    time.sleep(1.0)

@@ -15,7 +15,14 @@ VULNERABLE = {f"runner/vulnerable/{file}.py" for file in ("file", "flags", "memo
 FOREIGN = {f"runner/foreign/{file}.py" for file in ("listing", "members", "reading")}
 SWEEP = {f"runner/sweep/{file}.py" for file in ("stage", "search", "searchers", "trial")}
 ONLY_IN = {  # package -> the only files that may import it
-    "ray": {"runner/fleet.py", "runner/lane.py", *TASKS, *SWEEP},
+    "ray": {
+        "runner/cluster.py",
+        "runner/fleet.py",
+        "runner/preflight.py",
+        "runner/lane.py",
+        *TASKS,
+        *SWEEP,
+    },
     "optuna": {"runner/sweep/searchers.py"},
     "opacus": {f"defenses/{file}.py" for file in ("dp_sgd", "_accounting", "_per_example")},
     "pyautoattack": {"attacks/evasion/autoattack.py"},

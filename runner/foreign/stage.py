@@ -121,9 +121,9 @@ def _audited(given: Given, in_ray: bool, console: Console) -> dict[str, Any]:
     if missing:
         say(console, "audit: membership scores of every model as target")
         if in_ray:
-            from runner import fleet
+            from runner import cluster
 
-            fleet.connect()
+            cluster.connect()
         _score(given, in_ray)
     in_ray = in_ray and missing  # else nobody has joined a cluster
     judged = judge(given.judging, in_ray)

@@ -10,11 +10,13 @@ from typing import Any
 import ray
 from rich.console import Console
 
-from runner import config, fleet, metrics, store
+from runner import cluster, config, fleet, metrics, store
 from runner.axes import Objectives, Sweep
 from runner.config import ConfigError, Fault
 from runner.experiment import Experiment
+from runner.forecast import disk_bytes
 from runner.pipeline import Unfinished
+from runner.preflight import preflight
 from runner.progress import Show, say
 from runner.report.sweep_page import write_sweep_report
 from runner.store import Store
@@ -80,15 +82,20 @@ def _sweep(
     assert sweep is not None
     before, total = _trained(work.store), settings.num_asked(sweep)
     say(console, f"sweep of {total} settings over {', '.join(sweep.axes)}; starting Ray")
-    fleet.connect()
+    cluster.connect()
+    one_each = [runs[0] for runs in work.plan.arms.values()]
+    given = experiment.fleet, work.store, disk_bytes(work) * total
+    checks, settled = preflight(one_each, work.dataset, *given)
+    for check in checks:
+        say(console, str(check))
     board: Any = (
-        ray.remote(Board).options(**fleet.beside_driver()).remote(sweep.rungs, total, sweep.alike)
+        ray.remote(Board).options(**cluster.beside_driver()).remote(sweep.rungs, total, sweep.alike)
     )
     given = (data, experiment, objectives, work.store.root, work.folder)
     with (
         _stoppable(),
         contextlib.closing(_Showing(console)) as show,
-        fleet.opened(work.dataset, experiment.fleet, work.store, show) as queue,
+        fleet.opened(work.dataset, settled, work.store, show) as queue,
     ):
         sweeping = Sweeping(*given, queue, board, ray.put(work.dataset))
         found = search(sweeping, console)

@@ -13,14 +13,15 @@ ray = pytest.importorskip("ray", reason="machines that only train have no Ray")
 
 from ray.cluster_utils import Cluster  # noqa: E402
 
-from runner import fleet  # noqa: E402
+from runner import fleet, sites  # noqa: E402
+from runner.cluster import ENVIRONMENT  # noqa: E402
 from runner.experiment import Experiment  # noqa: E402
 from runner.queue import Outcome, Snapshot, Task  # noqa: E402
 from runner.store import Store  # noqa: E402
 from runner.train import train  # noqa: E402
 from runner.work import Work, prepare  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
-from tests.killer import kill_number_1  # noqa: E402
+from tests.killer import hang_number_2, kill_number_1, take_a_second  # noqa: E402
 
 pytestmark = [
     pytest.mark.ray,
@@ -30,40 +31,98 @@ pytestmark = [
 
 
 @pytest.fixture
-def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A head without CPUs and two nodes with one each."""
-    for name, value in fleet.ENVIRONMENT.items():
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """A head without CPUs, to which a test adds nodes."""
+    for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    cluster = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
-    )
-    cluster.add_node(num_cpus=1)
-    cluster.add_node(num_cpus=1)
-    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
-    yield
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
+    yield made
     ray.shutdown()
-    cluster.shutdown()
+    made.shutdown()
 
 
-@pytest.mark.usefixtures("two_nodes")
-def test_each_node_gets_a_lane_and_a_killing_run_is_given_up_alone(tmp_path: Path):
-    experiment = Experiment.model_validate(TINY)
-    work = prepare(experiment, tmp_path / "storage")
-    lanes, states = set(), []
+def tiny(storage: Path, **fleet_keys: Any) -> Work:
+    """The small experiment with other keys of its fleet."""
+    return prepare(Experiment.model_validate({**TINY, "fleet": fleet_keys}), storage)
+
+
+def lane_of(state: Snapshot) -> set[str]:
+    return {worker.split("/")[0] for worker in state.working}
+
+
+def test_each_node_gets_a_lane_and_runs_that_kill_or_hang_are_given_up_alone(
+    cluster: Cluster, tmp_path: Path
+):
+    cluster.add_node(num_cpus=1)
+    cluster.add_node(num_cpus=1)
+    work = tiny(tmp_path / "storage", hang_after_s=8)
+    lanes: set[str] = set()
+    runs = work.plan.runs
+    tasks = [Task(run, [kill_number_1, hang_number_2, train]) for run in runs]
+    end = fleet.train_all(
+        tasks,
+        work.dataset,
+        work.experiment.fleet,
+        work.store,
+        lambda state: lanes.update(lane_of(state)),
+    )
+    assert len(lanes) >= 2, end
+    bad = {run.id for run in runs if run.number in (1, 2)}
+    assert set(end.failed) == bad, end
+    assert all("died 2 times" in reason for reason in end.failed.values())
+    hung = [note for note in end.notes if "m002" in note]
+    assert hung
+    assert all(" 8 s after its last word, 'starts'" in note for note in hung)
+    assert end.done == len(runs) - len(bad)
+    assert all(work.is_trained(run) for run in runs if run.id not in bad)
+
+
+def test_a_node_that_joins_gets_a_lane_and_one_that_is_lost_gives_its_runs_back(
+    cluster: Cluster, tmp_path: Path
+):
+    first = cluster.add_node(num_cpus=1)
+    work = tiny(tmp_path / "storage")
+    seen: list[set[str]] = []
 
     def watch(state: Snapshot) -> None:
-        lanes.update(worker.split("/")[0] for worker in state.working)
-        states.append(state)
+        """Add a node when the first one is at work, and kill the first when both are."""
+        lanes = lane_of(state)
+        if lanes and not seen:
+            cluster.add_node(num_cpus=1)
+            seen.append(lanes)
+        elif len(lanes) == 2 and len(seen) == 1:
+            cluster.remove_node(first, allow_graceful=False)
+            seen.append(lanes)
 
-    runs = work.plan.runs
-    tasks = [Task(run, [kill_number_1, train]) for run in runs]
-    end = fleet.train_all(tasks, work.dataset, experiment.fleet, work.store, watch)
-    assert len(lanes) >= 2, end
-    killers = {run.id for run in runs if run.number == 1}
-    assert set(end.failed) == killers
-    assert all("died 2 times" in reason for reason in end.failed.values())
-    assert end.done == len(runs) - len(killers)
-    assert all(work.is_trained(run) for run in runs if run.id not in killers)
+    tasks = [Task(run, [take_a_second, train]) for run in work.plan.runs]
+    end = fleet.train_all(tasks, work.dataset, work.experiment.fleet, work.store, watch)
+    assert len(seen) == 2, end
+    assert not end.failed
+    assert end.done == len(work.plan.runs)
+    assert all(work.is_trained(run) for run in work.plan.runs)
+    assert any("its node was lost" in note for note in end.notes), end.notes
+    assert not any("its worker died" in note for note in end.notes), "a Run was blamed for it"
+
+
+def test_workers_of_a_run_that_fits_no_node_work_together_across_nodes(
+    cluster: Cluster, tmp_path: Path
+):
+    cluster.add_node(num_cpus=1)
+    cluster.add_node(num_cpus=1)
+    network = {"name": "resnet8", "width": 4, "norm": "group"}
+    data = {**TINY, "model": network, "fleet": {"workers_per_run": 2}}
+    work = prepare(Experiment.model_validate(data), tmp_path / "storage")
+    runs = work.plan.runs[:3]
+    end = fleet.train_all(
+        [Task(run, [train]) for run in runs],
+        work.dataset,
+        work.experiment.fleet,
+        work.store,
+        lambda state: None,
+    )
+    assert end.done == 3, end
+    assert all(work.is_trained(run) for run in runs)
 
 
 @ray.remote(num_cpus=0)
@@ -137,7 +196,7 @@ def test_a_fleet_without_room_is_refused_before_anything_starts(work: Work):
     big = work.experiment.fleet.model_copy(update={"num_cpus": 64})
     threads = threading.active_count()
     with (
-        pytest.raises(fleet.NoRoom, match="64 CPUs"),
+        pytest.raises(sites.NoRoom, match="64 CPUs"),
         fleet.opened(work.dataset, big, work.store, lambda state: None),
     ):
         raise AssertionError("never entered")

@@ -47,7 +47,7 @@ def test_a_run_that_kills_its_worker_twice_is_given_up():
     queue = closed("a", "b")
     assert claim(queue, "l/0") == "a"
     queue.blame("l/0")
-    assert "its worker died; tried again" in queue.snapshot().notes[0]
+    assert "a: its worker died 0 s after its last word, 'starts'" in queue.snapshot().notes[0]
     assert claim(queue, "l/0") == "a"
     queue.blame("l/0")
     assert claim(queue, "l/0") == "b"
@@ -131,7 +131,7 @@ def test_a_word_counts_only_for_the_run_in_work():
     queue.tell("l/0", "late", 0.5)
     claim(queue, "l/0")
     queue.tell("l/0", "epoch 1/2", 0.5)
-    assert queue.snapshot().working["l/0"] == ("a", "epoch 1/2", 0.5, 0)
+    assert queue.snapshot().working["l/0"][:4] == ("a", "epoch 1/2", 0.5, 0)
 
 
 def test_an_open_queue_lets_workers_wait_and_a_closed_one_sends_them_away():
@@ -220,3 +220,24 @@ def test_what_a_worker_says_of_a_task_that_was_taken_from_it_changes_nothing():
     queue.repair("l/0", "set aside late")
     assert queue.snapshot()[:4] == (1, 0, {}, {})
     assert claim(queue, "l/0") == "a"
+
+
+def test_a_released_lane_tells_what_ended_in_it_and_is_given_nothing_more():
+    queue = closed("a", "b", "c", "d", "e")
+    assert [claim(queue, f"l/{rank}") for rank in range(4)] == ["a", "b", "c", "d"]
+    queue.finish("l/0")
+    queue.fail("l/1", "it cannot")
+    queue.blame("l/2", "out of memory")
+    assert queue.release("l") == 3
+    assert claim(queue, "l/3") is None
+    assert [claim(queue, f"m/{rank}") for rank in range(4)] == ["c", "d", "e", None]
+    assert queue.release("m") == 0
+    assert "(out of memory)" in queue.snapshot().notes[0]
+
+
+def test_who_tells_hears_whether_to_leave():
+    queue = closed("a")
+    claim(queue, "l/0")
+    assert not queue.tell("l/0", "epoch 1/9", 0.1)
+    queue.stop("the driver was stopped")
+    assert queue.tell("l/0", "epoch 2/9", 0.2)
