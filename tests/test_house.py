@@ -16,6 +16,7 @@ FOREIGN = {f"runner/foreign/{file}.py" for file in ("listing", "members", "readi
 SWEEP = {f"runner/sweep/{file}.py" for file in ("stage", "search", "searchers", "trial")}
 ONLY_IN = {  # package -> the only files that may import it
     "ray": {"runner/fleet.py", "runner/lane.py", *TASKS, *SWEEP},
+    "grpc": {"runner/exposure.py"},
     "optuna": {"runner/sweep/searchers.py"},
     "opacus": {f"defenses/{file}.py" for file in ("dp_sgd", "_accounting", "_per_example")},
     "pyautoattack": {"attacks/evasion/autoattack.py"},
