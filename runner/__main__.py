@@ -36,7 +36,8 @@ demo = typer.Typer(
 app.add_typer(demo, name="demo")
 
 STOPPED = 130  # the exit code of who was stopped by the user
-FAULTS_OF_THE_USER = {"DataMissing", "NoRoom", "NoCluster", "NoBudget", "BadInput", "BadAnswers"}
+FAULTS_OF_THE_USER = {"DataMissing", "NoRoom", "NoCluster", "Exposed", "NoBudget"}
+FAULTS_OF_THE_USER |= {"BadInput", "BadAnswers"}
 
 ConfigPath = Annotated[
     str, typer.Argument(metavar="CONFIG", help="a YAML file, or a shipped name such as quickstart")
