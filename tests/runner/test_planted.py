@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,8 @@ def objects(sprung: Path) -> bytes:
     """An npz archive with every field of what was judged, as a trap each."""
     content = io.BytesIO()
     given = np.array([Trap(sprung)], object)
-    np.savez(content, member=given, **dict.fromkeys(Judged._fields, given))
+    fields: dict[str, Any] = dict.fromkeys((*Judged._fields, "member"), given)
+    np.savez(content, **fields)
     return content.getvalue()
 
 
