@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -82,9 +82,10 @@ def test_the_job_of_rayjob_yaml_runs_where_its_head_has_no_cpus(tmp_path: Path):
 
 
 def wait_for_cpus(wanted: int, address: str, environment: dict[str, str]) -> None:
-    """Wait until all nodes have joined, some minutes on a busy machine."""
+    """Wait until all nodes have joined, at most three minutes."""
     command, status = [*RAY, "status", f"--address={address}"], ""
-    for _ in range(20):
+    end = time.monotonic() + 180
+    while time.monotonic() < end:
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         status = done.stdout + done.stderr
         if f"/{wanted:.1f} CPU" in status:
@@ -139,6 +140,9 @@ def test_the_slurm_script_trains_on_its_workers_and_leaves_no_process(
     job = slurm_job(slurm, tmp_path / "results", SHRUNK)
     try:
         printed, _ = job.communicate(timeout=280)
+    except subprocess.TimeoutExpired:
+        os.killpg(job.pid, signal.SIGTERM)
+        raise
     finally:
         left = still_there(job.pid)
     assert job.returncode == 0, printed
@@ -170,15 +174,27 @@ def test_a_slurm_job_that_is_told_to_end_ends_with_the_runners_own_exit_code(
 
 
 def still_there(session: int) -> list[str]:
-    """End what is left of a session, and return what that was."""
+    """What is left of a session a minute after it should have ended; it is killed."""
+    import psutil
+
+    end = time.monotonic() + 60
+    while (left := of_session(session)) and time.monotonic() < end:
+        time.sleep(0.5)
+    found = []
+    for pid in left:
+        with suppress(psutil.NoSuchProcess):
+            found.append(" ".join(psutil.Process(pid).cmdline()))
+            os.kill(pid, signal.SIGKILL)
+    return found
+
+
+def of_session(session: int) -> list[int]:
+    """The processes of a session that have not ended."""
     import psutil
 
     found = []
-    for process in psutil.process_iter():
-        try:
-            if os.getsid(process.pid) == session:
-                found.append(" ".join(process.cmdline()))
-                process.kill()
-        except (psutil.NoSuchProcess, ProcessLookupError):
-            pass
+    for process in psutil.process_iter(["status"]):
+        with suppress(ProcessLookupError):
+            if os.getsid(process.pid) == session and process.info["status"] != "zombie":
+                found.append(process.pid)
     return found
