@@ -41,6 +41,7 @@ FAULTS_OF_THE_USER = {
     "NoRoom",
     "NotReady",
     "NoCluster",
+    "Exposed",
     "NoBudget",
     "BadInput",
     "BadAnswers",

@@ -2,10 +2,14 @@
 
 import os
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import ray_constants
+
+from runner import exposure
 
 # Every one of these is unset by default in Ray, or set to a value that suits longer jobs.
 ENVIRONMENT = {
@@ -27,6 +31,7 @@ def connect() -> None:
 
     Raises:
         NoCluster: RAY_ADDRESS names a cluster that does not answer.
+        Exposed: it answers anyone, beyond this machine.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -34,6 +39,9 @@ def connect() -> None:
         return
     address = os.environ.get("RAY_ADDRESS", "local")
     local = {"include_dashboard": False} if address == "local" else {}
+    if local:
+        exposure.close_up(os.environ, Path.home())
+        ray_constants.ENABLE_RAY_CLUSTER = False  # then it listens on loopback alone
     try:
         host, colon, port = address.rpartition(":")
         if colon and port.isdigit() and "/" not in host:
@@ -46,9 +54,16 @@ def connect() -> None:
             "RAY_ADDRESS to use this machine alone; a cluster that asks for a token needs "
             "RAY_AUTH_MODE=token here too"
         ) from None
-    token = Path.home() / ".ray" / "auth_token"
-    if token.exists():
-        token.chmod(0o600)  # Ray writes it readable for everybody
+    exposure.keep_token_private(Path.home())
+    open_to_all = exposure.answers_anyone(ray.get_runtime_context().gcs_address)
+    addresses = [node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]]
+    try:
+        said = exposure.remark(addresses, open_to_all, os.environ)
+    except exposure.Exposed:
+        ray.shutdown()
+        raise
+    if said:
+        print(f"runner: warning: {said}", file=sys.stderr, flush=True)
 
 
 def beside_driver() -> dict[str, Any]:

@@ -86,7 +86,8 @@ def locate(name: str) -> Path:
     if path.is_file():
         return path
     shipped = Path(str(resources.files("configs")))
-    names = sorted(str(p.relative_to(shipped).with_suffix("")) for p in shipped.rglob("*.yaml"))
+    paths = (p.relative_to(shipped).with_suffix("") for p in shipped.rglob("*.yaml"))
+    names = sorted(str(path) for path in paths if path.parts[0] != "cluster")  # no experiments
     wanted = re.sub(r"^configs/|\.yaml$", "", name)
     if wanted in names:
         return shipped / f"{wanted}.yaml"

@@ -5,6 +5,7 @@ F false positive rates, R resamples, T thresholds, E edges.
 """
 
 import io
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -54,11 +55,14 @@ def read_judged(folder: Path, reading: Reading) -> Judged:
         Corrupt: the file is not what was written.
     """
     name = _name(reading)
+    content = io.BytesIO(store.read(folder, name))
     try:
-        with np.load(io.BytesIO(store.read(folder, name)), allow_pickle=False) as file:
+        with np.load(content, allow_pickle=False) as file:
             return Judged(**{field: file[field] for field in Judged._fields})
     except KeyError as error:
         raise Corrupt(str(folder / name), f"it has no {error}") from error
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise Corrupt(str(folder / name), f"not the arrays that were written ({error})") from error
 
 
 def write_judged(folder: Path, reading: Reading, arrays: Mapping[str, np.ndarray]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from runner import store, tables
+from runner.discreet import discreet
 from runner.judging.stage import judge
 from runner.progress import Show, say
 from runner.results import gather, git_commit, versions
@@ -211,7 +212,7 @@ def _describe(work: Work) -> None:
         "runs": {name: [r.id for r in runs] for name, runs in work.plan.arms.items()},
         "versions": versions(),
         "git_commit": git_commit(),
-        "command": sys.argv[1:],
+        "command": discreet(sys.argv[1:]),
     }
     store.write_json(work.folder / "experiment.json", facts)
     store.write(work.folder / "member.parquet", tables.members_to_bytes(work.plan.member))

@@ -5,6 +5,7 @@ import errno
 import io
 import json
 import math
+import pickle
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -110,14 +111,15 @@ def _checkpoint(run: Run, place: Workplace) -> dict[str, Any] | None:
     path = place.store.run(run.id) / "checkpoint.pt"
     try:
         content = io.BytesIO(store.read_sealed(path))
+        return torch.load(content, map_location=place.device, weights_only=True)
     except FileNotFoundError:
         return None
-    except Corrupt as corrupt:
+    except (Corrupt, pickle.UnpicklingError) as error:  # the latter: more than tensors is in it
         if place.leads:
             path.replace(path.with_name("checkpoint.pt.corrupt"))
-            place.note(f"{corrupt}; set aside as checkpoint.pt.corrupt, training starts over")
+            reason = error if isinstance(error, Corrupt) else f"{path}: {_first_line(error)}"
+            place.note(f"{reason}; set aside as checkpoint.pt.corrupt, training starts over")
         return None
-    return torch.load(content, map_location=place.device, weights_only=True)
 
 
 def work(

@@ -9,20 +9,15 @@ import pytest
 
 HOUSE = Path(__file__).parent.parent
 STAGES = {"answers", "audit", "fleet", "forecast", "lane", "report", "results", "robustness"}
+FLEET = {f"runner/{file}.py" for file in ("cluster", "fleet", "lane", "preflight")}
 TASKS = {"runner/tasks.py", "runner/shipping.py"}
 AUDIT = {f"runner/audit/{file}.py" for file in ("blocks", "targets")}
 VULNERABLE = {f"runner/vulnerable/{file}.py" for file in ("file", "flags", "memorized")}
 FOREIGN = {f"runner/foreign/{file}.py" for file in ("listing", "members", "reading")}
 SWEEP = {f"runner/sweep/{file}.py" for file in ("stage", "search", "searchers", "trial")}
 ONLY_IN = {  # package -> the only files that may import it
-    "ray": {
-        "runner/cluster.py",
-        "runner/fleet.py",
-        "runner/preflight.py",
-        "runner/lane.py",
-        *TASKS,
-        *SWEEP,
-    },
+    "ray": {*FLEET, *TASKS, *SWEEP},
+    "grpc": {"runner/exposure.py"},
     "optuna": {"runner/sweep/searchers.py"},
     "opacus": {f"defenses/{file}.py" for file in ("dp_sgd", "_accounting", "_per_example")},
     "pyautoattack": {"attacks/evasion/autoattack.py"},

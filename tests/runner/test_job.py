@@ -2,77 +2,25 @@
 
 import csv
 import json
-import os
 import secrets
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.clusters import HOUSE, RAY, client_environment, started_head
+
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
-
-HOUSE = Path(__file__).parents[2]
-RAY = [sys.executable, "-m", "ray.scripts.scripts"]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The environment of a client of a fresh head node with token authentication."""
-    port, dashboard = free_port(), free_port()
-    home = tmp_path_factory.mktemp("home")
-    environment = {
-        key: value for key, value in os.environ.items() if not key.startswith("RAY_")
-    } | {
-        "HOME": str(home),
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": secrets.token_hex(32),
-        "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{dashboard}",
-        "RAY_USAGE_STATS_ENABLED": "0",
-    }
-    command = ["start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}"]
-    options = ["--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", "--num-cpus=2"]
-    # Unix sockets have short names: pytest's folders are too deep for Ray's.
-    folder = Path(f"/tmp/ray-{port}")
-    head = subprocess.Popen(
-        [*RAY, *command, *options, f"--temp-dir={folder}"],
-        env=environment,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_for_dashboard(dashboard)
+    environment = client_environment(tmp_path_factory.mktemp("home"))
+    with started_head(environment, ["--num-cpus=2"]):
         yield environment
-    finally:
-        os.killpg(head.pid, signal.SIGTERM)
-        try:
-            head.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            os.killpg(head.pid, signal.SIGKILL)
-            head.wait()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def wait_for_dashboard(port: int) -> None:
-    for _ in range(240):
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=1):
-                return
-        except OSError:
-            time.sleep(0.25)
-    raise TimeoutError(f"no dashboard on port {port} after a minute")
 
 
 def submitted(cluster: dict[str, str], command: list[str]) -> subprocess.CompletedProcess[str]:
