@@ -16,7 +16,8 @@ overhead   mean over Runs of a worker's seconds beyond its timers, from its firs
 calls      round trips as workers see them: median and 99th percentile, in milliseconds
 makespan   seconds from the first claim to the last Run's end; what list scheduling says beside it
 idle       1 - timers / (workers x makespan), and how long the first worker to run out then waits
-memory     that no other process shares (USS), of the driver and of the queue's actor, at the end
+memory     that no other process shares (USS), of the driver and of the queue's actor, at the end;
+           the tasks, as they lie in Ray's object store
 """
 
 import argparse
@@ -79,7 +80,7 @@ class Nodes:
 
     def work(self, queue: Any, lanes: Sequence[str], workers: int) -> list[Seen]:
         """Do Runs until none is left; one `Seen` a worker."""
-        given = ray.get(queue.materials.remote())
+        given: Any = ray.get(queue.materials.remote())
         place = make_workplace(ray.get(given["dataset"]), torch.device("cpu"), given["store"])
         seen: list[Seen] = []
         names = [f"{lane}/{rank}" for lane in lanes for rank in range(workers)]
@@ -220,7 +221,7 @@ def measure(num_runs: int, order: str, given: argparse.Namespace, folder: Path) 
     for watcher in watchers:
         watcher.join()
     started = time.monotonic()
-    outcome = ray.get(queue.outcome.remote(tickets))
+    outcome: Any = ray.get(queue.outcome.remote(tickets))
     outcome_s = time.monotonic() - started
     assert outcome.done == num_runs, outcome.failed
     workers = [seen for some in found for seen in some]
@@ -238,7 +239,11 @@ def measure(num_runs: int, order: str, given: argparse.Namespace, folder: Path) 
     idle = 1 - sum(seconds) / (len(workers) * (last - first))
     print(f"idle       {100 * idle:.1f} %; last {last - min(w.last for w in workers):.1f} s")
     now, actor_mb = own_mb(psutil.Process()), own_mb(queue_process())
-    print(f"memory     driver {now:.0f} MB ({before:.0f} before the plan), queue {actor_mb:.0f} MB")
+    size = len(ray.cloudpickle.dumps(tasks)) / 1e6
+    print(
+        f"memory     driver {now:.0f} MB ({before:.0f} before the plan), queue {actor_mb:.0f} MB, "
+        f"tasks {size:.0f} MB"
+    )
     ray.shutdown()
 
 

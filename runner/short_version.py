@@ -30,7 +30,7 @@ def short_version(work: Work, command: str) -> Short | None:
     """
     experiment = work.experiment
     most = experiment.design.num_models
-    attempts = [(n, attacks) for attacks in (False, True) for n in (2, 6, 8, 32) if n < most]
+    attempts = [(n, left_out) for n in (2, 6, 8, 32) if n < most for left_out in (False, True)]
     for num_models, no_attacks in [*attempts, (most, False)]:
         data = experiment.model_dump(mode="json")
         overrides = _shorten(data, experiment, num_models, no_attacks)
