@@ -4,8 +4,8 @@
     python benchmarks/fleet_starts.py --bare 64      # without lanes, until 10 GB are held
 
 Nodes are raylets of one CPU each on this machine, so a lane's start shares its cores with all the
-others: on nodes of their own they start beside each other. Printed for --nodes: seconds from the
-call of `train_all` until the first and the last lane has a Run in work, and until all has ended;
+others: on nodes of their own they start beside each other. Lanes are real, their Runs sleep for 20
+seconds. Printed for --nodes: seconds from the call of `train_all` until the first and the last lane has a Run in work, and until all has ended;
 for --bare: memory by node, and what one look at all nodes costs the driver.
 """
 
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -23,20 +24,27 @@ from ray.cluster_utils import Cluster
 
 from runner import fleet
 from runner.experiment import Experiment, Fleet
-from runner.queue import Snapshot
+from runner.plan import Run
+from runner.queue import Snapshot, Task
 from runner.work import prepare
+from runner.workplace import Workplace
 
-MOST_BYTES = 10e9
+MOST_BYTES, TIMER_S = 10e9, 20.0
+
+
+def timer(run: Run, place: Workplace, seconds: float) -> None:
+    """Stands for training."""
+    time.sleep(seconds)
 
 
 def started(nodes: int, folder: Path) -> None:
-    """Train a few small networks on so many nodes, and print when each lane began."""
+    """Do a few Runs on so many nodes, and print when each lane began."""
     experiment = Experiment.model_validate(
         {
             "name": "starts",
             "data": "digits",
             "model": {"name": "small_cnn", "width": 16},
-            "training": {"epochs": 150, "precision": "fp32"},
+            "training": {"epochs": 1, "precision": "fp32"},
             "design": {"num_models": max(6, 2 * nodes)},
             "arms": {"erm": {"defense": "erm"}},
             "fleet": {"max_workers": 1},
@@ -50,7 +58,8 @@ def started(nodes: int, folder: Path) -> None:
             first.setdefault(worker.split("/")[0], time.monotonic() - began)
 
     began = time.monotonic()
-    tasks = [work.task(run) for run in work.plan.runs]
+    # Long enough that the first lane does not take the last one's Run.
+    tasks = [Task(run, [partial(timer, seconds=TIMER_S)]) for run in work.plan.runs]
     end = fleet.train_all(tasks, work.dataset, experiment.fleet, work.store, watch)
     ended = time.monotonic() - began
     assert end.done == len(tasks), end
