@@ -4,9 +4,10 @@
     python benchmarks/fleet_starts.py --bare 64      # without lanes, until 10 GB are held
 
 Nodes are raylets of one CPU each on this machine, so a lane's start shares its cores with all the
-others: on nodes of their own they start beside each other. Lanes are real, their Runs sleep for 20
-seconds. Printed for --nodes: seconds from the call of `train_all` until the first and the last lane has a Run in work, and until all has ended;
-for --bare: memory by node, and what one look at all nodes costs the driver.
+others: on nodes of their own they start beside each other. Lanes are real; their Runs sleep for 20
+seconds. Printed for --nodes: seconds from the call of `train_all` until the first and the last lane
+has a Run in work, and until all has ended; for --bare: memory by node, and what one look at all
+nodes costs the driver.
 """
 
 import argparse
