@@ -91,7 +91,7 @@ def bare(most: int, cluster: Cluster) -> None:
     while True:
         total, processes = held()
         if count in (1, 2, 4, 8, 16, 32, 64) or count == most or total > MOST_BYTES:
-            times = []
+            times, room = [], []
             for _ in range(5):
                 start = time.monotonic()
                 nodes = ray.nodes()
@@ -129,7 +129,7 @@ def main() -> None:
     try:
         for _ in range((given.nodes or [1])[0] - 1):
             cluster.add_node(num_cpus=1)
-        os.environ["RAY_ADDRESS"] = cluster.address
+        os.environ["RAY_ADDRESS"] = str(cluster.address)
         fleet.connect()
         with tempfile.TemporaryDirectory() as folder:
             if given.bare:
