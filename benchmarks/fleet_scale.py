@@ -37,6 +37,7 @@ import numpy as np
 import psutil
 import ray
 import torch
+from ray import cloudpickle
 
 from runner.data import Dataset
 from runner.experiment import Experiment
@@ -239,7 +240,7 @@ def measure(num_runs: int, order: str, given: argparse.Namespace, folder: Path) 
     idle = 1 - sum(seconds) / (len(workers) * (last - first))
     print(f"idle       {100 * idle:.1f} %; last {last - min(w.last for w in workers):.1f} s")
     now, actor_mb = own_mb(psutil.Process()), own_mb(queue_process())
-    size = len(ray.cloudpickle.dumps(tasks)) / 1e6
+    size = len(cloudpickle.dumps(tasks)) / 1e6
     print(
         f"memory     driver {now:.0f} MB ({before:.0f} before the plan), queue {actor_mb:.0f} MB, "
         f"tasks {size:.0f} MB"
