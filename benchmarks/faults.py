@@ -186,6 +186,7 @@ def kill_raylet(world: World, rng: random.Random) -> str:
 
 def kill_head(world: World, rng: random.Random) -> str:
     assert world.cluster is not None
+    assert world.cluster.head_node is not None
     for processes in world.cluster.head_node.all_processes.values():
         for one in processes:
             with contextlib.suppress(ProcessLookupError):
@@ -352,6 +353,7 @@ def main() -> None:
     os.environ.update(ENVIRONMENT)
     os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE.parent), str(HERE)])
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ["RUNNER_WITHOUT_TOKEN"] = "1"  # clusters of Ray's test class have none
     memory = psutil.virtual_memory()
     threshold = (memory.total - memory.available + ROOM) / memory.total
     os.environ["RAY_memory_usage_threshold"] = f"{min(threshold, 0.95):.3f}"  # noqa: SIM112

@@ -1,6 +1,7 @@
 """The command line: check, plan, run, sweep, report; and what needs no experiment: budget, demo."""
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,14 +84,26 @@ def check(config_path: ConfigPath, overrides: Overrides = None) -> None:
 
 
 @app.command()
-def plan(config_path: ConfigPath, overrides: Overrides = None, storage: Storage = None) -> None:
+def plan(
+    config_path: ConfigPath,
+    overrides: Overrides = None,
+    storage: Storage = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="estimate hours and cost on it: a YAML file, or a name like two_cores"),
+    ] = None,
+) -> None:
     """Say what a run would do: models to train, time, disk, the smallest FPR it can show."""
     with complaints():
         from runner.forecast import forecast
+        from runner.named_cluster import read_cluster
         from runner.work import prepare
 
+        asked = read_cluster(cluster) if cluster else None
         work = prepare(_experiment(config_path, overrides), _storage(storage))
-        print(forecast(work))
+        given = [part for override in overrides or [] for part in ("--set", override)]
+        given += ["--storage", str(storage)] if storage else []
+        print(forecast(work, asked, shlex.join(["runner", "run", config_path, *given])))
 
 
 @app.command()

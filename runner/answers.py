@@ -1,7 +1,8 @@
 """Ask a trained model about every example of the pool, the same way for every model."""
 
+import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from runner.augment import to_float, view
 from runner.ids import seed_of
 from runner.plan import Run
 from runner.questions import Questions
-from runner.workplace import Workplace
+from runner.workplace import Workplace, device_name
 
 BATCH = 1000  # images in one forward pass; another number would move a randomized model's draws
 FEW = 64  # images that are asked about again, in another batch
@@ -34,6 +35,7 @@ def ask(run: Run, place: Workplace, questions: Questions) -> None:
     if not place.leads or store.facts(folder) is not None:
         return
     place.tell("answers", 0.95)
+    started = time.perf_counter()
     model, labels = place.trained(run, questions.checkpoint), place.pool_labels.cpu().numpy()
     said = {}
     for name in dict.fromkeys(("identity", *answers.names)):
@@ -61,11 +63,12 @@ def ask(run: Run, place: Workplace, questions: Questions) -> None:
     mean = answered("mean") if answers.draws > 1 else None
     content = tables.answers_to_bytes(labels, answered("once"), answers.names, mean)
     store.write(folder / "answers.parquet", content)
-    facts = {"train_accuracy": train_accuracy(said["identity"].once)}
+    facts: dict[str, Any] = {"train_accuracy": train_accuracy(said["identity"].once)}
     if mean:
         facts["train_accuracy_mean"] = train_accuracy(said["identity"].mean)
     if not run.defense.randomized:
         facts["batch_dependence"] = batch_dependence(model, place.pool_images)
+    facts |= {"time_s": time.perf_counter() - started, "device": device_name(place.device)}
     store.finish(folder, ["answers.parquet"], facts)
 
 

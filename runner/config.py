@@ -76,8 +76,11 @@ def parse(text: str) -> Any:
         raise ValueError(f"not YAML: {' '.join(str(error).split())}") from None
 
 
-def locate(name: str) -> Path:
+def locate(name: str, room: str = "") -> Path:
     """Return the file that `name` means: a path, or the name of a shipped configuration.
+
+    Args:
+        room: the folder of `configs/` that names are of; by default all that holds experiments.
 
     Raises:
         ConfigError: there is no such file; names the nearest shipped one, in whatever folder.
@@ -85,9 +88,9 @@ def locate(name: str) -> Path:
     path = Path(name)
     if path.is_file():
         return path
-    shipped = Path(str(resources.files("configs")))
-    paths = (p.relative_to(shipped).with_suffix("") for p in shipped.rglob("*.yaml"))
-    names = sorted(str(path) for path in paths if path.parts[0] != "cluster")  # no experiments
+    shipped = Path(str(resources.files("configs"))) / room
+    names = sorted(str(p.relative_to(shipped).with_suffix("")) for p in shipped.rglob("*.yaml"))
+    names = [found for found in names if room or not found.startswith("cluster/")]
     wanted = re.sub(r"^configs/|\.yaml$", "", name)
     if wanted in names:
         return shipped / f"{wanted}.yaml"

@@ -1,42 +1,53 @@
 """What a run would do, before it does it: models to do, time, disk, and what can be resolved."""
 
-from collections import defaultdict
-from collections.abc import Callable
-
 import torch
 
 from runner import metrics, store
 from runner.data import image_shape
+from runner.estimate import unknown_steps
+from runner.estimate_text import told
 from runner.fit import build_model
-from runner.plan import Run
+from runner.named_cluster import NamedCluster
 from runner.progress import duration
-from runner.store import Corrupt
+from runner.rates import quietly, rates_of
+from runner.short_version import short_version
 from runner.sweep.settings import num_asked
 from runner.work import Work
 
 
-def forecast(work: Work) -> str:
-    """Return the text that `runner plan` prints."""
+def forecast(work: Work, cluster: NamedCluster | None = None, command: str = "runner run") -> str:
+    """Return the text that `runner plan` prints.
+
+    Args:
+        cluster: on which time and cost are estimated.
+        command: that would run the experiment.
+    """
     lines = [
         f"{work.experiment.name}: {len(work.plan.runs)} models over {len(work.plan.arms)} arms"
     ]
-    times = _known_times(work)
+    measured_on, short = cluster.of.measured_on if cluster else "", None
+    rates = rates_of(work, None, measured_on)
+    if cluster and unknown_steps(work, rates):
+        short = short_version(work, command)
+        rates = rates_of(work, short and short.work, measured_on)
     total_s, unknown = 0.0, False
     for name, runs in work.plan.arms.items():
-        todo = [r for r in runs if not _quietly(work.is_trained, r)]
-        time_s = times.get(_recipe(runs[0]))
+        todo = [r for r in runs if not quietly(work.is_trained, r)]
+        time_s = rates.trained(runs[0])
         unknown |= time_s is None and bool(todo)
         total_s += (time_s or 0.0) * len(todo)
         each = f"{time_s:.1f} s each" if time_s is not None else "time not known yet"
         lines.append(f"  {name}: {len(runs) - len(todo)} done, {len(todo)} to train ({each})")
     unasked = sum(
-        _quietly(work.is_trained, r) and not _quietly(work.is_done, r) for r in work.plan.runs
+        1 for r in work.plan.runs if quietly(work.is_trained, r) and not quietly(work.is_done, r)
     )
     if unasked:
         lines.append(f"to ask: {unasked} trained models have not answered everything yet")
-    if not _quietly(lambda _: store.facts(work.scores) is not None, work.plan.runs[0]):
+    if not quietly(lambda _: store.facts(work.scores) is not None, work.plan.runs[0]):
         lines.append("audit: membership scores are to be computed")
-    if unknown:
+    if cluster:
+        lines += told(work, cluster, rates, short)
+    elif unknown:
         lines.append("training time: not known before one model of each arm is trained here")
     else:
         lines.append(f"training time: {duration(total_s)} of one worker, divided by the workers")
@@ -52,30 +63,6 @@ def forecast(work: Work) -> str:
         lines.append(f"a sweep of {asked} is in it, for `runner sweep`; this is about `runner run`")
     lines += [f"note: {', '.join(arms)}: {remark}" for remark, arms in work.remarks.items()]
     return "\n".join(lines)
-
-
-def _known_times(work: Work) -> dict[str, float]:
-    """Mean training seconds of the finished Runs in the plan, by recipe."""
-    seconds = defaultdict(list)
-    for run in work.plan.runs:
-        if _quietly(work.is_trained, run):
-            facts = store.facts(work.store.run(run.id)) or {}
-            seconds[_recipe(run)].append(facts["train_time_s"])
-    return {recipe: sum(each) / len(each) for recipe, each in seconds.items()}
-
-
-def _quietly(question: Callable[[Run], bool], run: Run) -> bool:
-    """The answer, and no where something is corrupt: `run` sets it aside and says so."""
-    try:
-        return question(run)
-    except Corrupt:
-        return False
-
-
-def _recipe(run: Run) -> str:
-    """What the Runs of one arm share."""
-    recipe = run.recipe()
-    return repr([recipe[key] for key in ("data", "augment", "model", "defense", "training")])
 
 
 def disk_bytes(work: Work) -> float:

@@ -1,6 +1,8 @@
 """Attack a trained model, and write what it then answers, example by example."""
 
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from runner.plan import Run
 from runner.questions import Asked, Questions
 from runner.store import Corrupt
 from runner.tables import Robust
-from runner.workplace import Workplace
+from runner.workplace import Workplace, device_name
 
 
 def attack_all(run: Run, place: Workplace, questions: Questions) -> None:
@@ -32,6 +34,7 @@ def attack_all(run: Run, place: Workplace, questions: Questions) -> None:
 def _attack(
     run: Run, place: Workplace, questions: Questions, name: str, asked: Asked, folder: Path
 ) -> None:
+    started, whole = time.perf_counter(), True
     on, draws = questions.robustness.on, questions.answers.draws
     examples, images, labels = _examples(run, place, on, asked.num_examples)
     model, truth = place.trained(run, questions.checkpoint), labels.cpu().numpy()
@@ -41,6 +44,7 @@ def _attack(
         place.tell(f"{name} {start}/{len(examples)} images", 0.95)
         some, path = slice(start, start + size), folder / f"part-{start:05d}.parquet"
         part = _read_part(path, place, examples[some], truth[some], draws)
+        whole &= part is None
         if part is None:
             torch.manual_seed(seed_of(run.seed, folder.name, *([start] if start else [])))
             once, mean = _predictions(model, asked.attack, images[some], labels[some], draws)
@@ -53,7 +57,13 @@ def _attack(
     mean = np.concatenate(means) if means else None
     content = tables.robustness_to_bytes(examples, truth, once, mean)
     store.write(folder / "robustness.parquet", content)
-    facts = {"accuracy": float((once == truth).mean()), "num_examples": len(truth)}
+    facts: dict[str, Any] = {
+        "accuracy": float((once == truth).mean()),
+        "num_examples": len(truth),
+        "device": device_name(place.device),
+    }
+    if whole:  # else some of it was done before an interruption, and nobody knows how long it took
+        facts["time_s"] = time.perf_counter() - started
     if mean is not None:
         facts["accuracy_mean"] = float((mean == truth).mean())
     store.finish(folder, ["robustness.parquet"], facts)

@@ -22,7 +22,7 @@ from runner.questions import Checkpoint
 from runner.queue import Task
 from runner.selection import Best, accuracy_of, better
 from runner.store import Corrupt
-from runner.workplace import Workplace, weights_file
+from runner.workplace import Workplace, device_name, weights_file
 
 STORAGE_PATIENCE_S = 300.0  # for a storage that is away to come back
 
@@ -37,6 +37,7 @@ def train(run: Run, place: Workplace) -> None:
     Raises:
         Left: there is a checkpoint, and it is not done.
     """
+    started = time.perf_counter()
     from torch.utils.tensorboard import SummaryWriter  # takes a second, and only trainers need it
 
     folder = place.store.run(run.id)
@@ -44,6 +45,7 @@ def train(run: Run, place: Workplace) -> None:
         return
     state = _checkpoint(run, place)
     history = state.pop("history") if state else []
+    started -= sum(line["time_s"] for line in history)  # as if no time had passed in between
     best = Best(**state.pop("best")) if state and "best" in state else None
     saved = time.monotonic()
     with contextlib.ExitStack() as opened:
@@ -77,7 +79,7 @@ def train(run: Run, place: Workplace) -> None:
                 raise Left
     if place.leads:
         assert epoch is not None, "the last epoch is never checkpointed"
-        _finish(run, place, epoch, best, history)
+        _finish(run, place, epoch, best, history, started)
 
 
 def _finish(
@@ -86,6 +88,7 @@ def _finish(
     epoch: Epoch,
     best: Best | None,
     history: Sequence[Mapping[str, float]],
+    started: float,
 ) -> None:
     """Write what lasts, mark it done, and drop the checkpoint."""
     folder = place.store.run(run.id)
@@ -98,7 +101,13 @@ def _finish(
     lines = "".join(json.dumps(line) + "\n" for line in history)
     store.write(folder / "epochs.jsonl", lines.encode())
     store.write_json(folder / "run.json", run.recipe())
-    facts = {"train_time_s": sum(line["time_s"] for line in history)}
+    times = [line["time_s"] for line in history]
+    facts: dict[str, Any] = {
+        "train_time_s": sum(times),
+        "epoch_time_s": times[-1],
+        "other_time_s": time.perf_counter() - started - sum(times),
+        "device": device_name(place.device),
+    }
     if best:
         facts |= {"best_epoch": best.epoch, "selection_accuracy": best.accuracy}
     files = [weights_file(checkpoint) for checkpoint in kept]

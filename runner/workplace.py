@@ -1,6 +1,8 @@
 """Where a worker works: the data on its device, the store, and whom to tell of progress."""
 
+import platform
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import safetensors.torch
@@ -56,6 +58,17 @@ class Workplace(NamedTuple):
         except (RuntimeError, safetensors.SafetensorError) as error:
             raise Corrupt(str(folder / name), str(error)) from None
         return model.eval()
+
+
+def device_name(device: torch.device) -> str:
+    """Return what a device is called, so that times on one are not taken for another's."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    found = Path("/proc/cpuinfo")
+    lines = found.read_text().splitlines() if found.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    name = models[0] if models else platform.processor() or platform.machine()
+    return f"{name}, {torch.get_num_threads()} thread(s)"
 
 
 def weights_file(checkpoint: Checkpoint) -> str:

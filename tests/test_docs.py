@@ -45,6 +45,7 @@ from runner.experiment import (
 )
 from runner.fit import fit
 from runner.models import ImageShape, Model
+from runner.named_cluster import NodesOfOneKind
 from runner.questions import Sanity
 from runner.results import gather
 from runner.work import Work, prepare
@@ -93,6 +94,7 @@ SECTIONS: dict[str, type[Keys]] = {  # heading of configuration.md -> whose keys
     "sweep.objectives": Objectives,
     "sweep.constraint": Constraint,
     "fleet": Fleet,
+    "A named cluster": NodesOfOneKind,
 }
 BY_NAME = {  # heading -> package, whose files' keys its table has
     "data": "runner.data",

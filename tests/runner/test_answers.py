@@ -38,6 +38,8 @@ def asked(run: Run, place: Workplace, **question: Any) -> Path:
 def facts_of(path: Path) -> dict[str, Any]:
     facts = store.facts(path.parent)
     assert facts is not None
+    assert facts.pop("time_s") > 0
+    assert facts.pop("device")
     return facts
 
 

@@ -10,7 +10,9 @@ from runner.__main__ import app
 from tests.conftest import TINY
 
 HOUSE = Path(__file__).parents[2]
-SHIPPED = sorted(p for p in (HOUSE / "configs").rglob("*.yaml") if p.parent.name != "cluster")
+SHIPPED = sorted(
+    path for path in (HOUSE / "configs").rglob("*.yaml") if "cluster" not in path.parts
+)
 
 
 def invoke(*arguments: str) -> tuple[int, str]:

@@ -70,9 +70,13 @@ def outcome(work: Work, run: Run, questions: Questions, name: str | None) -> Pat
 
 
 def read(folder: Path) -> tuple[dict[str, np.ndarray], Any]:
-    """The columns and the facts of one attack's outcome."""
+    """The columns and the facts of one attack's outcome, beside its seconds and its device."""
     table = pq.read_table(folder / "robustness.parquet").to_pydict()
-    return {name: np.array(column) for name, column in table.items()}, store.facts(folder)
+    facts = store.facts(folder)
+    assert facts is not None
+    assert facts.pop("time_s") > 0
+    assert facts.pop("device")
+    return {name: np.array(column) for name, column in table.items()}, facts
 
 
 @pytest.mark.parametrize("on", ["test", "non_members"])
@@ -173,6 +177,9 @@ def test_an_attack_that_was_interrupted_goes_on_and_ends_with_the_same_bytes(
     assert Portioned.attacked == [20, 20, 20, 20, 10]
     assert told == [f"slow {start}/90 images" for start in (0, 20, 40, 60, 80)]
     assert (folder / "robustness.parquet").read_bytes() == expected
+    facts = store.facts(folder)
+    assert facts is not None
+    assert "time_s" not in facts  # of the portions before the interruption nobody knows any more
     assert {path.name for path in folder.iterdir()} == {"DONE", "robustness.parquet"}
 
 
