@@ -5,6 +5,7 @@ import math
 import os
 import shutil
 import socket
+import tempfile
 import threading
 import time
 import uuid
@@ -279,6 +280,7 @@ def culprits(dead: Sequence[int], workers: int, workers_per_run: int) -> list[in
 
 def _run_lane(name: str, queue: Any, node: Node, fleet: Fleet, at: Store) -> None:
     """One lane from start to end; whatever ends it, its Runs go back to the queue."""
+    own = tempfile.mkdtemp(prefix="lane-")
     try:
         resources = {"CPU": fleet.num_cpus, "GPU": fleet.num_gpus}
         whole_gpus = fleet.num_gpus >= 1
@@ -302,7 +304,7 @@ def _run_lane(name: str, queue: Any, node: Node, fleet: Fleet, at: Store) -> Non
             ),
             run_config=RunConfig(
                 name=name,
-                storage_path=str(at.root / "lanes"),
+                storage_path=own,
                 failure_config=FailureConfig(max_failures=3, controller_failure_limit=5),
                 callbacks=[Blame(queue, name, node.workers, fleet.workers_per_run)],
                 logging_config=LoggingConfig(log_level="ERROR"),
@@ -313,5 +315,5 @@ def _run_lane(name: str, queue: Any, node: Node, fleet: Fleet, at: Store) -> Non
         lines = str(error).strip().splitlines() or [type(error).__name__]
         ray.get(queue.note.remote(f"{name} ended: {type(error).__name__}: {lines[-1]}"))
     finally:
-        shutil.rmtree(at.root / "lanes" / name, ignore_errors=True)  # we keep our own checkpoints
+        shutil.rmtree(own, ignore_errors=True)  # we keep our own checkpoints
     ray.get(queue.release.remote(name))

@@ -1,7 +1,5 @@
 """Attack a trained model, and write what it then answers, example by example."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -9,6 +7,7 @@ from torch import Tensor, nn
 from attacks.evasion import EvasionAttack
 from runner import store, tables
 from runner.augment import to_float
+from runner.cloud import Folder
 from runner.ids import seed_of
 from runner.plan import Run
 from runner.questions import Asked, Questions
@@ -30,7 +29,7 @@ def attack_all(run: Run, place: Workplace, questions: Questions) -> None:
 
 
 def _attack(
-    run: Run, place: Workplace, questions: Questions, name: str, asked: Asked, folder: Path
+    run: Run, place: Workplace, questions: Questions, name: str, asked: Asked, folder: Folder
 ) -> None:
     on, draws = questions.robustness.on, questions.answers.draws
     examples, images, labels = _examples(run, place, on, asked.num_examples)
@@ -76,7 +75,7 @@ def _examples(
 
 
 def _read_part(
-    path: Path, place: Workplace, examples: np.ndarray, truth: np.ndarray, draws: int
+    path: Folder, place: Workplace, examples: np.ndarray, truth: np.ndarray, draws: int
 ) -> Robust | None:
     """What a portion gave before an interruption; None where there is none of these images."""
     try:

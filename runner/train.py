@@ -8,13 +8,13 @@ import math
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
 
 from runner import store
+from runner.board import opened as open_board
 from runner.fit import Epoch, fit
 from runner.plan import Run
 from runner.questions import Checkpoint
@@ -26,8 +26,6 @@ from runner.workplace import Workplace, weights_file
 
 def train(run: Run, place: Workplace) -> None:
     """Train a Run from its last epoch checkpoint, or from the start, and mark it done."""
-    from torch.utils.tensorboard import SummaryWriter  # takes a second, and only trainers need it
-
     folder = place.store.run(run.id)
     if store.facts(folder) is not None:
         return
@@ -36,9 +34,7 @@ def train(run: Run, place: Workplace) -> None:
     best = Best(**state.pop("best")) if state and "best" in state else None
     saved = time.monotonic()
     with contextlib.ExitStack() as opened:
-        board = SummaryWriter(str(folder), purge_step=len(history)) if place.leads else None
-        if board is not None:
-            opened.callback(board.close)
+        board = opened.enter_context(open_board(folder, len(history))) if place.leads else None
         epoch = None
         for epoch in fit(
             run, place.pool_images, place.pool_labels, place.shape, place.group, state
@@ -50,8 +46,7 @@ def train(run: Run, place: Workplace) -> None:
                 metrics["selection_accuracy"] = accuracy_of(run, place, epoch.model)
                 best = better(best, epoch, metrics["selection_accuracy"])
             history.append({"epoch": epoch.number, **metrics})
-            for name, value in metrics.items():
-                board.add_scalar(name, value, epoch.number)
+            board.add(metrics, epoch.number)
             loss = epoch.metrics.get("loss_total", math.nan)  # no example was drawn all epoch
             ended, epochs = epoch.number + 1, run.training.epochs
             place.tell(f"epoch {ended}/{epochs} loss {loss:.3f}", 0.9 * ended / epochs)
@@ -60,7 +55,10 @@ def train(run: Run, place: Workplace) -> None:
                 kept = {"best": best.state()} if best else {}
                 state = {**epoch.state(), "history": history, **kept}
                 store.write_sealed(folder / "checkpoint.pt", _to_bytes(state))
+                board.keep()
                 saved = time.monotonic()
+        if board is not None:
+            board.keep()
     if place.leads:
         assert epoch is not None, "the last epoch is never checkpointed"
         _finish(run, place, epoch, best, history)
@@ -101,7 +99,7 @@ def _checkpoint(run: Run, place: Workplace) -> dict[str, Any] | None:
         return None
     except Corrupt as corrupt:
         if place.leads:
-            path.replace(path.with_name("checkpoint.pt.corrupt"))
+            store.move(path, path.with_name("checkpoint.pt.corrupt"))
             place.note(f"{corrupt}; set aside as checkpoint.pt.corrupt, training starts over")
         return None
     return torch.load(content, map_location=place.device, weights_only=True)
@@ -125,7 +123,7 @@ def work(
                 step(task.run, place)
         except Corrupt as corrupt:
             if place.leads:
-                aside = store.set_aside(Path(corrupt.path))
+                aside = store.set_aside(corrupt.path)
                 note = f"{corrupt}; set aside{f' as {aside.name}' if aside else ''}, made again"
                 call("repair", worker, note)
         except Exception as error:
