@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 if TYPE_CHECKING:
-    from pyarrow import fs
+    from pyarrow import NativeFile, fs
 
 ENDPOINT = ("endpoint_override", "scheme")
 FLAGS = ("allow_bucket_creation", "force_virtual_addressing")  # true or false
@@ -118,9 +118,9 @@ class CloudPath:
         Leaving pyarrow's stream by an exception would complete what was sent so far, so whatever
         can go wrong on this side goes wrong before the stream is there.
         """
-        content = memoryview(content).cast("B")
+        whole = memoryview(content)
         with self._asked() as filesystem, filesystem.open_output_stream(self.key) as stream:
-            stream.write(content)
+            stream.write(whole)
 
     def copy(self, to: "CloudPath") -> None:
         """Copy a file within the storage; the bytes do not come here."""
@@ -245,7 +245,7 @@ def _filesystem(scheme: str, bucket: str, options: str, process: int) -> "fs.Fil
 class _Reading(io.RawIOBase):
     """An open file, whose errors are ours however it is read: pyarrow takes all for damage."""
 
-    def __init__(self, path: CloudPath, file: "io.RawIOBase") -> None:
+    def __init__(self, path: CloudPath, file: "NativeFile") -> None:
         self._path, self._file = path, file
 
     def readable(self) -> bool:

@@ -303,7 +303,7 @@ def _move_folder(folder: Folder, aside: Folder) -> None:
         for path in _marks_first(folder):
             move(path, aside / path.relative_to(folder))
     else:
-        shutil.move(folder, aside)
+        shutil.move(str(folder), str(aside))
 
 
 def _marks_first(folder: CloudPath) -> list[CloudPath]:

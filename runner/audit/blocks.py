@@ -42,8 +42,8 @@ def score_blocks(
 ) -> list[str]:
     """Write the scores of attacks that are closed forms over blocks, and return the files.
 
-    See `runner.audit.audit`. A task reads one block of examples from all files of an arm, so nothing is shuffled. A first
-    pass adds up what some attacks must know of all examples.
+    See `runner.audit.audit`. A task reads one block of examples from all files of an arm, so
+    nothing is shuffled. A first pass adds up what some attacks must know of all examples.
     """
     matrices = {name: packed(matrix) for name, matrix in members.items()}
     job = Job(sources, matrices, partner, attacks, tasks=[], totals={})
