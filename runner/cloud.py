@@ -198,26 +198,31 @@ def folder_at(where: str | Folder) -> Folder:
     return _parsed(where)
 
 
+def public(uri: str) -> str:
+    """Return a URI without its options, and without what may stand before its bucket."""
+    scheme, _, place = uri.partition("?")[0].partition("://")
+    return f"{scheme}://{place.rpartition('@')[2]}"
+
+
 def _parsed(uri: str) -> CloudPath:
     """A URI's parts; nothing that may be secret is repeated in a message."""
     place, mark, options = uri.partition("?")
     scheme, _, key = place.partition("://")
-    bucket, slash, prefix = key.partition("/")
+    bucket, told = key.partition("/")[0], f"storage {public(uri)}"
     if scheme not in OPTIONS:
         known = " or ".join(f"{name}://bucket/prefix" for name in OPTIONS)
-        raise StorageError(f"storage {scheme}://: not known here; give a local folder, or {known}")
-    if "@" in bucket:
-        told = f"{scheme}://{bucket.rpartition('@')[2]}{slash}{prefix}"
+        raise StorageError(f"{told}: {scheme}:// is not known; give a local folder, or {known}")
+    if {"@", ":"} & {*bucket}:  # a secret may hold a slash, so that its @ comes later
         raise StorageError(
-            f"storage {told}: a key stands before the bucket, and URIs come into logs and reports; "
-            "take it out, and give it by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the "
-            "environment of every node, or by the nodes' own role"
+            f"{told}: a key stands before the bucket, and URIs come into logs and reports; take it "
+            "out, and give it by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment of "
+            "every node, or by the nodes' own role"
         )
     unknown = {name for name, _ in parse_qsl(options, keep_blank_values=True)} - {*OPTIONS[scheme]}
     if unknown or not bucket:
-        told = f"option {', '.join(sorted(unknown))}" if unknown else "no bucket"
+        what = f"option {', '.join(sorted(unknown))}" if unknown else "no bucket"
         raise StorageError(
-            f"storage {place}: {told}; it is {scheme}://bucket/prefix, after a ? any of "
+            f"{told}: {what}; it is {scheme}://bucket/prefix, after a ? any of "
             f"{', '.join(OPTIONS[scheme])}; keys come from the environment or the nodes' own role"
         )
     return CloudPath(scheme, key.strip("/"), mark + options if options else "")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pyarrow as pa
 from pyarrow import fs
 
-from runner.cloud import CloudPath, folder_at
+from runner.cloud import CloudPath, folder_at, public
 from runner.foreign.faults import BadAnswers
 
 ENDINGS = (".parquet", ".npz")
@@ -45,8 +45,8 @@ def locate(where: str) -> Place:
         if isinstance(at, CloudPath):
             return Place(where, at.filesystem, at.key)
     except (pa.ArrowException, OSError, ValueError) as error:
-        place = "answers in the cloud"  # what stands in the text may be a secret
-        raise BadAnswers(place, str(error), "give a folder or s3://bucket/prefix") from None
+        way_out = "give a local folder or a URI such as s3://bucket/prefix"
+        raise BadAnswers(public(where), str(error), way_out) from None
     return Place(where, fs.LocalFileSystem(), str(at))
 
 

@@ -180,6 +180,7 @@ def test_answers_and_a_storage_on_s3_give_what_folders_give(tmp_path: Path, s3: 
 
 @pytest.mark.slow
 @pytest.mark.ray
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
 def test_tasks_of_ray_score_on_s3_what_one_process_scores_in_a_folder(
     tmp_path: Path, s3: str, local_ray: None
 ):
