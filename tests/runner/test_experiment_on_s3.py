@@ -18,7 +18,7 @@ from tests.conftest import TINY, place_of
 
 pytestmark = pytest.mark.slow
 
-SMALL = {**TINY, "design": {"name": "pairs", "num_models": 4}}
+SMALL = {**TINY, "arms": {"pgd_at": TINY["arms"]["pgd_at"]}}
 HOUSE = Path(__file__).parents[2]
 
 
@@ -52,8 +52,9 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Work:
 
 
 def files(storage: Folder) -> dict[str, Folder]:
-    found = {str(path.relative_to(storage)): path for path in storage.rglob("*") if path.is_file()}
-    return {name: path for name, path in found.items() if "tfevents" not in name}
+    """All files but TensorBoard's, by their name in the storage."""
+    found = [path for path in storage.rglob("*") if path.is_file() and "tfevents" not in path.name]
+    return {str(path.relative_to(storage)): path for path in found}  # pyright: ignore[reportArgumentType]
 
 
 def test_an_experiment_on_s3_has_the_files_and_the_bits_of_a_local_one(local: Work, s3: str):
@@ -64,7 +65,7 @@ def test_an_experiment_on_s3_has_the_files_and_the_bits_of_a_local_one(local: Wo
     assert figures(work.folder) == figures(local.folder)
     same = (".safetensors", ".parquet", ".npz", ".csv", "run.json")
     compared = [name for name in ours if name.endswith(same)]
-    assert len(compared) > 5 * len(work.plan.runs)
+    assert len(compared) > 4 * len(work.plan.runs)
     for name in compared:
         if "report" not in name and "judged" not in name:
             assert ours[name].read_bytes() == theirs[name].read_bytes(), name

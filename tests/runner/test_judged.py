@@ -264,7 +264,7 @@ def test_a_flipped_bit_in_what_was_judged_is_corrupt_and_its_folder_is_set_aside
     file = next(folder.rglob("*member.npz"))
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
-    store.write(file, content)
+    store.write(file, bytes(content))
     with pytest.raises(Corrupt) as corrupt:
         read_judged(folder, REAL)
     assert store.set_aside(Path(corrupt.value.path)) == folder.with_name(f"{folder.name}.corrupt-1")

@@ -143,8 +143,8 @@ def undisturbed(run: Run, place: Workplace, questions: Questions) -> bytes:
     attack_all(run, place, questions)
     folder = place.store.robustness(run.id, questions.robustness_id("slow"))
     content = (folder / "robustness.parquet").read_bytes()
-    assert {path.name for path in folder.iterdir()} == {"DONE", "robustness.parquet"}
-    for path in folder.iterdir():
+    assert {path.name for path in folder.rglob("*")} == {"DONE", "robustness.parquet"}
+    for path in folder.rglob("*"):
         path.unlink()
     Portioned.attacked.clear()
     return content
