@@ -27,6 +27,7 @@ from audit import PeakMemory, held, pairs  # beside this file
 from attacks.membership.lira import Lira
 from runner import metrics, store, tables
 from runner.audit import audit
+from runner.cloud import Folder
 from runner.judged import read_judged
 from runner.judging.stage import Judging, judge
 from runner.judging.target import Asked
@@ -90,7 +91,7 @@ def measure(num_models: int, num_examples: int, resamples: int, folder: Path) ->
     shutil.rmtree(folder)
 
 
-def check(scores: Path, outcome: Path, member: np.ndarray, model: int) -> None:
+def check(scores: Folder, outcome: Folder, member: np.ndarray, model: int) -> None:
     """Compare what is judged of one target with its scores, and print what was found of all."""
     for name in ATTACKS:
         reading = Reading("arm", 1, name, "member")

@@ -12,8 +12,9 @@ import typer
 from rich.console import Console
 
 from runner import config
+from runner.cloud import Folder, StorageError, folder_at
 from runner.config import ConfigError
-from runner.store import Corrupt, StorageError
+from runner.store import Corrupt
 
 if TYPE_CHECKING:
     from runner.experiment import Experiment
@@ -60,9 +61,9 @@ Overrides = Annotated[
     ),
 ]
 Storage = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        help="folder for models, answers and reports, the same on every node "
+        help="folder or s3://bucket/prefix for models, answers and reports, the same on every node "
         "(default: results; in a submitted job, whose folder is temporary: runner-results at home)"
     ),
 ]
@@ -330,7 +331,7 @@ def _stop(message: str, code: int) -> None:
     sys.exit(code)
 
 
-def _show(results: dict[str, Any], folder: Path, console: Console) -> None:
+def _show(results: dict[str, Any], folder: Folder, console: Console) -> None:
     """Print the table, the warnings, and where the report is."""
     from runner.progress import say
     from runner.report.epsilon_tables import in_short as epsilon_in_short
@@ -362,12 +363,12 @@ def _read(
     return data, config.validate(data, Experiment, str(path), lines), str(path)
 
 
-def _storage(storage: Path | None) -> Path:
+def _storage(storage: str | None) -> Folder:
     if storage:
-        return storage
+        return folder_at(storage)
     if os.environ.get("RAY_JOB_ID") or os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR"):
         return Path.home() / "runner-results"
-    return Path("results")
+    return folder_at("results")
 
 
 def main() -> None:

@@ -1,13 +1,13 @@
 """One arm's figures, each a mean over its models with an interval."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from runner import store
 from runner.averages import Averaging, averaging
+from runner.cloud import Folder
 from runner.data import Dataset, image_shape
 from runner.describe import fields_in_line, one_line
 from runner.experiment import Experiment, dials
@@ -28,7 +28,7 @@ class Books(NamedTuple):
     experiment: Experiment
     plan: Plan
     at: Store
-    judged: Path
+    judged: Folder
 
     @property
     def over(self) -> Averaging:

@@ -4,7 +4,6 @@ Letters: M models, R resamples of the examples, F false positive rates.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from defenses import Wrapper
 from runner import store
 from runner.averages import Averaging, averaging
+from runner.cloud import Folder
 from runner.experiment import Audited, Experiment
 from runner.intervals import Interval
 from runner.judged import read_judged
@@ -47,7 +47,7 @@ def pairs_of_arms(experiment: Experiment) -> list[Pair]:
     return found
 
 
-def compare(experiment: Experiment, plan: Plan, at: Store, judged: Path) -> list[dict[str, Any]]:
+def compare(experiment: Experiment, plan: Plan, at: Store, judged: Folder) -> list[dict[str, Any]]:
     """Return `comparisons` of results.json: each pair by each number of draws that both have.
 
     Model m of both arms has the same members, seed and partner, and every membership figure is
@@ -105,7 +105,7 @@ def _accuracies(
 
 
 def leakage_differences(
-    experiment: Audited, pair: Pair, draws: int, judged: Path, over: Averaging
+    experiment: Audited, pair: Pair, draws: int, judged: Folder, over: Averaging
 ) -> dict[str, Interval]:
     """Return the differences of each membership attack's AUC and TPRs, by figure."""
     found, rates = {}, experiment.membership.false_positive_rates

@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from attacks.epsilon import (
 )
 from runner import tables
 from runner.canaries import num_ordinary
+from runner.cloud import Folder
 from runner.data import Dataset
 from runner.dp_audit import alarm
 from runner.experiment import Experiment
@@ -41,7 +41,7 @@ class Tried(NamedTuple):
 
 
 def epsilon_figures(
-    experiment: Experiment, dataset: Dataset, plan: Plan, at: Store, scores: Path
+    experiment: Experiment, dataset: Dataset, plan: Plan, at: Store, scores: Folder
 ) -> dict[str, Any] | None:
     """Return `epsilon` of results.json, whose keys docs/results_schema.md has.
 
@@ -106,7 +106,7 @@ def alarms(figures: dict[str, Any] | None) -> list[str]:
 
 
 def _one_run(
-    plan: Plan, scores: Path, arm: str, draws: int, attack: str, tried: Tried, shared: Tried
+    plan: Plan, scores: Folder, arm: str, draws: int, attack: str, tried: Tried, shared: Tried
 ) -> dict[str, Any]:
     """The bound of every model by one attack, and the largest of all that holds for all at once.
 

@@ -7,13 +7,13 @@ F false positive rates, R resamples, T thresholds, E edges.
 import io
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
 import numpy as np
 
 from runner import store
+from runner.cloud import Folder
 from runner.judging.pooled import Pooled, pooled
 from runner.store import Corrupt
 from runner.tables import Reading
@@ -48,7 +48,7 @@ class Judged(NamedTuple):
         return pooled(self.pooled_true, self.pooled_false, *sizes)
 
 
-def read_judged(folder: Path, reading: Reading) -> Judged:
+def read_judged(folder: Folder, reading: Reading) -> Judged:
     """Return what `judging.stage.judge` found of one reading, in the folder that it returned.
 
     Raises:
@@ -65,7 +65,7 @@ def read_judged(folder: Path, reading: Reading) -> Judged:
         raise Corrupt(str(folder / name), f"not the arrays that were written ({error})") from error
 
 
-def write_judged(folder: Path, reading: Reading, arrays: Mapping[str, np.ndarray]) -> str:
+def write_judged(folder: Folder, reading: Reading, arrays: Mapping[str, np.ndarray]) -> str:
     """Write a `Judged`, a field that is not given as empty, and return its file's name."""
     assert not set(arrays) - set(Judged._fields), arrays.keys()
     content, nothing = io.BytesIO(), dict.fromkeys(Judged._fields, np.empty(0))

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -72,7 +71,7 @@ def set_aside_broken(work: Work, console: Console) -> None:
 
 
 def _set_aside(corrupt: Corrupt, console: Console) -> None:
-    if aside := store.set_aside(Path(corrupt.path)):
+    if aside := store.set_aside(corrupt.path):
         say(console, f"note: {corrupt}; set aside as {aside.name}, made again")
 
 
@@ -196,12 +195,11 @@ def _score(work: Work, in_ray: bool) -> None:
     members = {"member": plan.member, "null": plan.null_member}
     given = (work.sources, members, plan.partner, plan.shadows, attacks)
     try:
-        audit(*given, work.scores, work.experiment.seed, in_ray)
+        files = audit(*given, work.scores, work.experiment.seed, in_ray)
     except Corrupt:
         raise
     except ValueError as error:
         raise Unfinished(f"audit: {error}") from error
-    files = sorted(str(p.relative_to(work.scores)) for p in work.scores.rglob("*.parquet"))
     store.finish(work.scores, files, {})
 
 

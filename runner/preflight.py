@@ -18,6 +18,7 @@ import attacks
 import defenses
 import runner
 from runner import store
+from runner.cloud import Folder
 from runner.cluster import on_node
 from runner.data import Dataset, image_shape
 from runner.experiment import Fleet
@@ -123,11 +124,10 @@ def _ask_all(nodes: Sequence[str], at: Store) -> list[Seen]:
             "submit with --working-dir"
         ) from None
     finally:
-        for name in ("driver", *nodes):
-            store.remove(folder / name)
+        store.remove(folder)
 
 
-def _look(folder: Path, token: str, node: str) -> Seen:
+def _look(folder: Folder, token: str, node: str) -> Seen:
     """Look at the storage and at the versions here; the node on which this runs is asked."""
     free = None
     try:

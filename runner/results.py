@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from runner.arm_figures import Books, arm_figures, null_aucs
+from runner.cloud import Folder
 from runner.comparisons import compare
 from runner.data import Dataset
 from runner.describe import fields_in_line, one_line
@@ -29,7 +30,7 @@ def gather(
     dataset: Dataset,
     plan: Plan,
     at: Store,
-    scores: Path,
+    scores: Folder,
     sources: Sources,
     runs: Mapping[str, Any],
     vulnerable: Mapping[str, Any] | None = None,

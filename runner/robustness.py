@@ -1,7 +1,6 @@
 """Attack a trained model, and write what it then answers, example by example."""
 
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from attacks.evasion import EvasionAttack
 from runner import store, tables
 from runner.augment import to_float
+from runner.cloud import Folder
 from runner.ids import seed_of
 from runner.plan import Run
 from runner.questions import Asked, Questions
@@ -32,7 +32,7 @@ def attack_all(run: Run, place: Workplace, questions: Questions) -> None:
 
 
 def _attack(
-    run: Run, place: Workplace, questions: Questions, name: str, asked: Asked, folder: Path
+    run: Run, place: Workplace, questions: Questions, name: str, asked: Asked, folder: Folder
 ) -> None:
     started, whole = time.perf_counter(), True
     on, draws = questions.robustness.on, questions.answers.draws
@@ -86,7 +86,7 @@ def _examples(
 
 
 def _read_part(
-    path: Path, place: Workplace, examples: np.ndarray, truth: np.ndarray, draws: int
+    path: Folder, place: Workplace, examples: np.ndarray, truth: np.ndarray, draws: int
 ) -> Robust | None:
     """What a portion gave before an interruption; None where there is none of these images."""
     try:

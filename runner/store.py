@@ -8,19 +8,22 @@
 <root>/sweeps/<name>/{sweep.json, trials.csv, recommended.yaml, trials/, confirmation/, report/}
 """
 
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import shutil
-import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from runner.cloud import Away, CloudPath, Folder, StorageError, folder_at
+
 DONE = "DONE"
+TOPS = ("runs", "experiments", "audits", "sweeps")  # right below the storage folder
 OWNERS = (
     "runs",
     "answers",
@@ -41,31 +44,27 @@ class Corrupt(ValueError):
         return f"{self.path}: {self.reason}"
 
 
-class StorageError(ValueError):
-    """The storage folder cannot be used; the message says why and what to do."""
-
-
 class Store(NamedTuple):
-    """The storage folder: an absolute path that every worker sees."""
+    """The storage: an absolute path that every worker sees, or a place in the cloud."""
 
-    root: Path
+    root: Folder
 
-    def run(self, run_id: str) -> Path:
+    def run(self, run_id: str) -> Folder:
         return self.root / "runs" / run_id
 
-    def answers(self, run_id: str, question_id: str) -> Path:
+    def answers(self, run_id: str, question_id: str) -> Folder:
         return self.run(run_id) / "answers" / question_id
 
-    def robustness(self, run_id: str, attack_id: str) -> Path:
+    def robustness(self, run_id: str, attack_id: str) -> Folder:
         return self.run(run_id) / "robustness" / attack_id
 
-    def experiment(self, name: str) -> Path:
+    def experiment(self, name: str) -> Folder:
         return self.root / "experiments" / name
 
-    def audit(self, name: str) -> Path:
+    def audit(self, name: str) -> Folder:
         return self.root / "audits" / name
 
-    def sweep(self, name: str) -> Path:
+    def sweep(self, name: str) -> Folder:
         return self.root / "sweeps" / name
 
     def probe(self) -> None:
@@ -74,20 +73,21 @@ class Store(NamedTuple):
         Raises:
             OSError: the storage is away, or cannot be written.
         """
-        with tempfile.TemporaryFile(dir=self.root / "runs") as file:
-            file.write(b"probe")
+        _probe(self.root / "runs" / f".probe-{uuid.uuid4().hex[:8]}")
 
     def check_writable(self) -> None:
-        """Make the folders that runs and experiments lie in, and try to write there.
+        """Make the folders that everything lies in, and try to write there.
 
         Raises:
             StorageError: the folder cannot be made or written.
         """
         try:
-            for folder in (self.root / "runs", self.root / "experiments"):
+            if isinstance(self.root, CloudPath):
+                _probe(self.root / f".probe-{uuid.uuid4().hex[:8]}")
+                return
+            for folder in (self.root / top for top in TOPS):
                 folder.mkdir(parents=True, exist_ok=True)
-                with tempfile.TemporaryFile(dir=folder) as probe:
-                    probe.write(b"probe")
+            self.probe()
         except OSError as error:
             raise StorageError(
                 f"storage folder {self.root}: {error.strerror or error}; "
@@ -96,12 +96,15 @@ class Store(NamedTuple):
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Folder) -> Iterator[None]:
     """Hold a folder, so that no second driver writes the same results; a dead one holds nothing.
 
     Raises:
         StorageError: another process holds it.
     """
+    if isinstance(folder, CloudPath):
+        yield
+        return
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "LOCK").open("w") as file:
         try:
@@ -114,9 +117,18 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write a file aside and rename it into place, so that readers see all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def write(path: Folder, content: bytes) -> None:
+    """Write a file so that readers see all of it or nothing: aside and renamed, or by one put.
+
+    Raises:
+        Away: the storage is not there; nothing is made in its place.
+    """
+    if isinstance(path, CloudPath):
+        path.put(content)
+        return
+    if not path.parent.is_dir():
+        check_there(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         with aside.open("xb") as file:
@@ -129,84 +141,97 @@ def write(path: Path, content: bytes) -> None:
         raise
 
 
-def write_sealed(path: Path, content: bytes) -> None:
+def check_there(path: Folder) -> None:
+    """Refuse a path below a storage folder that is not there; other paths pass.
+
+    A share that is not mounted leaves an empty folder: what is missing in it is not to be made
+    again, nor taken for unfinished. A storage folder is known by the folders that every command
+    makes in it, since a name such as `runs` may stand anywhere in a path.
+
+    Raises:
+        Away: it is not there.
+    """
+    if isinstance(path, CloudPath):
+        return  # its client tells the one from the other
+    tops = [folder for folder in path.parents if folder.name in TOPS]
+    if tops and not any(all((top.with_name(n)).is_dir() for n in TOPS) for top in tops):
+        root = tops[0].parent
+        raise Away(errno.ENOENT, "the storage folder is not there; is it mounted?", str(root))
+
+
+def write_sealed(path: Folder, content: bytes) -> None:
     """Write a file behind its own hash, for files that stand in no finished folder yet."""
     write(path, hashlib.sha256(content).digest() + content)
 
 
-def read_sealed(path: Path) -> bytes:
+def read_sealed(path: Folder) -> bytes:
     """Return what `write_sealed` wrote.
 
     Raises:
         Corrupt: it is not, byte for byte, what was written.
         FileNotFoundError: there is no such file.
+        Away: nor is there the storage.
     """
-    sealed = path.read_bytes()
+    try:
+        sealed = path.read_bytes()
+    except FileNotFoundError:
+        check_there(path)
+        raise
     seal, content = sealed[:32], sealed[32:]
     if hashlib.sha256(content).digest() != seal:
         raise Corrupt(str(path), "its checksum is not the one it was written with")
     return content
 
 
-def write_json(path: Path, facts: object) -> None:
+def write_json(path: Folder, facts: object) -> None:
     """Write JSON for people to read: indented, the keys in the order given."""
     write(path, (json.dumps(facts, indent=1) + "\n").encode())
 
 
-def finish(folder: Path, files: list[str], facts: dict[str, Any]) -> None:
+def finish(folder: Folder, files: Sequence[str], facts: dict[str, Any]) -> None:
     """Mark a folder done: the sizes and hashes of its files, and a few facts to read back."""
     sums = {name: _sum((folder / name).read_bytes()) for name in files}
     write_json(folder / DONE, {"files": sums, "facts": facts})
 
 
-def facts(folder: Path) -> dict[str, Any] | None:
+def facts(folder: Folder) -> dict[str, Any] | None:
     """Return the facts of a finished folder, or None if it is not finished.
 
     Raises:
         Corrupt: it is marked done, but a file is missing, or not of the size it had.
+        Away: the storage is not there.
     """
-    try:
-        done = json.loads((folder / DONE).read_bytes())
-        sizes = {name: size for name, (size, _) in done["files"].items()}
-        found_facts = dict(done["facts"])
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError):
-        raise Corrupt(str(folder / DONE), "not the JSON that was written") from None
-    for name, size in sizes.items():
-        path = folder / name
-        found = path.stat().st_size if path.is_file() else None
-        if found != size:
-            raise Corrupt(str(path), f"{size} bytes were written, {found or 0} are there")
-    return found_facts
+    done = _done(folder)
+    return dict(done["facts"]) if done else None
 
 
-def read(folder: Path, name: str) -> bytes:
+def read(folder: Folder, name: str) -> bytes:
     """Return a file of a finished folder.
 
     Raises:
         Corrupt: it is not, byte for byte, what was written.
+        Away: the storage is not there.
     """
-    if facts(folder) is None:
+    done = _done(folder)
+    if done is None:
         raise Corrupt(str(folder / name), f"its folder has no {DONE}")
     content = (folder / name).read_bytes()
-    if _sum(content) != json.loads((folder / DONE).read_bytes())["files"][name]:
+    if _sum(content) != done["files"][name]:
         raise Corrupt(str(folder / name), "its checksum is not the one it was written with")
     return content
 
 
-def remove(path: Path) -> None:
-    """Remove a file, if it is there."""
-    path.unlink(missing_ok=True)
-
-
-def set_aside(path: Path) -> Path | None:
+def set_aside(path: Folder | str) -> Folder | None:
     """Rename the finished folder that a corrupt file belongs to, so that it is made again.
+
+    Args:
+        path: also as `Corrupt` has it.
 
     Returns:
         Its new name; None where it is not there any more, or is being made again: others who share
         it saw the same and were quicker. What it lies in, such as its model, is left alone.
     """
+    path = folder_at(path)
     folder = next((f for f in (path, *path.parents) if f.parent.name in OWNERS), None)
     if folder is None:
         folder = next((f for f in path.parents if (f / DONE).exists()), path.parent)
@@ -216,11 +241,88 @@ def set_aside(path: Path) -> Path | None:
         aside = folder.with_name(f"{folder.name}.corrupt-{n}")
         if not aside.exists():
             try:
-                shutil.move(folder, aside)
+                _move_folder(folder, aside)
             except FileNotFoundError:
                 return None
             return aside
     raise StorageError(f"{folder} was found corrupt 999 times; look at the disk, remove the copies")
+
+
+def move(path: Folder, to: Folder) -> None:
+    """Give a file another name in its storage; what is there by that name goes."""
+    if isinstance(path, CloudPath) and isinstance(to, CloudPath):
+        path.copy(to)
+        path.unlink(missing_ok=True)
+    else:
+        os.replace(str(path), str(to))
+
+
+def remove(folder: Folder) -> None:
+    """Remove a folder with all that is in it, if it is there."""
+    if isinstance(folder, CloudPath):
+        for path in _marks_first(folder):
+            path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_folder(source: Path, to: Folder) -> None:
+    """Write all files of a local folder, for what others write and the store cannot."""
+    for path in sorted(source.rglob("*")):
+        if path.is_file():
+            write(to / path.relative_to(source).as_posix(), path.read_bytes())
+
+
+def _done(folder: Folder) -> dict[str, Any] | None:
+    """What DONE says, if the files that it names have the sizes that it says."""
+    try:
+        done = json.loads((folder / DONE).read_bytes())
+        sizes = {name: size for name, (size, _) in done["files"].items()}
+        dict(done["facts"])
+    except FileNotFoundError:
+        check_there(folder)
+        return None
+    except (ValueError, KeyError, TypeError):
+        raise Corrupt(str(folder / DONE), "not the JSON that was written") from None
+    for name, found in zip(sizes, _sizes(folder, [*sizes]), strict=True):
+        if found != sizes[name]:
+            reason = f"{sizes[name]} bytes were written, {found or 0} are there"
+            raise Corrupt(str(folder / name), reason)
+    return done
+
+
+def _sizes(folder: Folder, names: Sequence[str]) -> list[int | None]:
+    """The bytes of files; None where there is none."""
+    if isinstance(folder, CloudPath):
+        return folder.sizes(names)
+    paths = [folder / name for name in names]
+    return [path.stat().st_size if path.is_file() else None for path in paths]
+
+
+def _move_folder(folder: Folder, aside: Folder) -> None:
+    """Rename a folder, or where that cannot be, copy it: unfinished from the first moment on.
+
+    Two who do it at the same time copy the same bytes to the same place. What somebody begins to
+    make again meanwhile may be taken along; its DONE then names files that are not there.
+    """
+    if isinstance(folder, CloudPath):
+        for path in _marks_first(folder):
+            move(path, aside / path.relative_to(folder))
+    else:
+        shutil.move(str(folder), str(aside))
+
+
+def _marks_first(folder: CloudPath) -> list[CloudPath]:
+    """Its files, all DONE before what they vouch for."""
+    return sorted(folder.files(), key=lambda path: (path.name != DONE, path))
+
+
+def _probe(path: Folder) -> None:
+    """Write, read and remove a file."""
+    write(path, b"probe")
+    if path.read_bytes() != b"probe":
+        raise OSError(errno.EIO, "what was written there is not what is read")
+    path.unlink()
 
 
 def _sum(content: bytes) -> list[int | str]:

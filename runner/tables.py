@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -11,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from runner.cloud import CloudPath, Folder, folder_at
 from runner.store import Corrupt
 
 BLOCK = 8192  # examples of one row group of answers: what a task of the audit holds of every model
@@ -62,30 +62,26 @@ def answers_to_bytes(
         views: the names of the V views.
         mean: of the mean probabilities over several draws of a randomized model.
     """
-    return _to_bytes(_answers_table(0, labels, once, views, mean))
+    return to_bytes(_answers_table(0, labels, once, views, mean))
 
 
-def write_answers(
-    path: Path, blocks: Iterable[tuple[np.ndarray, Answered]], views: Sequence[str]
-) -> None:
-    """Write answers.parquet from the labels and answers of one block after the other.
+def blocks_to_bytes(blocks: Iterable[tuple[np.ndarray, Answered]], views: Sequence[str]) -> bytes:
+    """Return answers.parquet from the labels and answers of one block after the other.
 
     Args:
-        path: where nobody looks yet; what an error leaves there is not whole.
         blocks: of BLOCK examples, the last one of fewer; at least one.
         views: the names of the V views.
     """
-    file, first = None, 0
-    try:
-        for labels, answered in blocks:
-            assert first % BLOCK == 0, "only the last block may be short"
-            table = _answers_table(first, labels, answered, views)
-            file = file or pq.ParquetWriter(path, table.schema, **WRITING)
-            file.write_table(table)
-            first += len(labels)
-    finally:
-        if file:
-            file.close()
+    sink, file, first = pa.BufferOutputStream(), None, 0
+    for labels, answered in blocks:
+        assert first % BLOCK == 0, "only the last block may be short"
+        table = _answers_table(first, labels, answered, views)
+        file = file or pq.ParquetWriter(sink, table.schema, **WRITING)
+        file.write_table(table)
+        first += len(labels)
+    assert file is not None, "there is at least one block"
+    file.close()
+    return sink.getvalue().to_pybytes()
 
 
 def num_blocks(path: str) -> int:
@@ -161,7 +157,7 @@ def robustness_to_bytes(
     if mean is not None:
         columns[AVERAGED] = mean
     arrays = [pa.array(values.astype(np.int32)) for values in columns.values()]
-    return _to_bytes(pa.table(arrays, names=list(columns)))
+    return to_bytes(pa.table(arrays, names=list(columns)))
 
 
 class Robust(NamedTuple):
@@ -186,7 +182,7 @@ def members_to_bytes(member: np.ndarray) -> bytes:
     """Return member.parquet: the (M, N) int8 member matrix, one column per model."""
     columns = {_model(m): pa.array(row) for m, row in enumerate(member.astype(np.int8))}
     fields = [pa.field(name, pa.int8(), nullable=False) for name in columns]
-    return _to_bytes(pa.table(list(columns.values()), schema=pa.schema(fields)))
+    return to_bytes(pa.table(list(columns.values()), schema=pa.schema(fields)))
 
 
 def read_members(path: str) -> np.ndarray:
@@ -228,26 +224,35 @@ def target_table(reading: Reading, model: int, scores: np.ndarray) -> pa.Table:
     return _rows(places, np.arange(len(scores), dtype=np.int32), columns)
 
 
-def read_scores(folder: Path, reading: Reading, model: int) -> np.ndarray:
+def read_scores(folder: Folder, reading: Reading, model: int) -> np.ndarray:
     """Return the scores (N,) float32 of one model as target, by example."""
     return read_targets(folder, reading, [model])[0]
 
 
-def read_targets(folder: Path, reading: Reading, models: Sequence[int]) -> np.ndarray:
+def read_targets(folder: Folder, reading: Reading, models: Sequence[int]) -> np.ndarray:
     """Return the scores (K, N) float32 of K models as targets, by example.
 
     A file of blocks holds all targets, so each is opened once for all that are asked for. What is
     Corrupt is the whole folder, since the audit makes all of it anew.
     """
-    path = [f"{key}={quote(str(value), safe='')}" for key, value in reading._asdict().items()]
-    names = [_model(model) for model in models]
-    of_targets = [folder.joinpath("targets", *path, f"model={name}") for name in names]
+    path, names = _folders(reading._asdict()), [_model(model) for model in models]
+    of_targets = [folder / "targets" / path / f"model={name}" for name in names]
     if of_targets[0].is_dir():
         return np.stack([_read_scores(folder, part, ["score"])[0] for part in of_targets])
-    return _read_scores(folder, folder.joinpath("blocks", *path), names)
+    return _read_scores(folder, folder / "blocks" / path, names)
 
 
-def _read_scores(folder: Path, part: Path, columns: Sequence[str]) -> np.ndarray:
+def place_of(table: pa.Table, partitions: Sequence[str]) -> str:
+    """Return the folders that rows of one partition lie in, outermost first."""
+    return _folders({name: table.column(name)[0].as_py() for name in partitions})
+
+
+def _folders(places: Mapping[str, object]) -> str:
+    """Percent-encoded: names may be anything that YAML holds."""
+    return "/".join(f"{key}={quote(str(value), safe='')}" for key, value in places.items())
+
+
+def _read_scores(folder: Folder, part: Folder, columns: Sequence[str]) -> np.ndarray:
     """Columns of all files in a part of a folder of scores, (K, N), each by example."""
     kinds = EXAMPLE | dict.fromkeys(columns, pa.float32())
     found = []
@@ -347,7 +352,8 @@ def _by_view(values: np.ndarray, column: str, file: pq.ParquetFile) -> np.ndarra
     return values.reshape(len(values), num_views, -1)
 
 
-def _to_bytes(table: pa.Table) -> bytes:
+def to_bytes(table: pa.Table) -> bytes:
+    """Return a table as Parquet."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, row_group_size=BLOCK, **WRITING)
     return sink.getvalue().to_pybytes()
@@ -355,9 +361,15 @@ def _to_bytes(table: pa.Table) -> bytes:
 
 @contextmanager
 def _open(path: str, columns: Mapping[str, pa.DataType]) -> Iterator[pq.ParquetFile]:
-    """A Parquet file with these columns of numbers; whatever is wrong with it raises Corrupt."""
+    """A Parquet file with these columns of numbers; whatever is wrong with it raises Corrupt.
+
+    Not so what is wrong with the storage: then the system says a number, as pyarrow of damage
+    never does.
+    """
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        at = folder_at(path)
+        source = at.open() if isinstance(at, CloudPath) else path
+        with pq.ParquetFile(source, page_checksum_verification=True) as file:
             found = {field.name: _kind(field.type) for field in file.schema_arrow}
             for name, kind in columns.items():
                 if found.get(name) != kind:
@@ -366,6 +378,8 @@ def _open(path: str, columns: Mapping[str, pa.DataType]) -> Iterator[pq.ParquetF
     except (FileNotFoundError, Corrupt):
         raise
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
         raise Corrupt(path, str(error)) from error
 
 

@@ -4,51 +4,52 @@ A task is a number; what it yields are tables of rows. A sweep's trials score he
 of the cluster, and for few answers NumPy alone is faster.
 """
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from runner import tables
+from runner import store, tables
+from runner.cloud import Folder
 
 OfTask = Callable[[Any, int], Iterator[pa.Table]]  # (job, task) -> its rows; an importable function
+
+
+class Writing(NamedTuple):
+    """A job whose rows are written where they are made."""
+
+    of_task: OfTask
+    job: Any
+    folder: Folder
+    partitions: Sequence[str]
 
 
 def write(
     of_task: OfTask,
     job: Any,
     num_tasks: int,
-    folder: Path,
+    folder: Folder,
     partitions: Sequence[str],
     in_ray: bool,
-) -> None:
-    """Write the rows of all tasks as Parquet, in folders by partition; what lay there goes."""
-    if in_ray:
-        from ray.data import SaveMode  # who does without Ray need not have it
+) -> list[str]:
+    """Write the rows of all tasks as Parquet, in folders by partition; what lay there goes.
 
-        from runner.shipping import over_cluster, unpacked
+    All rows of a table are of one partition. A task that is done twice writes the same files.
 
-        with unpacked():
-            over_cluster(of_task, job, num_tasks).write_parquet(
-                str(folder),
-                partition_cols=list(partitions),
-                mode=SaveMode.OVERWRITE,
-                **tables.WRITING,
-            )
-        return
-    shutil.rmtree(folder, ignore_errors=True)
-    for task in range(num_tasks):
-        for number, table in enumerate(of_task(job, task)):
-            pq.write_to_dataset(
-                table,
-                str(folder),
-                partition_cols=list(partitions),
-                basename_template=f"{task:06d}-{number:03d}-{{i}}.parquet",
-                **tables.WRITING,
-            )
+    Returns:
+        The names of the files, in no particular order.
+    """
+    store.remove(folder)
+    job = Writing(of_task, job, folder, partitions)
+    return [row["file"] for row in rows(_written, job, num_tasks, in_ray)]
+
+
+def _written(job: Writing, task: int) -> Iterator[pa.Table]:
+    """Write what a task yields, and yield where."""
+    for number, table in enumerate(job.of_task(job.job, task)):
+        name = f"{tables.place_of(table, job.partitions)}/{task:06d}-{number:03d}.parquet"
+        store.write(job.folder / name, tables.to_bytes(table.drop_columns([*job.partitions])))
+        yield pa.table({"file": [name]})
 
 
 def rows(of_task: OfTask, job: Any, num_tasks: int, in_ray: bool) -> list[dict[str, Any]]:

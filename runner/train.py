@@ -9,13 +9,13 @@ import pickle
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
 
 from runner import store
+from runner.board import opened as open_board
 from runner.fit import Epoch, fit
 from runner.plan import Run
 from runner.questions import Checkpoint
@@ -38,8 +38,6 @@ def train(run: Run, place: Workplace) -> None:
         Left: there is a checkpoint, and it is not done.
     """
     started = time.perf_counter()
-    from torch.utils.tensorboard import SummaryWriter  # takes a second, and only trainers need it
-
     folder = place.store.run(run.id)
     if store.facts(folder) is not None:
         return
@@ -49,9 +47,7 @@ def train(run: Run, place: Workplace) -> None:
     best = Best(**state.pop("best")) if state and "best" in state else None
     saved = time.monotonic()
     with contextlib.ExitStack() as opened:
-        board = SummaryWriter(str(folder), purge_step=len(history)) if place.leads else None
-        if board is not None:
-            opened.callback(board.close)
+        board = opened.enter_context(open_board(folder, len(history))) if place.leads else None
         epoch = None
         for epoch in fit(
             run, place.pool_images, place.pool_labels, place.shape, place.group, state
@@ -63,8 +59,7 @@ def train(run: Run, place: Workplace) -> None:
                 metrics["selection_accuracy"] = accuracy_of(run, place, epoch.model)
                 best = better(best, epoch, metrics["selection_accuracy"])
             history.append({"epoch": epoch.number, **metrics})
-            for name, value in metrics.items():
-                board.add_scalar(name, value, epoch.number)
+            board.add(metrics, epoch.number)
             loss = epoch.metrics.get("loss_total", math.nan)  # no example was drawn all epoch
             ended, epochs = epoch.number + 1, run.training.epochs
             leave = place.tell(f"epoch {ended}/{epochs} loss {loss:.3f}", 0.9 * ended / epochs)
@@ -74,9 +69,12 @@ def train(run: Run, place: Workplace) -> None:
                 kept = {"best": best.state()} if best else {}
                 state = {**epoch.state(), "history": history, **kept}
                 store.write_sealed(folder / "checkpoint.pt", _to_bytes(state))
+                board.keep()
                 saved = time.monotonic()
             if leave:
                 raise Left
+        if board is not None:
+            board.keep()
     if place.leads:
         assert epoch is not None, "the last epoch is never checkpointed"
         _finish(run, place, epoch, best, history, started)
@@ -125,7 +123,7 @@ def _checkpoint(run: Run, place: Workplace) -> dict[str, Any] | None:
         return None
     except (Corrupt, pickle.UnpicklingError) as error:  # the latter: more than tensors is in it
         if place.leads:
-            path.replace(path.with_name("checkpoint.pt.corrupt"))
+            store.move(path, path.with_name("checkpoint.pt.corrupt"))
             reason = error if isinstance(error, Corrupt) else f"{path}: {_first_line(error)}"
             place.note(f"{reason}; set aside as checkpoint.pt.corrupt, training starts over")
         return None
@@ -149,7 +147,7 @@ def work(
                 step(task.run, place)
         except Corrupt as corrupt:
             if place.leads:
-                aside = store.set_aside(Path(corrupt.path))
+                aside = store.set_aside(corrupt.path)
                 note = f"{corrupt}; set aside{f' as {aside.name}' if aside else ''}, made again"
                 call("repair", worker, note)
         except Left:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from runner import store
 from runner.answers import ask
 from runner.canaries import planted
+from runner.cloud import Folder, folder_at
 from runner.data import Dataset, image_shape
 from runner.experiment import Experiment
 from runner.ids import digest
@@ -35,10 +35,10 @@ class Work(NamedTuple):
     dataset: Dataset
     plan: Plan
     store: Store
-    folder: Path  # of its own results; models lie in the store, for all experiments
+    folder: Folder  # of its own results; models lie in the store, for all experiments
 
     @property
-    def scores(self) -> Path:
+    def scores(self) -> Folder:
         """The scores of exactly these answers, attacks and matrices."""
         facts = {
             "scores_version": SCORES_VERSION,
@@ -89,7 +89,7 @@ class Work(NamedTuple):
     def is_trained(self, run: Run) -> bool:
         return store.facts(self.store.run(run.id)) is not None
 
-    def asked(self, run: Run) -> list[Path]:
+    def asked(self, run: Run) -> list[Folder]:
         """The folders of a Run's answers, and of what it answers under each attack."""
         folders = []
         for questions in self.questions(run):
@@ -117,14 +117,14 @@ class Work(NamedTuple):
 
 def prepare(
     experiment: Experiment,
-    storage: Path,
+    storage: Folder | str,
     dataset: Dataset | None = None,
-    folder: Path | None = None,
+    folder: Folder | None = None,
 ) -> Work:
     """Return an experiment ready to start; nothing is written but a probe of the storage.
 
     Args:
-        storage: made if it is not there.
+        storage: a folder, made if it is not there, or a URI.
         dataset: the experiment's data, if they have been read already.
         folder: of its results; None: `experiments/<name>` of the storage.
 
@@ -132,7 +132,7 @@ def prepare(
         DataMissing: the data cannot be read, or is too small for what is asked.
         StorageError: the storage folder cannot be written.
     """
-    at = Store(storage.expanduser().absolute())
+    at = Store(folder_at(storage))
     at.check_writable()
     try:
         dataset = planted(dataset or experiment.data.load(), experiment)

@@ -1,6 +1,7 @@
 """A small real experiment that the tests share: a few digits, a small network, two epochs."""
 
 import logging
+import uuid
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -79,6 +80,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     config.option.loadscopereorder = False  # it would sort by the number of tests
     return Units(config, log)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The options of URIs in a bucket called `bucket` of an S3 server on this machine."""
+    pytest.importorskip("moto", reason="the S3 server of the tests; pip install -e '.[dev]'")
+    from tests.s3 import serving
+
+    with serving() as options:
+        yield options
+
+
+@pytest.fixture
+def s3(s3_server: str) -> str:
+    """A storage on S3 that nobody else writes to."""
+    return f"s3://bucket/{uuid.uuid4().hex[:12]}{s3_server}"
 
 
 @pytest.fixture

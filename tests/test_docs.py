@@ -259,6 +259,7 @@ def test_the_snippet_reads_what_the_stages_write(work: Work, tmp_path: Path, mon
     (snippet,) = blocks("docs/store.md")
     monkeypatch.chdir(tmp_path)
     at = store.Store(tmp_path / "results")
+    at.check_writable()
     runs, experiment = work.plan.arms["erm"], work.experiment
     labels = work.dataset.pool_labels
     odds = np.random.default_rng(0).normal(size=(len(runs), len(labels), 1)).astype(np.float32)

@@ -21,7 +21,7 @@ ONLY_IN = {  # package -> the only files that may import it
     "optuna": {"runner/sweep/searchers.py"},
     "opacus": {f"defenses/{file}.py" for file in ("dp_sgd", "_accounting", "_per_example")},
     "pyautoattack": {"attacks/evasion/autoattack.py"},
-    "pyarrow": {"runner/tables.py", *TASKS, *AUDIT, *VULNERABLE, *FOREIGN},
+    "pyarrow": {"runner/cloud.py", "runner/tables.py", *TASKS, *AUDIT, *VULNERABLE, *FOREIGN},
     "typer": {"runner/__main__.py"},
 }
 SOURCES = sorted(

@@ -1,13 +1,13 @@
 """Membership scores of every model as target, over the answers of all models."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from attacks.membership import MembershipAttack
 from runner.audit.blocks import score_blocks
 from runner.audit.targets import score_targets
+from runner.cloud import Folder
 from runner.sources import Sources
 
 
@@ -17,10 +17,10 @@ def audit(
     partner: np.ndarray,
     shadows: Sequence[np.ndarray],
     attacks: Mapping[str, MembershipAttack],
-    folder: Path,
+    folder: Folder,
     seed: int = 0,
     in_ray: bool = True,
-) -> None:
+) -> list[str]:
     """Write the scores of every attack, under every member matrix, of every model as target.
 
     Ray is initialised by the caller, if it is used. Read the scores with
@@ -38,6 +38,9 @@ def audit(
         seed: of attacks that draw at random.
         in_ray: over the cluster by Ray Data; else one task after the other in this process.
 
+    Returns:
+        The files in the folder, sorted.
+
     Raises:
         Corrupt: a file of answers cannot be read.
         ValueError: a file holds other examples or views than the rest of its arm or an answer that
@@ -51,8 +54,11 @@ def audit(
     matrices = {name: np.asarray(matrix, np.int8) for name, matrix in members.items()}
     of_blocks = {name: a for name, a in attacks.items() if not a.per_target}
     of_targets = {name: a for name, a in attacks.items() if a.per_target}
-    blocks, targets = folder / "blocks", folder / "targets"
+    found: list[str] = []
     if of_blocks:
-        score_blocks(sources, matrices, np.asarray(partner), of_blocks, blocks, in_ray)
+        given = (sources, matrices, np.asarray(partner), of_blocks, folder / "blocks", in_ray)
+        found += [f"blocks/{name}" for name in score_blocks(*given)]
     if of_targets:
-        score_targets(sources, matrices, shadows, of_targets, targets, seed, in_ray)
+        given = (sources, matrices, shadows, of_targets, folder / "targets", seed, in_ray)
+        found += [f"targets/{name}" for name in score_targets(*given)]
+    return sorted(found)

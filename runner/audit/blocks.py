@@ -1,7 +1,6 @@
 """Attacks that judge every model as target at once: tasks are blocks of examples."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +8,7 @@ import pyarrow as pa
 
 from attacks.membership import Examples, MembershipAttack, Sums
 from runner import tables
+from runner.cloud import Folder
 from runner.packed import Packed, packed
 from runner.sources import Source, Sources, column_of
 from runner.tables import Reading
@@ -37,13 +37,13 @@ def score_blocks(
     members: Mapping[str, np.ndarray],
     partner: np.ndarray,
     attacks: Mapping[str, MembershipAttack],
-    folder: Path,
+    folder: Folder,
     in_ray: bool,
-) -> None:
-    """Write the scores of attacks that are closed forms over blocks; see `runner.audit.audit`.
+) -> list[str]:
+    """Write the scores of attacks that are closed forms over blocks, and return the files.
 
-    A task reads one block of examples from all files of an arm, so nothing is shuffled. A first
-    pass adds up what some attacks must know of all examples.
+    See `runner.audit.audit`. A task reads one block of examples from all files of an arm, so
+    nothing is shuffled. A first pass adds up what some attacks must know of all examples.
     """
     matrices = {name: packed(matrix) for name, matrix in members.items()}
     job = Job(sources, matrices, partner, attacks, tasks=[], totals={})
@@ -55,7 +55,7 @@ def score_blocks(
         job = job._replace(totals=_totals(job._replace(tasks=spans), in_ray))
     blocks = [(source, block) for source in sources for block in range(num_blocks)]
     job = job._replace(tasks=blocks)
-    write(scores_of_block, job, len(blocks), folder, tables.PARTITIONS, in_ray)
+    return write(scores_of_block, job, len(blocks), folder, tables.PARTITIONS, in_ray)
 
 
 def sums_of_span(job: Job, task: int) -> Iterator[pa.Table]:

@@ -1,7 +1,6 @@
 """Attacks that judge a target at a time: tasks are targets, thousands of them over the cluster."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ import pyarrow as pa
 from attacks.membership import Examples, MembershipAttack
 from runner import tables
 from runner.audit.blocks import chosen
+from runner.cloud import Folder
 from runner.ids import seed_of
 from runner.sources import Source, Sources, column_of
 from runner.tables import Reading
@@ -39,11 +39,11 @@ def score_targets(
     members: Mapping[str, np.ndarray],
     shadows: Sequence[np.ndarray],
     attacks: Mapping[str, MembershipAttack],
-    folder: Path,
+    folder: Folder,
     seed: int,
     in_ray: bool,
-) -> None:
-    """Write the scores of attacks that are trained anew for every target.
+) -> list[str]:
+    """Write the scores of attacks that are trained anew for every target, and return the files.
 
     Args:
         shadows: of each model as target, the models that its attacker has.
@@ -57,7 +57,7 @@ def score_targets(
         for model in range(len(shadows))
     ]
     job = Job(sources, members, shadows, attacks, seed, tasks)
-    write(scores_of_target, job, len(tasks), folder, tables.OF_TARGETS, in_ray)
+    return write(scores_of_target, job, len(tasks), folder, tables.OF_TARGETS, in_ray)
 
 
 def scores_of_target(job: Job, task: int) -> Iterator[pa.Table]:

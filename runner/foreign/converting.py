@@ -1,17 +1,14 @@
 """From other people's files to answers.parquet as the audit reads it, a block at a time."""
 
 import hashlib
-import os
-import shutil
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from runner import store, tables
+from runner.cloud import Folder
 from runner.foreign.answered import Block, Kind, block_of
 from runner.foreign.faults import BadAnswers
 from runner.foreign.listing import Given
@@ -27,7 +24,7 @@ class Converted(NamedTuple):
     """One model's answers in our layout."""
 
     given: Given
-    folder: Path
+    folder: Folder
     num_examples: int
     labels: str  # a hash of all labels
     kind: Kind
@@ -41,7 +38,7 @@ class Converted(NamedTuple):
 def convert_all(
     arms: Mapping[str, Sequence[Given]],
     num_examples: int,
-    folder: Path,
+    folder: Folder,
     tell: Callable[[str], None],
 ) -> dict[str, list[Converted]]:
     """Return every model's answers converted; what has been converted before is not read again.
@@ -76,17 +73,17 @@ def convert_all(
     return found
 
 
-def _folder(folder: Path, arm: str, number: int, given: Given) -> Path:
+def _folder(folder: Folder, arm: str, number: int, given: Given) -> Folder:
     """Another file, or the same one changed, gets another folder."""
     facts = [VERSION, tables.BLOCK, given.told, given.size, given.modified]
     return folder / f"{arm}-m{number:03d}-{digest(facts)}"
 
 
-def _converted(folder: Path, given: Given) -> Converted:
+def _converted(folder: Folder, given: Given) -> Converted:
     try:
         facts = store.facts(folder)
     except Corrupt as corrupt:
-        store.set_aside(Path(corrupt.path))
+        store.set_aside(corrupt.path)
         facts = None
     if facts is None:
         _convert(folder, given)
@@ -98,27 +95,19 @@ def _converted(folder: Path, given: Given) -> Converted:
     return Converted(given, folder, facts["num_examples"], facts["labels"], kind, notes)
 
 
-def _convert(folder: Path, given: Given) -> None:
-    """Write a file anew, aside, and rename its folder into place when it is whole."""
-    aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
-    aside.mkdir(parents=True)
-    try:
-        with opened(given) as read:
-            tally = Tally(given)
-            blocks = tally.blocks(read)
-            first = next(blocks, None)
-            if first is None:
-                raise BadAnswers(given.told, "it holds no examples", SCHEMA)
-            every = ((block.label, block.answered) for block in chain([first], blocks))
-            tables.write_answers(aside / FILE, every, first.kind.views)
-        if read.unread:
-            tally.notes[f"not read: {', '.join(read.unread)}"] = None
-        store.finish(aside, [FILE], tally.facts(first.kind))
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(aside, folder)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
+def _convert(folder: Folder, given: Given) -> None:
+    """Write a file anew; what an earlier attempt left there has no mark, and is replaced."""
+    with opened(given) as read:
+        tally = Tally(given)
+        blocks = tally.blocks(read)
+        first = next(blocks, None)
+        if first is None:
+            raise BadAnswers(given.told, "it holds no examples", SCHEMA)
+        every = ((block.label, block.answered) for block in chain([first], blocks))
+        store.write(folder / FILE, tables.blocks_to_bytes(every, first.kind.views))
+    if read.unread:
+        tally.notes[f"not read: {', '.join(read.unread)}"] = None
+    store.finish(folder, [FILE], tally.facts(first.kind))
 
 
 class Tally:

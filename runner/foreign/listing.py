@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 from pyarrow import fs
 
+from runner.cloud import CloudPath, folder_at, public
 from runner.foreign.faults import BadAnswers
 
 ENDINGS = (".parquet", ".npz")
@@ -35,20 +35,19 @@ class Given(NamedTuple):
 
 
 def locate(where: str) -> Place:
-    """Return the place of a local path, or of a URI that pyarrow knows (s3://, gs://, file://).
+    """Return the place of a local path, or of a URI as `runner.cloud.folder_at` takes them.
 
     Raises:
         BadAnswers: it is no URI of a file system that is known.
     """
-    if "://" not in where:
-        return Place(where, fs.LocalFileSystem(), str(Path(where).absolute()))
     try:
-        filesystem, path = fs.FileSystem.from_uri(where)
+        at = folder_at(where)
+        if isinstance(at, CloudPath):
+            return Place(where, at.filesystem, at.key)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise BadAnswers(
-            _public(where), str(error), "give a local folder or a URI such as s3://bucket/prefix"
-        ) from None
-    return Place(_public(where), filesystem, path.rstrip("/"))
+        way_out = "give a local folder or a URI such as s3://bucket/prefix"
+        raise BadAnswers(public(where), str(error), way_out) from None
+    return Place(where, fs.LocalFileSystem(), str(at))
 
 
 def listed(where: str, member: str) -> Mapping[str, Sequence[Given]]:
@@ -143,8 +142,3 @@ def _in(root: Place, entry: fs.FileInfo) -> str:
     """What lies in a folder as a user reads it: options of a URI are no part of a name."""
     base, _, _ = root.told.partition("?")
     return f"{base.rstrip('/')}/{entry.path.removeprefix(root.path).lstrip('/')}"
-
-
-def _public(uri: str) -> str:
-    """A URI without the key and the secret that may stand before its bucket."""
-    return re.sub(r"://[^/@?]*@", "://", uri)

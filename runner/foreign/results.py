@@ -1,13 +1,13 @@
 """What results.json holds of an audit of given answers: an experiment's keys, where they apply."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from runner import tables
 from runner.averages import Averaging, averaging
+from runner.cloud import Folder
 from runner.comparisons import BOTH_WAYS, Pair, leakage_differences
 from runner.describe import one_line
 from runner.foreign.answered import PLAIN
@@ -30,7 +30,7 @@ def gather(
     audit: Audit,
     plan: Plan,
     arms: Arms,
-    judged: Path,
+    judged: Folder,
     notes: Sequence[str],
     vulnerable: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def _told(audit: Audit, name: str) -> dict[str, Any]:
 
 
 def _figures(
-    audit: Audit, name: str, accuracies: Accuracies, judged: Path, over: Averaging
+    audit: Audit, name: str, accuracies: Accuracies, judged: Folder, over: Averaging
 ) -> dict[str, Any]:
     """What is measured of an arm."""
     bounds = {"generalization_gap": BOTH_WAYS}
@@ -145,7 +145,7 @@ def _figures(
 
 
 def _comparisons(
-    audit: Audit, accuracies: Mapping[str, Accuracies], judged: Path, over: Averaging
+    audit: Audit, accuracies: Mapping[str, Accuracies], judged: Folder, over: Averaging
 ) -> list[dict[str, Any]]:
     """Every other arm less the first one, model by model."""
     against, *others = accuracies

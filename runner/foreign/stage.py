@@ -2,13 +2,13 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from rich.console import Console
 
 from runner import store, tables
+from runner.cloud import Folder, folder_at
 from runner.foreign.choosing import check_names, chosen
 from runner.foreign.converting import Converted, convert_all
 from runner.foreign.faults import BadAnswers
@@ -36,14 +36,14 @@ class Given(NamedTuple):
     plan: Plan
     converted: Mapping[str, Sequence[Converted]]  # by arm, in the order of the models
     notes: tuple[str, ...]  # on the answers and the attacks
-    folder: Path
+    folder: Folder
 
     @property
     def sources(self) -> Sources:
         return {Source(arm, 1): [one.path for one in of] for arm, of in self.converted.items()}
 
     @property
-    def scores(self) -> Path:
+    def scores(self) -> Folder:
         """The scores of exactly these answers, attacks and matrices."""
         facts = {
             "scores_version": SCORES_VERSION,
@@ -61,8 +61,13 @@ class Given(NamedTuple):
 
 
 def audit_given(
-    answers: str, member: str, audit: Audit, storage: Path, in_ray: bool, console: Console
-) -> tuple[dict[str, Any], Path]:
+    answers: str,
+    member: str,
+    audit: Audit,
+    storage: Folder | str,
+    in_ray: bool,
+    console: Console,
+) -> tuple[dict[str, Any], Folder]:
     """Audit answers of models trained elsewhere; return the results, and the folder of the report.
 
     Args:
@@ -77,7 +82,7 @@ def audit_given(
     """
     matrix, files = read_member(member), listed(answers, member)
     check_member(matrix, len(next(iter(files.values()))), locate(member).told)
-    at = Store(storage.expanduser().absolute())
+    at = Store(folder_at(storage))
     at.check_writable()
     folder = at.audit(audit.name)
     with store.alone(folder):
@@ -89,13 +94,13 @@ def audit_given(
                 given = _given(audit, matrix, converted, folder)
                 return _audited(given, in_ray, console), folder
             except Corrupt as corrupt:
-                aside = store.set_aside(Path(corrupt.path))
+                aside = store.set_aside(corrupt.path)
                 say(console, f"note: {corrupt}; set aside as {aside and aside.name}, made again")
     raise StorageError(f"{MAX_REPAIRS} corrupt files in a row below {folder}: check the disk")
 
 
 def _given(
-    audit: Audit, matrix: np.ndarray, converted: Mapping[str, Sequence[Converted]], folder: Path
+    audit: Audit, matrix: np.ndarray, converted: Mapping[str, Sequence[Converted]], folder: Folder
 ) -> Given:
     partner = partners(matrix)
     every = [one for of_arm in converted.values() for one in of_arm]
@@ -151,7 +156,7 @@ def _score(given: Given, in_ray: bool) -> None:
     plan, attacks = given.plan, given.audit.membership.attacks
     members = {"member": plan.member, "null": plan.null_member}
     try:
-        audit(
+        files = audit(
             given.sources,
             members,
             plan.partner,
@@ -165,7 +170,6 @@ def _score(given: Given, in_ray: bool) -> None:
         raise
     except ValueError as error:
         raise BadAnswers("audit", str(error), "or leave that attack out") from error
-    files = sorted(str(p.relative_to(given.scores)) for p in given.scores.rglob("*.parquet"))
     store.finish(given.scores, files, {})
 
 

@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from runner import store, tables
+from runner.cloud import Folder
 from runner.experiment import Audited
 from runner.ids import digest, seed_of
 from runner.judged import write_judged
@@ -28,13 +28,13 @@ COUNTS_AT_ONCE = 32_000_000  # that meet on the driver, of several readings: 256
 class Judging(NamedTuple):
     """Which scores are judged, and what is asked of them."""
 
-    scores: Path
+    scores: Folder
     asked: Mapping[Reading, Asked]
     members: Mapping[str, np.ndarray]  # by matrix, (M, N) int8
     partner: np.ndarray  # (M,) int
 
     @property
-    def folder(self) -> Path:
+    def folder(self) -> Folder:
         """Where the outcome lies: its name stands for exactly these scores and questions."""
         done = self.scores / store.DONE
         facts = {
@@ -49,7 +49,7 @@ class Judging(NamedTuple):
 class Job(NamedTuple):
     """What every task knows."""
 
-    scores: Path
+    scores: Folder
     asked: Mapping[Reading, Asked]
     rows: Mapping[str, Packed]  # by matrix
     num_models: int
@@ -57,7 +57,7 @@ class Job(NamedTuple):
     edges: Mapping[Reading, np.ndarray] = {}  # of the second pass
 
 
-def judging_of(experiment: Audited, plan: Plan, sources: Sources, scores: Path) -> Judging:
+def judging_of(experiment: Audited, plan: Plan, sources: Sources, scores: Folder) -> Judging:
     """Return what is asked of the scores of these answers; of the null matrix, one draw's AUC."""
     membership, asked = experiment.membership, {}
     rates, rule = membership.false_positive_rates, membership.tpr_rule
@@ -74,7 +74,7 @@ def judging_of(experiment: Audited, plan: Plan, sources: Sources, scores: Path) 
     return Judging(scores, asked, members, plan.partner)
 
 
-def judge(judging: Judging, in_ray: bool = True) -> Path:
+def judge(judging: Judging, in_ray: bool = True) -> Folder:
     """Judge all targets of all readings, unless it has been done, and return the folder.
 
     Read it with `runner.judged.read_judged`. Tasks read the scores of a few targets and yield what

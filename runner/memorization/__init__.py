@@ -1,12 +1,12 @@
 """Leakage and accuracy of examples by how much they are memorized."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from runner.averages import Averaging, averaging
+from runner.cloud import Folder
 from runner.data import Dataset
 from runner.experiment import Experiment
 from runner.memorization.bins import bin_edges, bins_of, rates_by_bin, threshold_at_fpr
@@ -20,7 +20,7 @@ Rates = Mapping[str, np.ndarray]  # by quantity (M, K + 2): of all examples, the
 
 
 def leakage_by_memorization(
-    experiment: Experiment, dataset: Dataset, plan: Plan, at: Store, scores: Path
+    experiment: Experiment, dataset: Dataset, plan: Plan, at: Store, scores: Folder
 ) -> dict[str, Any]:
     """Return `memorization` of results.json, whose keys docs/results_schema.md has.
 

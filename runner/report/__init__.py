@@ -3,18 +3,18 @@
 `results` is what results.json holds: plain dicts, lists, strings and numbers.
 """
 
-import pathlib
 from typing import Any
 
+from runner.cloud import Folder
 from runner.report.folder import fill
 
 
 def write_report(
     results: dict[str, Any],
-    folder: pathlib.Path,
+    folder: Folder,
     samples: bytes | None = None,
     examples: dict[str, bytes | None] | None = None,
-) -> pathlib.Path:
+) -> Folder:
     """Write the tables, the figures and the page; return the path of index.html.
 
     The same results give the same bytes. What has nothing to show is not written, and is removed

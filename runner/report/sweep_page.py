@@ -6,6 +6,7 @@ from typing import Any
 import jinja2
 import matplotlib
 
+from runner.cloud import Folder
 from runner.report import sweep_tables
 from runner.report.axis_figure import axis_caption, axis_figure
 from runner.report.figures import forms
@@ -18,7 +19,7 @@ from runner.report.sweep_readings import axis_names, most_models, quantities, tr
 TEMPLATE = Path(__file__).with_name("sweep_page.html.j2")
 
 
-def write_sweep_report(results: dict[str, Any], folder: Path) -> Path:
+def write_sweep_report(results: dict[str, Any], folder: Folder) -> Folder:
     """Write the tables, the figures and the page of a sweep; return the path of index.html.
 
     The same results give the same bytes. A figure that has nothing to show is not written, and is

@@ -4,14 +4,16 @@ and TensorBoard's HParams."""
 import csv
 import io
 import json
-import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from runner import store
 from runner.axes import Objectives, Sweep
+from runner.cloud import Folder
 from runner.experiment import Experiment
 from runner.report.readings import every_figure
 from runner.results import git_commit, versions
@@ -28,7 +30,7 @@ def trials_of(
     settings: Mapping[str, Setting],
     records: Mapping[str, Mapping[int, Any]],
     ended: Mapping[str, Ended],
-    folder: Path,
+    folder: Folder,
 ) -> list[Trial]:
     """Return every setting with its figures, sorted by its values in the order of the axes.
 
@@ -103,23 +105,26 @@ def trials_csv(results: Mapping[str, Any]) -> str:
     return text.getvalue()
 
 
-def write_hparams(results: Mapping[str, Any], folder: Path) -> None:
+def write_hparams(results: Mapping[str, Any], folder: Folder) -> None:
     """Write each setting and its figures for TensorBoard's HParams, anew every time."""
     from torch.utils.tensorboard import SummaryWriter
 
-    shutil.rmtree(folder, ignore_errors=True)
-    for trial in results["trials"]:
-        if not trial["num_models"]:
-            continue
-        known = {
-            key: value if isinstance(value, int | float) else trial["labels"][key]
-            for key, value in trial["setting"].items()
-        }
-        figures = trial["by_rung"][str(trial["num_models"])]
-        measured = {key: figures[key]["mean"] for key in OBJECTIVES if figures[key]}
-        with SummaryWriter(str(folder / trial["id"])) as writer:
-            # Its own default is a folder named by the clock.
-            writer.add_hparams(known | {"num_models": trial["num_models"]}, measured, run_name=".")
+    with tempfile.TemporaryDirectory(prefix="hparams-") as aside:
+        for trial in results["trials"]:
+            if not trial["num_models"]:
+                continue
+            known = {
+                key: value if isinstance(value, int | float) else trial["labels"][key]
+                for key, value in trial["setting"].items()
+            }
+            told = known | {"num_models": trial["num_models"]}
+            figures = trial["by_rung"][str(trial["num_models"])]
+            measured = {key: figures[key]["mean"] for key in OBJECTIVES if figures[key]}
+            with SummaryWriter(str(Path(aside, trial["id"]))) as writer:
+                # Its own default is a folder named by the clock.
+                writer.add_hparams(told, measured, run_name=".")
+        store.remove(folder)
+        store.write_folder(Path(aside), folder)
 
 
 def objectives_of(arm: Mapping[str, Any], objectives: Objectives) -> dict[str, Any]:
@@ -148,7 +153,7 @@ def three(record: Mapping[str, Any]) -> dict[str, Any]:
     return {key: record[key] for key in OBJECTIVES}
 
 
-def _every_figure(folder: Path, arm: str, rung: int) -> dict[str, Any]:
+def _every_figure(folder: Folder, arm: str, rung: int) -> dict[str, Any]:
     """All figures of an arm, in the reading that the objectives are of."""
     results = json.loads((folder / f"m{rung:04d}" / "results.json").read_bytes())
     found = results["arms"][arm]

@@ -2,7 +2,7 @@
 
 import logging
 import os
-import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -35,8 +35,8 @@ class Found(NamedTuple):
 def search(sweeping: Sweeping, console: Console) -> Found:
     """Try every setting that is asked for; Ray is connected and the lanes are there.
 
-    Tune keeps its files below the sweep's folder and none of them is read again: trials skip what
-    is done, and the same settings are asked for.
+    Tune keeps its files in a temporary folder of the driver, and none of them is read again: trials
+    skip what is done, and the same settings are asked for.
 
     Raises:
         Unfinished: Ray lost what the search is kept in.
@@ -58,7 +58,7 @@ def search(sweeping: Sweeping, console: Console) -> Found:
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # Ctrl-C leaves, as everywhere else
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # Tune says nothing; the news here say what happens
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(sweep.search.at_once)  # else one by one
-    shutil.rmtree(sweeping.folder / "tune", ignore_errors=True)
+    tunes_own = tempfile.TemporaryDirectory(prefix="tune-")
     tuner = tune.Tuner(
         tune.with_resources(
             tune.with_parameters(trial, sweeping=sweeping), {"memory": LITTLE_MEMORY}
@@ -70,7 +70,7 @@ def search(sweeping: Sweeping, console: Console) -> Found:
         ),
         run_config=tune.RunConfig(
             name="tune",
-            storage_path=str(sweeping.folder),
+            storage_path=tunes_own.name,
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
             callbacks=[News(sweeping, console)],
@@ -86,7 +86,7 @@ def search(sweeping: Sweeping, console: Console) -> Found:
             "and the same command goes on"
         ) from error
     finally:
-        shutil.rmtree(sweeping.folder / "tune", ignore_errors=True)
+        tunes_own.cleanup()
 
 
 class News(Callback):

@@ -4,7 +4,6 @@ that is recommended is measured once more."""
 import contextlib
 import signal
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -12,6 +11,7 @@ from rich.console import Console
 
 from runner import cluster, config, fleet, metrics, store
 from runner.axes import Objectives, Sweep
+from runner.cloud import Folder, folder_at
 from runner.config import ConfigError, Fault
 from runner.experiment import Experiment
 from runner.forecast import disk_bytes
@@ -31,7 +31,11 @@ NOT_ALIKE = "the settings are attacked or asked differently, so none is better t
 
 
 def sweep(
-    data: dict[str, Any], experiment: Experiment, source: str, storage: Path, console: Console
+    data: dict[str, Any],
+    experiment: Experiment,
+    source: str,
+    storage: Folder | str,
+    console: Console,
 ) -> dict[str, Any]:
     """Search, recommend, write the results and their report; return what sweep.json holds.
 
@@ -48,7 +52,7 @@ def sweep(
         why = "there is no such block, so there is nothing to search; use `runner run`"
         raise ConfigError(source, [Fault("sweep", why)])
     settings.check(data, experiment, source)
-    folder = Store(storage.expanduser().absolute()).sweep(experiment.name)
+    folder = Store(folder_at(storage)).sweep(experiment.name)
     first = next(settings.to_try(experiment.sweep))
     smallest = settings.with_setting(data, experiment, first, experiment.sweep.rungs[0])
     work = prepare(config.validate(smallest, Experiment, source), storage, folder=folder)
@@ -146,7 +150,7 @@ def _confirm(
 
 
 def _write(
-    made: Mapping[str, Any], data: dict[str, Any], experiment: Experiment, folder: Path
+    made: Mapping[str, Any], data: dict[str, Any], experiment: Experiment, folder: Folder
 ) -> None:
     """Write everything that a person reads; sweep.json last."""
     chosen, sweep = made["recommended"], experiment.sweep
@@ -163,7 +167,7 @@ def _write(
     store.write_json(folder / "sweep.json", made)
 
 
-def _tell(made: dict[str, Any], folder: Path, console: Console) -> None:
+def _tell(made: dict[str, Any], folder: Folder, console: Console) -> None:
     """Print how it came out."""
     console.print(terminal_tables(made))
     for warning in made["warnings"]:

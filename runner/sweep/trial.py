@@ -3,7 +3,6 @@
 import io
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import ray
@@ -12,6 +11,7 @@ from rich.console import Console
 
 from runner import config, pipeline, store
 from runner.axes import Objectives
+from runner.cloud import Folder
 from runner.experiment import Experiment
 from runner.pipeline import Unfinished
 from runner.queue import Outcome, Task
@@ -30,8 +30,8 @@ class Sweeping(NamedTuple):
     data: dict[str, Any]  # the YAML
     experiment: Experiment  # made from it
     objectives: Objectives  # every name filled in
-    storage: Path
-    folder: Path  # of the sweep
+    storage: Folder
+    folder: Folder  # of the sweep
     queue: Any  # the lanes', a Ray actor
     board: Any  # likewise
     dataset: Any  # an object of Ray
@@ -90,7 +90,7 @@ def measured(work: Work, sweeping: Sweeping) -> dict[str, Any]:
         try:
             results = _results(work, sweeping)
         except Corrupt as corrupt:
-            if store.set_aside(Path(corrupt.path)):
+            if store.set_aside(corrupt.path):
                 sweeping.board.note.remote(f"note: {corrupt}; set aside, made again")
         except (FileNotFoundError, TypeError):
             # Another trial that shares a Run may have set a folder of it aside in between.

@@ -1,12 +1,12 @@
 """Which examples an attack finds in nearly every model trained on them, and in which classes."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from runner.averages import averaging
+from runner.cloud import Folder
 from runner.experiment import Audited, Vulnerable
 from runner.intervals import clopper_pearson
 from runner.plan import Plan
@@ -47,7 +47,7 @@ def find_vulnerable(
     labels: np.ndarray,
     plan: Plan,
     sources: Mapping[Source, Sequence[str]],
-    scores: Path,
+    scores: Folder,
     in_ray: bool = False,
 ) -> Found:
     """Return what the attack finds of single examples; docs/results_schema.md has its keys.

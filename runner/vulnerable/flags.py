@@ -1,12 +1,12 @@
 """How often each example is called a member: tasks are targets, each with its own threshold."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from runner.cloud import Folder
 from runner.memorization.bins import threshold_at_fpr
 from runner.packed import Packed, packed
 from runner.tables import Reading, read_scores
@@ -35,7 +35,7 @@ class Flags(NamedTuple):
 class Job(NamedTuple):
     """What every task knows."""
 
-    scores: Path
+    scores: Folder
     tasks: Sequence[tuple[Reading, int]]  # (reading, model) of each
     member: Packed
     labels: np.ndarray
@@ -44,7 +44,7 @@ class Job(NamedTuple):
 
 
 def count_flags(
-    scores: Path,
+    scores: Folder,
     readings: Sequence[Reading],
     member: np.ndarray,
     labels: np.ndarray,

@@ -32,7 +32,7 @@ def asked(run: Run, place: Workplace, **question: Any) -> Path:
     questions = Questions(settled, Robustness(), "last")
     train(run, place)
     ask(run, place, questions)
-    return place.store.answers(run.id, questions.answers_id) / "answers.parquet"
+    return Path(str(place.store.answers(run.id, questions.answers_id) / "answers.parquet"))
 
 
 def facts_of(path: Path) -> dict[str, Any]:

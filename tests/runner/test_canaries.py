@@ -227,8 +227,8 @@ def test_an_audit_of_trained_models_tells_a_memorising_training_from_a_private_o
     page = pipeline.report(work, {"trained": 4, "reused": 0})
     assert page["epsilon"] == results["epsilon"]
     folder = work.folder / "report"
-    assert "Lower bounds on epsilon" in (folder / "index.html").read_text()
-    assert (folder / "epsilon.md").read_text().count("\n| ") == 4
+    assert "Lower bounds on epsilon" in (folder / "index.html").read_bytes().decode()
+    assert (folder / "epsilon.md").read_bytes().decode().count("\n| ") == 4
 
 
 def test_epsilon_is_read_off_canaries_and_nothing_else():

@@ -92,7 +92,7 @@ def test_a_job_writes_to_the_home_folder_since_its_own_is_temporary(
     monkeypatch.delenv("RAY_JOB_ID", raising=False)
     monkeypatch.delenv("RAY_JOB_CONFIG_JSON_ENV_VAR", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert _storage(None) == Path("results")
+    assert _storage(None) == Path("results").absolute()
     monkeypatch.setenv(variable, "raysubmit_1")
     assert _storage(None) == tmp_path / "runner-results"
-    assert _storage(Path("elsewhere")) == Path("elsewhere")
+    assert _storage("elsewhere") == Path("elsewhere").absolute()

@@ -264,7 +264,7 @@ def test_a_flipped_bit_in_what_was_judged_is_corrupt_and_its_folder_is_set_aside
     file = next(folder.rglob("*member.npz"))
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
-    file.write_bytes(content)
+    store.write(file, bytes(content))
     with pytest.raises(Corrupt) as corrupt:
         read_judged(folder, REAL)
     assert store.set_aside(Path(corrupt.value.path)) == folder.with_name(f"{folder.name}.corrupt-1")
@@ -275,7 +275,7 @@ def test_missing_scores_are_not_found_and_damaged_ones_condemn_the_scores(tmp_pa
     with pytest.raises(FileNotFoundError, match="run the audit first"):
         judge(made._replace(scores=made.scores.with_name("t")), in_ray=False)
     broken = next(made.scores.rglob("*.parquet"))
-    broken.write_bytes(broken.read_bytes()[:-9])
+    store.write(broken, broken.read_bytes()[:-9])
     with pytest.raises(Corrupt) as corrupt:
         judge(made, in_ray=False)
     assert corrupt.value.path == str(made.scores)

@@ -169,7 +169,7 @@ def test_an_opened_fleet_serves_clients_with_lanes_that_start_once_and_wait(work
 @pytest.mark.usefixtures("local_ray")
 def test_lanes_that_never_end_a_run_stop_the_queue_and_tell_who_waits(work: Work):
     beyond = Store(work.store.root / "file")
-    beyond.root.write_bytes(b"Ray Train can write nothing below a file")
+    Path(str(beyond.root)).write_bytes(b"Ray Train can write nothing below a file")
     with fleet.opened(work.dataset, work.experiment.fleet, beyond, lambda state: None) as queue:
         runs = work.plan.runs[:2]
         outcome = ray.get(add_and_wait.remote(queue, [Task(run, [train]) for run in runs]))

@@ -61,7 +61,7 @@ def test_planted_weights_are_refused_unopened(make, place: Workplace, work: Work
     run = work.plan.arms["erm"][0]
     do([run], [train], place)
     folder = work.store.run(run.id)
-    (folder / "model.safetensors").write_bytes(make(tmp_path / "sprung"))
+    store.write(folder / "model.safetensors", make(tmp_path / "sprung"))
     store.finish(folder, ["model.safetensors", "epochs.jsonl", "run.json"], {"train_time_s": 1.0})
     with pytest.raises(Corrupt, match=r"model\.safetensors"):
         place.trained(run)

@@ -62,11 +62,11 @@ def asked(
 
 
 def folders(work: Work, run_id: str) -> set[str]:
-    return {folder.name for folder in (work.store.run(run_id) / "robustness").iterdir()}
+    return {path.parent.name for path in work.store.run(run_id).glob("robustness/*/DONE")}
 
 
 def outcome(work: Work, run: Run, questions: Questions, name: str | None) -> Path:
-    return work.store.robustness(run.id, questions.robustness_id(name))
+    return Path(str(work.store.robustness(run.id, questions.robustness_id(name))))
 
 
 def read(folder: Path) -> tuple[dict[str, np.ndarray], Any]:
@@ -109,7 +109,7 @@ def test_a_randomized_model_answers_an_attack_once_and_by_its_mean(
     train(run, place)
     attack_all(run, place, questions)
     attack_id = questions.robustness_id(name)
-    found, facts = read(place.store.robustness(run.id, attack_id))
+    found, facts = read(Path(str(place.store.robustness(run.id, attack_id))))
 
     model, labels = place.trained(run), place.test_labels[:60]
     torch.manual_seed(seed_of(run.seed, attack_id))
@@ -147,8 +147,8 @@ def undisturbed(run: Run, place: Workplace, questions: Questions) -> bytes:
     attack_all(run, place, questions)
     folder = place.store.robustness(run.id, questions.robustness_id("slow"))
     content = (folder / "robustness.parquet").read_bytes()
-    assert {path.name for path in folder.iterdir()} == {"DONE", "robustness.parquet"}
-    for path in folder.iterdir():
+    assert {path.name for path in folder.rglob("*")} == {"DONE", "robustness.parquet"}
+    for path in folder.rglob("*"):
         path.unlink()
     Portioned.attacked.clear()
     return content

@@ -111,6 +111,7 @@ def test_files_can_be_read_by_those_who_share_the_storage(tmp_path: Path):
 def test_a_folder_that_others_have_set_aside_takes_nothing_else_with_it(tmp_path: Path):
     """Two who share a Run find the same broken answers; the second one finds them gone."""
     at = Store(tmp_path)
+    at.check_writable()
     model, answers = at.run("erm-m000-0"), at.answers("erm-m000-0", "views1-0")
     for folder, name in ((model, "model.safetensors"), (answers, "answers.parquet")):
         store.write(folder / name, b"content")

@@ -15,12 +15,12 @@ from attacks.membership import Examples, log_odds
 from attacks.membership.lira import Lira
 from runner import metrics, pipeline, store, tables
 from runner.__main__ import app
+from runner.cloud import folder_at
 from runner.foreign.listing import listed
 from runner.foreign.reading import opened
 from runner.tables import Reading
 from runner.work import Work
 from tests.runner.foreign.given import C, N, labels_of, logits_of, member_of, write
-from tests.runner.foreign.s3_storage import s3_storage
 
 PAGE = Path(__file__).parents[3] / "docs" / "foreign_answers.md"
 
@@ -154,22 +154,52 @@ def test_answers_of_our_own_store_get_the_scores_that_a_run_gave_them(work: Work
     assert compared["measures"]["natural_accuracy"]["num_models"] == 6
 
 
-def test_answers_on_s3_give_what_local_ones_give(tmp_path: Path):
-    write(tmp_path / "bucket" / "a" / "answers", member_of())
-    local, loss = tmp_path / "bucket" / "a", ("--set", "membership.attacks={loss: threshold}")
-    assert audit(local, *loss)[0] == 0
-    with s3_storage(tmp_path) as options:
-        answers, member = (
-            f"s3://key:secret@bucket/a/{what}{options}" for what in ("answers", "member.npy")
-        )
-        code, out = audit(tmp_path, *loss, answers=answers, member=member)
-        assert code == 0, out
-        missing = answers.replace("/a/answers", "/none")
-        code, out = audit(tmp_path, answers=missing, member=member)
-        assert code == 2
-        assert "runner: s3://bucket/none" in out
-        assert "secret" not in out
-    assert results_in(tmp_path)["arms"] == results_in(local)["arms"]
+@pytest.mark.slow
+def test_answers_and_a_storage_on_s3_give_what_folders_give(tmp_path: Path, s3: str):
+    write(tmp_path / "answers", member_of())
+    loss, at = ("--set", "membership.attacks={loss: threshold}"), folder_at(s3)
+    assert audit(tmp_path, *loss)[0] == 0
+    for path in (*(tmp_path / "answers").iterdir(), tmp_path / "member.npy"):
+        store.write(at / "given" / path.relative_to(tmp_path).as_posix(), path.read_bytes())
+    answers, member = str(at / "given" / "answers"), str(at / "given" / "member.npy")
+    there = ("--storage", str(at / "storage"))  # the last one counts
+    code, out = audit(tmp_path, *loss, *there, answers=answers, member=member)
+    assert code == 0, out
+    folder = at / "storage" / "audits" / "given"
+    found = json.loads((folder / "results.json").read_bytes())
+    assert found["arms"] == results_in(tmp_path)["arms"]
+    assert b"<svg" in (folder / "report" / "index.html").read_bytes()
+    written = {path: path.stat().st_mtime_ns for path in folder.rglob("*.parquet")}
+    code, out = audit(tmp_path, *loss, *there, answers=answers, member=member)
+    assert code == 0, out
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.parquet")} == written
+    code, out = audit(tmp_path, answers=str(at / "none"), member=member)
+    assert code == 2
+    assert f"runner: {at / 'none'}" in out
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
+def test_tasks_of_ray_score_on_s3_what_one_process_scores_in_a_folder(
+    tmp_path: Path, s3: str, local_ray: None
+):
+    write(tmp_path / "answers", member_of())
+    assert audit(tmp_path)[0] == 0
+    code, out = audit(tmp_path, "--ray", "--storage", s3)
+    assert code == 0, out
+    found = json.loads((folder_at(s3) / "audits" / "given" / "results.json").read_bytes())
+    assert found["arms"] == results_in(tmp_path)["arms"]
+
+
+@pytest.mark.parametrize("which", ["answers", "member"])
+def test_keys_in_a_uri_are_refused_and_not_repeated(tmp_path: Path, which: str):
+    write(tmp_path / "answers", member_of())
+    code, out = audit(tmp_path, **{which: "s3://AKIAX:hush@bucket/given"})
+    assert code == 2
+    assert "AWS_ACCESS_KEY_ID" in out
+    assert "AKIAX" not in out
+    assert "hush" not in out
 
 
 def test_with_two_pairs_lira_is_left_out_with_a_sentence_and_the_rest_is_made(tmp_path: Path):

@@ -1,5 +1,3 @@
-import shutil
-
 import numpy as np
 import pytest
 import torch
@@ -116,7 +114,7 @@ def test_models_are_asked_twice_and_the_answers_compared(place: Workplace, work:
     facts = store.facts(place.store.answers(run.id, questions.answers_id))
     assert facts is not None
     assert eval_guard({"erm": [facts]}).verdict == "pass"
-    shutil.rmtree(place.store.answers(run.id, questions.answers_id))
+    store.remove(place.store.answers(run.id, questions.answers_id))
     ask(run, InTrainMode(*place), questions)
     facts = store.facts(place.store.answers(run.id, questions.answers_id))
     guard = eval_guard({"erm": [facts]})

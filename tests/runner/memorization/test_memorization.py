@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from runner import tables
+from runner import store, tables
 from runner.experiment import Experiment
 from runner.memorization import leakage_by_memorization, target_rates
 from runner.memorization.scores import num_scoring
@@ -35,6 +35,7 @@ class Made:
 
     def __init__(self, experiment: Experiment, folder: Path) -> None:
         self.experiment, self.at, self.scores = experiment, Store(folder), folder / "scores"
+        self.at.check_writable()
         self.plan: Plan = make_plan(experiment, DATA)
         random = np.random.default_rng(2)
         shape = (NUM_MODELS, NUM)
@@ -55,8 +56,7 @@ class Made:
                 said = (DATA.pool_labels + ~of_model) % 10
                 answered = tables.Answered(np.zeros((NUM, 1)), np.eye(10)[said])
                 content = tables.answers_to_bytes(DATA.pool_labels, answered, ["identity"])
-                folder.mkdir(parents=True, exist_ok=True)
-                (folder / "answers.parquet").write_bytes(content)
+                store.write(folder / "answers.parquet", content)
         for arm, scores in self.found.items():
             reading = tables.Reading(arm, 1, "lira_online", "member")
             table = tables.scores_table(reading, np.arange(NUM, dtype=np.int32), scores)
@@ -219,7 +219,7 @@ def test_answers_of_another_pool_are_corrupt(made: Made):
     path = made.at.answers(run.id, questions.answers_id) / "answers.parquet"
     zeros = np.zeros((7, 10))
     answered = tables.Answered(zeros[:, :1], zeros)
-    path.write_bytes(tables.answers_to_bytes(np.arange(7), answered, ["identity"]))
+    store.write(path, tables.answers_to_bytes(np.arange(7), answered, ["identity"]))
     with pytest.raises(Corrupt, match="7 answers, but the pool has 300"):
         leakage_by_memorization(made.experiment, DATA, made.plan, made.at, made.scores)
 

@@ -180,4 +180,6 @@ def drawn_noisy() -> Callable[[Draw], Any]:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """The folder of the report of `small_results`, written once; a test may read it."""
-    return write_report(small_results(), tmp_path_factory.mktemp("report")).parent
+    folder = tmp_path_factory.mktemp("report")
+    write_report(small_results(), folder)
+    return folder

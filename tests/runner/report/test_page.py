@@ -75,7 +75,7 @@ def test_a_figure_that_no_longer_applies_is_removed(results, written, tmp_path):
         "table.md",
         "table.tex",
     }
-    assert "<svg" not in index.read_text("utf-8")
+    assert "<svg" not in index.read_bytes().decode()
 
 
 def test_what_no_longer_applies_is_removed(noisy, results, tmp_path, monkeypatch):

@@ -115,7 +115,9 @@ def chosen() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """The folder of a report, written once; a test may read it."""
-    return write_sweep_report(with_a_choice(), tmp_path_factory.mktemp("sweep")).parent
+    folder = tmp_path_factory.mktemp("sweep")
+    write_sweep_report(with_a_choice(), folder)
+    return folder
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ def test_the_page_shows_the_sheet_and_links_the_table_of_every_example(
         "examples.csv": None,
         "examples.parquet": b"rows",
     }
-    page = write_report(results, tmp_path, examples=files).read_text()
+    page = write_report(results, tmp_path, examples=files).read_bytes().decode()
     assert f"base64,{base64.b64encode(b'a sheet').decode()}" in page
     assert '<a href="examples.parquet">' in page
     assert "examples.csv" not in page
@@ -134,7 +134,7 @@ def test_the_page_shows_the_sheet_and_links_the_table_of_every_example(
     assert (tmp_path / "examples.parquet").read_bytes() == b"rows"
     assert (tmp_path / "vulnerable.csv").exists()
     assert not (tmp_path / "examples.csv").exists()
-    page = write_report(results, tmp_path, examples=dict.fromkeys(files)).read_text()
+    page = write_report(results, tmp_path, examples=dict.fromkeys(files)).read_bytes().decode()
     assert "Examples at risk</h2>" in page
     assert "The examples that are called members most often" not in page
     assert not (tmp_path / "examples.png").exists()
