@@ -4,6 +4,7 @@ import contextlib
 import math
 import os
 import shutil
+import signal
 import socket
 import threading
 import time
@@ -65,6 +66,7 @@ def connect() -> None:
         return
     address = os.environ.get("RAY_ADDRESS", "local")
     local = {"include_dashboard": False} if address == "local" else {}
+    stop = signal.getsignal(signal.SIGTERM)
     try:
         host, colon, port = address.rpartition(":")
         if colon and port.isdigit() and "/" not in host:
@@ -77,6 +79,8 @@ def connect() -> None:
             "RAY_ADDRESS to use this machine alone; a cluster that asks for a token needs "
             "RAY_AUTH_MODE=token here too"
         ) from None
+    if callable(stop) and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)  # Ray has put its own there, which knows no checkpoint
     token = Path.home() / ".ray" / "auth_token"
     if token.exists():
         token.chmod(0o600)  # Ray writes it readable for everybody

@@ -8,15 +8,12 @@
 <root>/sweeps/<name>/{sweep.json, trials.csv, recommended.yaml, trials/, confirmation/, report/}
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,25 +81,6 @@ class Store(NamedTuple):
                 f"storage folder {self.root}: {error.strerror or error}; "
                 "name another with --storage FOLDER"
             ) from None
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold a folder, so that no second driver writes the same results; a dead one holds nothing.
-
-    Raises:
-        StorageError: another process holds it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "LOCK").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StorageError(
-                f"{folder}: another run works on this experiment; wait for it or stop it, "
-                "or choose another name or --storage"
-            ) from None
-        yield
 
 
 def write(path: Path, content: bytes) -> None:
