@@ -8,8 +8,9 @@ from typing import Any
 
 from rich.console import Console
 
-from runner import driver, store, tables
+from runner import store, tables
 from runner.driver import Driver
+from runner.holding import hold
 from runner.judging.stage import judge
 from runner.leaving import KEPT
 from runner.progress import Show, say
@@ -35,7 +36,7 @@ def run(work: Work, console: Console) -> dict[str, Any]:
         Stopped: by Ctrl-C or SIGTERM.
     """
     try:
-        with driver.hold(work.folder, partial(say, console)) as driving:
+        with hold(work.folder, partial(say, console)) as driving:
             return _run(work, console, driving)
     except OSError as error:
         raise Unfinished(

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from runner import config, standing
 from runner.config import ConfigError
-from runner.driver import STALE_S
+from runner.holding import STALE_S
 from runner.progress import SHOWN, duration, say
 from runner.standing import FAILED, NOT_BEGUN, NOT_HEARD_OF, RUNNING, STOPPED
 from runner.store import StorageError, Store

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.console import Console
 
-from runner import driver, store, tables
+from runner import store, tables
 from runner.driver import Driver
 from runner.foreign.choosing import check_names, chosen
 from runner.foreign.converting import Converted, convert_all
@@ -18,6 +18,7 @@ from runner.foreign.listing import listed, locate
 from runner.foreign.members import check_member, partners, read_member, redrawn
 from runner.foreign.results import gather
 from runner.foreign.schema import Audit
+from runner.holding import hold
 from runner.ids import digest
 from runner.judging.stage import Judging, judge, judging_of
 from runner.plan import Plan
@@ -82,7 +83,7 @@ def audit_given(
     at = Store(storage.expanduser().absolute())
     at.check_writable()
     folder = at.audit(audit.name)
-    with driver.hold(folder, partial(say, console)) as driving:
+    with hold(folder, partial(say, console)) as driving:
         for _ in range(MAX_REPAIRS):
             try:
                 driving.enter("reading")

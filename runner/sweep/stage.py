@@ -9,11 +9,12 @@ from typing import Any
 import ray
 from rich.console import Console
 
-from runner import config, driver, fleet, metrics, store
+from runner import config, fleet, metrics, store
 from runner.axes import Objectives, Sweep
 from runner.config import ConfigError, Fault
 from runner.driver import Driver
 from runner.experiment import Experiment
+from runner.holding import hold
 from runner.leaving import KEPT
 from runner.pipeline import Unfinished
 from runner.progress import Show, say
@@ -54,7 +55,7 @@ def sweep(
     objectives = _objectives(experiment)
     _check_rate(work, objectives, source)
     try:
-        with driver.hold(folder, partial(say, console)) as driving:
+        with hold(folder, partial(say, console)) as driving:
             made = _sweep(data, experiment, objectives, work, console, driving)
             _stop_if_failed(made)
     except OSError as error:

@@ -39,7 +39,7 @@ def free_port() -> int:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The environment of a client of a fresh head node with token authentication."""
-    port, dashboard = free_port(), free_port()
+    port, dashboard, agent = free_port(), free_port(), free_port()
     home = tmp_path_factory.mktemp("home")
     environment = {
         key: value
@@ -55,6 +55,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     }
     command = ["start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}"]
     options = ["--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", "--num-cpus=2"]
+    # Without its own port the agent is in the way of another cluster's, and no job starts.
+    options += [f"--dashboard-agent-listen-port={agent}"]
     # Unix sockets have short names: pytest's folders are too deep for Ray's.
     folder = Path(f"/tmp/ray-{port}")
     head = subprocess.Popen(
@@ -90,13 +92,12 @@ def wait_for_dashboard(port: int) -> None:
 def job(cluster: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     """A `ray job` command that ended well."""
     command = [*RAY, "job", *words]
-    for _ in range(10):
-        done = subprocess.run(
-            command, env=cluster, capture_output=True, text=True, timeout=280, cwd=HOUSE
-        )
-        if "No available agent" not in done.stdout + done.stderr:
-            break
-        time.sleep(3)  # on a busy machine the head's agent starts well after its dashboard
+    options: dict[str, Any] = {"env": cluster, "capture_output": True, "text": True, "cwd": HOUSE}
+    done = subprocess.run(command, timeout=280, **options)
+    end = time.monotonic() + 60
+    while "No available agent" in done.stderr and time.monotonic() < end:
+        time.sleep(1)  # on a busy machine the head's agent starts well after its dashboard
+        done = subprocess.run(command, timeout=280, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 

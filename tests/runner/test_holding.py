@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from runner import driver
-from runner.driver import Driver, hold, read, wait_until_free
+from runner import driver, holding
+from runner.driver import Driver, read
+from runner.holding import LONG_S, STALE_S, hold, wait_until_free
 from runner.leaving import Stopped, TakenOver
 from runner.queue import Claim, Snapshot
 from runner.store import StorageError, write_json
@@ -89,7 +90,7 @@ def test_a_driver_that_is_silent_is_waited_for_and_then_taken_for_dead(tmp_path:
     (said,) = clock.wait(tmp_path)
     assert "on elsewhere" in said
     assert "30 s" in said
-    assert driver.STALE_S <= clock.s < driver.STALE_S + driver.BEAT_S
+    assert STALE_S <= clock.s < STALE_S + driver.BEAT_S
 
 
 def test_one_that_ends_while_it_is_waited_for_makes_way_at_once(tmp_path: Path):
@@ -102,7 +103,7 @@ def test_one_that_ends_while_it_is_waited_for_makes_way_at_once(tmp_path: Path):
 def test_a_driver_that_was_silent_for_long_is_not_waited_for(tmp_path: Path):
     told(tmp_path)
     clock = Clock()
-    assert clock.wait(tmp_path, passed=driver.LONG_S + 1) == []
+    assert clock.wait(tmp_path, passed=LONG_S + 1) == []
     assert clock.s == 0
 
 
@@ -210,12 +211,12 @@ def test_without_locks_one_that_claims_at_the_same_time_wins_or_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     folder: Any = Bucket(tmp_path)
-    monkeypatch.setattr(driver, "SETTLE_S", 0.01)
+    monkeypatch.setattr(holding, "SETTLE_S", 0.01)
     with hold(folder, print) as driving:
         found = read(tmp_path / driver.FILE)
         assert found is not None
         assert found["id"] == driving.id
-    monkeypatch.setattr(driver.time, "sleep", lambda s: told(tmp_path, id="theirs"))
+    monkeypatch.setattr(holding.time, "sleep", lambda s: told(tmp_path, id="theirs"))
     with pytest.raises(StorageError, match="on elsewhere"), hold(folder, print):
         raise AssertionError("never entered")
     assert not (tmp_path / "LOCK").exists()
