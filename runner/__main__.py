@@ -1,5 +1,6 @@
-"""The command line: check, plan, run, sweep, report; and what needs no experiment: budget, demo."""
+"""The command line: check, plan, run, sweep, audit, report, status, budget and demo."""
 
+import io
 import os
 import shlex
 import sys
@@ -12,9 +13,8 @@ import typer
 from rich.console import Console
 
 from runner import config
-from runner.cloud import Folder, StorageError, folder_at
-from runner.config import ConfigError
-from runner.store import Corrupt
+from runner.cloud import Folder, folder_at
+from runner.leaving import INTERRUPTED, MEANINGS, TERMINATED, ending
 
 if TYPE_CHECKING:
     from runner.experiment import Experiment
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Train many defended models, ask them the same questions, and read privacy and robustness "
     "off one table.",
+    epilog="Exit codes: " + "; ".join(f"{code}: {meaning}" for code, meaning in MEANINGS.items()),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -36,18 +37,6 @@ demo = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(demo, name="demo")
-
-STOPPED = 130  # the exit code of who was stopped by the user
-FAULTS_OF_THE_USER = {
-    "DataMissing",
-    "NoRoom",
-    "NotReady",
-    "NoCluster",
-    "Exposed",
-    "NoBudget",
-    "BadInput",
-    "BadAnswers",
-}
 
 ConfigPath = Annotated[
     str, typer.Argument(metavar="CONFIG", help="a YAML file, or a shipped name such as quickstart")
@@ -174,6 +163,29 @@ def audit_answers(
         asked = read_audit(config_path, overrides or [], told)
         results, folder = audit_given(answers, member, asked, _storage(storage), in_ray, console)
         _show(results, folder, console)
+
+
+@app.command("status")
+def say_status(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CONFIG or NAME]...", help="nothing: all that the storage has"),
+    ] = None,
+    storage: Storage = None,
+    watch: Annotated[
+        float | None,
+        typer.Option(min=0.1, metavar="SECONDS", help="again and again, until nothing runs"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """Say what is done, running and failed, and when it will end; needs no Ray.
+
+    Exit code 1: something that was named failed, was stopped, or was not heard of.
+    """
+    with complaints():
+        from runner import status
+
+        sys.exit(status.say_all(names or [], _storage(storage), watch, as_json, Console()))
 
 
 Delta = Annotated[float, typer.Option(help="the delta of (epsilon, delta)")]
@@ -304,31 +316,15 @@ def rademacher(
 
 @contextmanager
 def complaints() -> Iterator[None]:
-    """Print what a user can mend as one message, without a traceback.
-
-    Exit code 2: the input is wrong, and nothing was started. 1: something failed on the way, and
-    what is finished is kept. 130: stopped by the user.
-    """
+    """Print what a user can mend as one message, without a traceback, and exit with its code."""
     try:
         yield
-    except KeyboardInterrupt:
-        _stop("stopped; run the same command again to go on from here", STOPPED)
-    except (ConfigError, StorageError) as error:
-        _stop(str(error), 2)
-    except Corrupt as error:
-        _stop(f"{error}; `run` sets it aside and makes it again", 2)
-    except Exception as error:
-        # By name, so that `check` need not wait for torch and Ray to be imported.
-        if type(error).__name__ in FAULTS_OF_THE_USER:
-            _stop(str(error), 2)
-        if type(error).__name__ == "Unfinished":
-            _stop(str(error), 1)
-        raise
-
-
-def _stop(message: str, code: int) -> None:
-    print(f"runner: {message}", file=sys.stderr)
-    sys.exit(code)
+    except (Exception, KeyboardInterrupt) as error:
+        code, message = ending(error)
+        if not message:
+            raise
+        print(f"runner: {message}", file=sys.stderr)
+        sys.exit(code)
 
 
 def _show(results: dict[str, Any], folder: Folder, console: Console) -> None:
@@ -373,13 +369,15 @@ def _storage(storage: str | None) -> Folder:
 
 def main() -> None:
     """Run the command line."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a job's log is read while it is written
     try:
         app()
     except SystemExit as end:
-        if end.code == STOPPED:
-            # Lanes are still at work: ending Ray under them could end in an exit code of theirs.
+        if end.code in (INTERRUPTED, TERMINATED):
+            # Lanes may be at work: ending Ray under them could end in an exit code of theirs.
             sys.stdout.flush()
-            os._exit(STOPPED)
+            os._exit(int(end.code))
         raise
 
 

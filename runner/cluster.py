@@ -1,8 +1,10 @@
 """The Ray cluster that this driver joins or starts, and what is set of Ray before."""
 
 import os
+import signal
 import socket
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,7 @@ def connect() -> None:
         return
     address = os.environ.get("RAY_ADDRESS", "local")
     local = {"include_dashboard": False} if address == "local" else {}
+    stop = signal.getsignal(signal.SIGTERM)
     if local:
         exposure.close_up(os.environ, Path.home())
         ray_constants.ENABLE_RAY_CLUSTER = False  # then it listens on loopback alone
@@ -54,6 +57,8 @@ def connect() -> None:
             "RAY_ADDRESS to use this machine alone; a cluster that asks for a token needs "
             "RAY_AUTH_MODE=token here too"
         ) from None
+    if callable(stop) and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)  # Ray has put its own there, which knows no checkpoint
     exposure.keep_token_private(Path.home())
     open_to_all = exposure.answers_anyone(ray.get_runtime_context().gcs_address)
     addresses = [node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]]

@@ -1,14 +1,18 @@
 """Plan, train, ask, audit, report: each reads what the last one wrote, and skips what is there."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 
 from runner import store, tables
 from runner.discreet import discreet
+from runner.driver import Driver
+from runner.holding import hold
 from runner.judging.stage import judge
+from runner.leaving import KEPT
 from runner.progress import Show, say
 from runner.results import gather, git_commit, versions
 from runner.store import Corrupt
@@ -27,52 +31,61 @@ def run(work: Work, console: Console) -> dict[str, Any]:
     Raises:
         Unfinished: Runs failed, or the storage did; everything finished is kept.
         StorageError: another driver works on this experiment.
+        TakenOver: another driver came in later.
         NoRoom, NoCluster: the cluster cannot do it.
+        Stopped: by Ctrl-C or SIGTERM.
     """
-    with store.alone(work.folder):
-        try:
-            return _run(work, console)
-        except OSError as error:
-            raise Unfinished(
-                f"{error.filename or work.store.root}: {error.strerror or error}\n"
-                "What is finished is kept; mend the cause and run the same command again."
-            ) from error
+    try:
+        with hold(work.folder, partial(say, console)) as driving:
+            return _run(work, console, driving)
+    except OSError as error:
+        raise Unfinished(
+            f"{error.filename or work.store.root}: {error.strerror or error}\n{KEPT}"
+        ) from error
 
 
-def _run(work: Work, console: Console) -> dict[str, Any]:
+def _run(work: Work, console: Console, driving: Driver) -> dict[str, Any]:
     """The stages in order, begun again whenever something corrupt had to be set aside."""
-    set_aside_broken(work, console)
+
+    def tell(text: str) -> None:
+        say(console, text)
+        driving.note(text)
+
+    set_aside_broken(work, tell)
     before = {r.id: store.facts(work.store.run(r.id)) for r in work.plan.runs}
     for _ in range(MAX_REPAIRS):
         try:
-            _stop_if(_train_and_ask(work, console), work)
+            driving.enter("training")
+            _stop_if(_train_and_ask(work, console, driving), work)
+            driving.enter("audit")
             in_ray = store.facts(work.scores) is None
             _audit(work, console)
             # A model trained anew took other seconds than the one that was there.
             after = {r.id: store.facts(work.store.run(r.id)) for r in work.plan.runs}
             trained = sum(before[run_id] != after[run_id] for run_id in after)
             runs = {"trained": trained, "reused": len(after) - trained}
+            driving.enter("report")
             return report(work, runs, in_ray)
         except Corrupt as corrupt:
-            _set_aside(corrupt, console)
+            _set_aside(corrupt, tell)
     raise Unfinished(
         f"{MAX_REPAIRS} corrupt files in a row below {work.store.root}: check the disk"
     )
 
 
-def set_aside_broken(work: Work, console: Console) -> None:
+def set_aside_broken(work: Work, tell: Callable[[str], object]) -> None:
     """Set aside all finished folders of this experiment whose files are missing or cut short."""
     for run in work.plan.runs:
         for folder in (*work.asked(run), work.store.run(run.id)):
             try:
                 store.facts(folder)
             except Corrupt as corrupt:
-                _set_aside(corrupt, console)
+                _set_aside(corrupt, tell)
 
 
-def _set_aside(corrupt: Corrupt, console: Console) -> None:
+def _set_aside(corrupt: Corrupt, tell: Callable[[str], object]) -> None:
     if aside := store.set_aside(corrupt.path):
-        say(console, f"note: {corrupt}; set aside as {aside.name}, made again")
+        tell(f"note: {corrupt}; set aside as {aside.name}, made again")
 
 
 def report(work: Work, runs: Mapping[str, Any], in_ray: bool = False) -> dict[str, Any]:
@@ -123,7 +136,7 @@ def results_of(
     return results
 
 
-def _train_and_ask(work: Work, console: Console) -> Mapping[str, str]:
+def _train_and_ask(work: Work, console: Console, driving: Driver) -> Mapping[str, str]:
     """Do every Run's missing steps on the cluster; return the reasons of those that failed."""
     pending = work.pending
     _describe(work)
@@ -144,11 +157,9 @@ def _train_and_ask(work: Work, console: Console) -> Mapping[str, str]:
     checks, settled = preflight(one_each, work.dataset, *given)
     for check in checks:
         say(console, str(check))
-    tasks, show = [work.task(run) for run in pending], Show(console)
-    try:
+    tasks = [work.task(run) for run in pending]
+    with Show(console, driving.saw) as show:
         end = fleet.train_all(tasks, work.dataset, settled, work.store, show)
-    finally:
-        show.stop()
     undone = {r.id: end.stopped or "not done" for r in pending if not work.is_done(r)}
     return {**undone, **end.failed}
 
@@ -157,8 +168,7 @@ def _stop_if(failed: Mapping[str, str], work: Work) -> None:
     if failed:
         reasons = "\n".join(f"  {run_id}: {reason}" for run_id, reason in failed.items())
         raise Unfinished(
-            f"{len(failed)} of {len(work.plan.runs)} models were not finished:\n{reasons}\n"
-            "What is finished is kept; mend the cause and run the same command again."
+            f"{len(failed)} of {len(work.plan.runs)} models were not finished:\n{reasons}\n{KEPT}"
         )
 
 
@@ -208,6 +218,10 @@ def _describe(work: Work) -> None:
     facts = {
         "experiment": work.experiment.model_dump(mode="json"),
         "runs": {name: [r.id for r in runs] for name, runs in work.plan.arms.items()},
+        "asked": {
+            run.id: [f"{folder.parent.name}/{folder.name}" for folder in work.asked(run)]
+            for run in work.plan.runs
+        },
         "versions": versions(),
         "git_commit": git_commit(),
         "command": discreet(sys.argv[1:]),

@@ -1,26 +1,51 @@
 """What a person sees while models train: one bar in a terminal, one line per change elsewhere."""
 
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from runner.queue import Snapshot
+if TYPE_CHECKING:
+    from runner.queue import Snapshot
 
 QUIET_S = 5.0  # at least between two lines, where there is no terminal
+MOST_QUIET_S = 60.0  # at most, whether anything changed or not
+SHOWN = 4  # Runs in work that a line names; a large fleet has hundreds
 
 
 def say(console: Console, text: str) -> None:
-    """Print a line as it is: not wrapped, not coloured, its brackets left alone."""
+    """Print a line as it is: not wrapped, not coloured, its brackets left alone.
+
+    Where there is no terminal it goes to a log, and says when.
+    """
+    if not console.is_terminal:
+        text = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}"
     console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 class Show:
-    """Called with each state of the queue; says what changed."""
+    """Called with each state of the queue; says what changed.
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.last_line, self.last_done, self.last_at = "", -1, 0.0
+    A log has lines for people, few of them: 5 s apart in the first minutes and a minute apart after
+    the first hour, so a day of 2,000 models takes some 1,600.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        saw: "Callable[[Snapshot], object]" = lambda state: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Args:
+            saw: is given each state first.
+            clock: in seconds.
+        """
+        self.console, self.saw, self.clock = console, saw, clock
+        self.began = clock()
+        self.last_line, self.last_done, self.last_at = "", -1, -MOST_QUIET_S
         self.told_notes = 0
         self.bar: Progress | None = None
         if console.is_terminal:
@@ -35,7 +60,16 @@ class Show:
             self.bar.add_task("starting workers", total=None)
             self.bar.start()
 
-    def __call__(self, state: Snapshot) -> None:
+    def __enter__(self) -> "Show":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Take the bar away."""
+        if self.bar:
+            self.bar.stop()
+
+    def __call__(self, state: "Snapshot") -> None:
+        self.saw(state)
         for note in state.notes[self.told_notes :]:
             say(self.console, f"note: {note}")
         self.told_notes = len(state.notes)
@@ -45,24 +79,21 @@ class Show:
             self.bar.update(
                 self.bar.tasks[0].id, total=total, completed=_done(state), description=line
             )
-        elif line != self.last_line and (
-            time.monotonic() - self.last_at >= QUIET_S
-            or state.done == state.total != self.last_done
-        ):
+            return
+        since = self.clock() - self.last_at
+        quiet = min(max(QUIET_S, (self.clock() - self.began) / 60), MOST_QUIET_S)
+        all_done = state.done == state.total != self.last_done
+        if (line != self.last_line and (since >= quiet or all_done)) or since >= MOST_QUIET_S:
             say(self.console, line)
-            self.last_line, self.last_done, self.last_at = line, state.done, time.monotonic()
-
-    def stop(self) -> None:
-        """Take the bar away."""
-        if self.bar:
-            self.bar.stop()
+            self.last_line, self.last_done, self.last_at = line, state.done, self.clock()
 
 
-def describe(state: Snapshot) -> str:
+def describe(state: "Snapshot") -> str:
     """Return the state in one line: done / to do, what is in work, and when it ends."""
     failed = f", {len(state.failed)} failed" if state.failed else ""
     words = [f"{work.run_id} {work.word}" for work in state.working.values()]
-    parts = [f"{state.done}/{state.total} models{failed}", *words]
+    more = [f"{len(words) - SHOWN} more"] if len(words) > SHOWN else []
+    parts = [f"{state.done}/{state.total} models{failed}", *words[:SHOWN], *more]
     remaining = remaining_s(state)
     if not state.since_first_claim_s:
         parts.append("starting workers")
@@ -71,7 +102,7 @@ def describe(state: Snapshot) -> str:
     return " | ".join(parts)
 
 
-def remaining_s(state: Snapshot) -> float:
+def remaining_s(state: "Snapshot") -> float:
     """Return the seconds left if the rest goes as what is done went, or 0 when unknown.
 
     Runs are handed out model by model over all arms, so what is done is a fair sample.
@@ -91,7 +122,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
-def _done(state: Snapshot) -> float:
+def _done(state: "Snapshot") -> float:
     """The Runs that ended, and the finished parts of those in work."""
     parts = sum(work.part for work in state.working.values())
     return state.ended + parts

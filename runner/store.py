@@ -9,14 +9,12 @@
 """
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -93,28 +91,6 @@ class Store(NamedTuple):
                 f"storage folder {self.root}: {error.strerror or error}; "
                 "name another with --storage FOLDER"
             ) from None
-
-
-@contextmanager
-def alone(folder: Folder) -> Iterator[None]:
-    """Hold a folder, so that no second driver writes the same results; a dead one holds nothing.
-
-    Raises:
-        StorageError: another process holds it.
-    """
-    if isinstance(folder, CloudPath):
-        yield
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "LOCK").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StorageError(
-                f"{folder}: another run works on this experiment; wait for it or stop it, "
-                "or choose another name or --storage"
-            ) from None
-        yield
 
 
 def write(path: Folder, content: bytes) -> None:

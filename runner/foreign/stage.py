@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from rich.console import Console
 
 from runner import store, tables
 from runner.cloud import Folder, folder_at
+from runner.driver import Driver
 from runner.foreign.choosing import check_names, chosen
 from runner.foreign.converting import Converted, convert_all
 from runner.foreign.faults import BadAnswers
@@ -16,6 +18,7 @@ from runner.foreign.listing import listed, locate
 from runner.foreign.members import check_member, partners, read_member, redrawn
 from runner.foreign.results import gather
 from runner.foreign.schema import Audit
+from runner.holding import hold
 from runner.ids import digest
 from runner.judging.stage import Judging, judge, judging_of
 from runner.plan import Plan
@@ -85,17 +88,20 @@ def audit_given(
     at = Store(folder_at(storage))
     at.check_writable()
     folder = at.audit(audit.name)
-    with store.alone(folder):
+    with hold(folder, partial(say, console)) as driving:
         for _ in range(MAX_REPAIRS):
             try:
+                driving.enter("reading")
                 converted = convert_all(
                     files, matrix.shape[1], folder / "answers", lambda text: say(console, text)
                 )
                 given = _given(audit, matrix, converted, folder)
-                return _audited(given, in_ray, console), folder
+                return _audited(given, in_ray, console, driving), folder
             except Corrupt as corrupt:
                 aside = store.set_aside(corrupt.path)
-                say(console, f"note: {corrupt}; set aside as {aside and aside.name}, made again")
+                note = f"note: {corrupt}; set aside as {aside and aside.name}, made again"
+                say(console, note)
+                driving.note(note)
     raise StorageError(f"{MAX_REPAIRS} corrupt files in a row below {folder}: check the disk")
 
 
@@ -119,9 +125,10 @@ def _given(
     return Given(settled, plan, converted, (*notes, *left_out), folder)
 
 
-def _audited(given: Given, in_ray: bool, console: Console) -> dict[str, Any]:
+def _audited(given: Given, in_ray: bool, console: Console, driving: Driver) -> dict[str, Any]:
     from runner.report import write_report  # matplotlib: only who draws waits for it
 
+    driving.enter("audit")
     missing = store.facts(given.scores) is None
     if missing:
         say(console, "audit: membership scores of every model as target")
@@ -133,6 +140,7 @@ def _audited(given: Given, in_ray: bool, console: Console) -> dict[str, Any]:
     in_ray = in_ray and missing  # else nobody has joined a cluster
     judged = judge(given.judging, in_ray)
     at_risk, examples = _vulnerable(given, in_ray)
+    driving.enter("report")
     results = gather(given.audit, given.plan, given.converted, judged, given.notes, at_risk)
     store.write_json(given.folder / "results.json", results)
     write_report(results, given.folder / "report", examples=examples)

@@ -86,6 +86,10 @@ class Board:
         news, self._news = self._news, []
         return news
 
+    def num_ended(self) -> int:
+        """Return how many settings are through with it."""
+        return len(self._ended)
+
     def records(self) -> dict[str, dict[int, Any]]:
         """Return by setting and rung what was handed in."""
         return self._records

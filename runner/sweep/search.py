@@ -12,6 +12,7 @@ from ray.exceptions import RayError
 from ray.tune import Callback
 from rich.console import Console
 
+from runner.driver import Driver
 from runner.pipeline import Unfinished
 from runner.progress import say
 from runner.sweep.board import Ended
@@ -32,7 +33,7 @@ class Found(NamedTuple):
     ended: Mapping[str, Ended]
 
 
-def search(sweeping: Sweeping, console: Console) -> Found:
+def search(sweeping: Sweeping, console: Console, driving: Driver) -> Found:
     """Try every setting that is asked for; Ray is connected and the lanes are there.
 
     Tune keeps its files in a temporary folder of the driver, and none of them is read again: trials
@@ -73,12 +74,12 @@ def search(sweeping: Sweeping, console: Console) -> Found:
             storage_path=tunes_own.name,
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
-            callbacks=[News(sweeping, console)],
+            callbacks=[News(sweeping, console, driving)],
         ),
     )
     try:
         tuner.fit()
-        tell_news(board, console)
+        tell_news(sweeping, console, driving)
         return Found(settings, ray.get(board.records.remote()), ray.get(board.ended.remote()))
     except RayError as error:
         raise Unfinished(
@@ -92,11 +93,11 @@ def search(sweeping: Sweeping, console: Console) -> Found:
 class News(Callback):
     """Prints what happened on the board, while Tune waits."""
 
-    def __init__(self, sweeping: Sweeping, console: Console) -> None:
-        self.sweeping, self.console = sweeping, console
+    def __init__(self, sweeping: Sweeping, console: Console, driving: Driver) -> None:
+        self.sweeping, self.console, self.driving = sweeping, console, driving
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        tell_news(self.sweeping.board, self.console)
+        tell_news(self.sweeping, self.console, self.driving)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         assert self.sweeping.experiment.sweep is not None
@@ -108,7 +109,11 @@ class News(Callback):
         return {}
 
 
-def tell_news(board: Any, console: Console) -> None:
+def tell_news(sweeping: Sweeping, console: Console, driving: Driver) -> None:
     """Print what happened on the board since the last time."""
-    for line in ray.get(board.news.remote()):
+    news, sweep = ray.get(sweeping.board.news.remote()), sweeping.experiment.sweep
+    for line in news:
         say(console, line)
+        driving.note(line)
+    if news and sweep:
+        driving.count_settings(num_asked(sweep), ray.get(sweeping.board.num_ended.remote()))

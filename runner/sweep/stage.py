@@ -1,9 +1,8 @@
 """Search the settings of one arm: Tune asks, the lanes train, a board compares them, and the one
 that is recommended is measured once more."""
 
-import contextlib
-import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import ray
@@ -13,8 +12,11 @@ from runner import cluster, config, fleet, metrics, store
 from runner.axes import Objectives, Sweep
 from runner.cloud import Folder, folder_at
 from runner.config import ConfigError, Fault
+from runner.driver import Driver
 from runner.experiment import Experiment
 from runner.forecast import disk_bytes
+from runner.holding import hold
+from runner.leaving import KEPT
 from runner.pipeline import Unfinished
 from runner.preflight import preflight
 from runner.progress import Show, say
@@ -58,15 +60,14 @@ def sweep(
     work = prepare(config.validate(smallest, Experiment, source), storage, folder=folder)
     objectives = _objectives(experiment)
     _check_rate(work, objectives, source)
-    with store.alone(folder):
-        try:
-            made = _sweep(data, experiment, objectives, work, console)
-        except OSError as error:
-            raise Unfinished(
-                f"{error.filename or work.store.root}: {error.strerror or error}\n"
-                "What is finished is kept; mend the cause and run the same command again."
-            ) from error
-    _stop_if_failed(made)
+    try:
+        with hold(folder, partial(say, console)) as driving:
+            made = _sweep(data, experiment, objectives, work, console, driving)
+            _stop_if_failed(made)
+    except OSError as error:
+        raise Unfinished(
+            f"{error.filename or work.store.root}: {error.strerror or error}\n{KEPT}"
+        ) from error
     return made
 
 
@@ -76,6 +77,7 @@ def _sweep(
     objectives: Objectives,
     work: Work,
     console: Console,
+    driving: Driver,
 ) -> dict[str, Any]:
     """The search and what follows it.
 
@@ -96,17 +98,20 @@ def _sweep(
         ray.remote(Board).options(**cluster.beside_driver()).remote(sweep.rungs, total, sweep.alike)
     )
     given = (data, experiment, objectives, work.store.root, work.folder)
+    driving.count_settings(total, 0)
+    driving.enter("search")
     with (
-        _stoppable(),
-        contextlib.closing(_Showing(console)) as show,
+        Show(console, driving.saw) as show,
         fleet.opened(work.dataset, settled, work.store, show) as queue,
     ):
         sweeping = Sweeping(*given, queue, board, ray.put(work.dataset))
-        found = search(sweeping, console)
+        found = search(sweeping, console, driving)
         trials = results.trials_of(sweep, *found, work.folder)
         chosen, why = recommend.recommended(trials) if sweep.alike else (None, NOT_ALIKE)
+        driving.enter("confirmation")
         confirmed = _confirm(sweeping, work, chosen, console)
         used = ray.get(board.used.remote())
+    driving.enter("report")
     after = _trained(work.store)
     runs = {
         "trained": sum(run in after and after[run] != before.get(run) for run in used),
@@ -220,27 +225,7 @@ def _stop_if_failed(made: Mapping[str, Any]) -> None:
         reasons.append("  the recommended setting was not measured under a fresh seed")
     if reasons:
         raise Unfinished(
-            f"{len(failed)} of {len(made['trials'])} settings failed:\n" + "\n".join(reasons) + "\n"
-            "What is finished is kept; mend the cause and run the same command again."
+            f"{len(failed)} of {len(made['trials'])} settings failed:\n"
+            + "\n".join(reasons)
+            + f"\n{KEPT}"
         )
-
-
-class _Showing(Show):
-    """The models' progress, which is taken away by closing it."""
-
-    def close(self) -> None:
-        self.stop()
-
-
-@contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """Let SIGTERM, which stops a submitted job, end things as Ctrl-C does."""
-
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

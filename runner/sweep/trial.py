@@ -1,13 +1,11 @@
 """One setting, measured: a client of the lanes, which train its models beside everyone else's."""
 
-import io
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import ray
 from ray import tune
-from rich.console import Console
 
 from runner import config, pipeline, store
 from runner.axes import Objectives
@@ -109,10 +107,7 @@ def measured(work: Work, sweeping: Sweeping) -> dict[str, Any]:
 
 def _results(work: Work, sweeping: Sweeping) -> dict[str, Any]:
     """The experiment's results, once its Runs are done and its scores are there."""
-    said = io.StringIO()
-    pipeline.set_aside_broken(work, Console(file=said))
-    for line in said.getvalue().splitlines():
-        sweeping.board.note.remote(line)
+    pipeline.set_aside_broken(work, sweeping.board.note.remote)
     pending = work.pending
     trained = sum(not work.is_trained(run) for run in pending)
     if pending and (failed := _left_undone(sweeping.queue, [work.task(run) for run in pending])):

@@ -81,17 +81,6 @@ def test_a_storage_folder_that_cannot_be_written_is_refused_with_the_way_out(tmp
     assert [p for p in (tmp_path / "new").rglob("*") if p.is_file()] == []
 
 
-def test_a_folder_is_held_by_one_driver_at_a_time(tmp_path: Path):
-    with (
-        store.alone(tmp_path),
-        pytest.raises(StorageError, match="another run works on this"),
-        store.alone(tmp_path),
-    ):
-        pass
-    with store.alone(tmp_path):
-        pass
-
-
 def test_a_sealed_file_is_read_back_or_corrupt(tmp_path: Path):
     store.write_sealed(tmp_path / "a", b"12345")
     assert store.read_sealed(tmp_path / "a") == b"12345"

@@ -218,7 +218,7 @@ def test_a_sweep_that_is_stopped_leaves_at_once_and_says_how_to_go_on(tmp_path: 
     os.kill(process.pid, signal.SIGTERM)
     started = time.monotonic()
     out, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, out
+    assert process.returncode == 143, out
     assert time.monotonic() - started < 30
     assert "run the same command again" in out
     assert not (tmp_path / "storage/sweeps/swept/sweep.json").exists()

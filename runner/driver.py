@@ -1,0 +1,121 @@
+"""What a driver tells of itself: driver.json, which others read to know how it is."""
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from runner import store
+from runner.cloud import Folder
+from runner.discreet import discreet
+from runner.progress import remaining_s
+
+if TYPE_CHECKING:
+    from runner.queue import Snapshot
+
+FILE = "driver.json"
+KEYS = {"id", "host", "pid", "since", "at", "stage", "ended", "why", "models", "settings"}
+KEYS |= {"working", "failed", "remaining_s", "notes"}
+BEAT_S = 5.0  # between two signs of life
+NOTES = 20  # the last ones are kept
+
+
+class Driver:
+    """What the driver of a folder tells of itself."""
+
+    def __init__(self, folder: Folder) -> None:
+        self.path = folder / FILE
+        self.id = uuid.uuid4().hex[:12]
+        self.taken_over = ""  # by whom
+        self._stage, self._since = "starting", _now()
+        self._state: Snapshot | None = None
+        self._settings: dict[str, int] | None = None
+        self._notes: list[str] = []
+
+    def enter(self, stage: str) -> None:
+        """Say what is done from now on, such as "training"."""
+        self._stage = stage
+
+    def saw(self, state: "Snapshot") -> None:
+        """Take in the state of the queue."""
+        self._state = state
+
+    def note(self, text: str) -> None:
+        """Keep a sentence; the last NOTES of them are told."""
+        self._notes.append(text)
+
+    def count_settings(self, total: int, ended: int) -> None:
+        """Say how far a sweep is."""
+        self._settings = {"total": total, "ended": ended}
+
+    def write(self, ended: int | None = None, why: str = "") -> None:
+        """Write driver.json; docs/store.md has its keys."""
+        state = self._state
+        facts = {
+            "id": self.id,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "command": discreet(sys.argv[1:]),
+            "since": self._since,
+            "at": _now(),
+            "every_s": BEAT_S,
+            "stage": self._stage,
+            "ended": ended,
+            "why": why,
+            "models": state
+            and {
+                "total": state.total,
+                "done": state.done,
+                "failed": len(state.failed),
+                "waiting": state.waiting,
+            },
+            "settings": self._settings,
+            "working": {
+                worker: {"run": work.run_id, "word": work.word, "part": work.part}
+                for worker, work in (state.working.items() if state and ended is None else ())
+            },
+            "failed": state.failed if state else {},
+            "remaining_s": round(remaining_s(state)) if state and ended is None else None,
+            "notes": [*self._notes, *(state.notes if state else ())][-NOTES:],
+        }
+        store.write_json(self.path, facts)
+
+    def beat(self) -> bool:
+        """Write driver.json again; False if another driver's is there in its place."""
+        with contextlib.suppress(OSError):  # the storage is away; the next one may come through
+            found = read(self.path)
+            if found and found["id"] != self.id:
+                self.taken_over = (
+                    f"{self.path.parent}: {who(found)} has taken over, so this one left; "
+                    "what is finished is kept"
+                )
+                return False
+            self.write()
+        return True
+
+
+def read(path: Folder) -> dict[str, Any] | None:
+    """Return what a driver.json says; None if there is none that can be read."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return found if isinstance(found, dict) and found.keys() >= KEYS else None
+
+
+def age_s(found: dict[str, Any], now: float) -> float:
+    """Return the seconds since a driver was last heard of, at a UNIX time."""
+    return now - datetime.fromisoformat(found["at"]).timestamp()
+
+
+def who(found: dict[str, Any]) -> str:
+    """Return what to call the driver that wrote it."""
+    return f"another driver (process {found['pid']} on {found['host']}, since {found['since']})"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
