@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from runner import driver, pipeline
 from runner.__main__ import app
+from runner.cloud import Folder
 from runner.driver import Driver
 from runner.queue import Claim, Snapshot
 from runner.standing import names, not_begun, standing
@@ -24,7 +25,7 @@ NOW = 1_000_000_000.0
 AT = "2001-09-09T01:46:40+00:00"
 
 
-def told(folder: Path, state: Snapshot | None = None, **changes: Any) -> None:
+def told(folder: Folder, state: Snapshot | None = None, **changes: Any) -> None:
     """A driver.json that was written at NOW."""
     one = Driver(folder)
     if state:
