@@ -277,7 +277,8 @@ def test_a_cluster_without_room_is_a_fault_of_its_file(tmp_path: Path):
     at = ["--storage", str(tmp_path / "s"), "--cluster", "two_cores"]
     code, out = invoke("plan", str(tmp_path / "x.yaml"), *at)
     assert code == 2
-    assert "each with 1 CPUs and 1 GPUs, and a node here has 2 and 0" in out
+    assert "1 CPUs and 1 GPUs each, and no node has that" in out
+    assert "(nodes: 2 CPUs and 0 GPUs)" in out
 
 
 def test_faults_of_a_cluster_file_are_told_at_once(tmp_path: Path):

@@ -127,6 +127,7 @@ def test_finished_is_what_has_its_results_and_every_model(work: Work):
 
 def test_a_sweep_ends_as_its_settings_do(tmp_path: Path):
     at = Store(tmp_path)
+    at.check_writable()
     earlier = "2001-09-09T01:36:40+00:00"  # 10 minutes
     told(at.sweep("s"), settings={"total": 8, "ended": 2}, stage="search", since=earlier)
     found = standing(at, "sweep", "s", NOW + 60)
@@ -206,7 +207,9 @@ def test_a_watch_ends_with_what_it_watches_and_tells_each_change_once(work: Work
 
 
 def test_it_answers_without_ray_and_torch(tmp_path: Path):
-    told(Store(tmp_path).audit("given"), ended=0)
+    at = Store(tmp_path)
+    at.check_writable()
+    told(at.audit("given"), ended=0)
     absent = "sys.modules.update(dict.fromkeys(['ray', 'torch', 'numpy', 'pyarrow']))"
     run = f"import sys; {absent}; sys.argv = ['runner', 'status', '--storage', {str(tmp_path)!r}]"
     run += "; from runner.__main__ import main; main()"
