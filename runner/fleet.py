@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import re
 import tempfile
 import threading
 import time
@@ -274,9 +275,9 @@ def _nothing() -> None:
 
 
 def _in_short(error: Exception) -> str:
-    """What Ray says of a worker's death, in a few words."""
+    """What Ray says of a worker's death, in a few words; nothing where it does not know."""
     text = str(error)
-    if isinstance(error, ray.exceptions.OutOfMemoryError) or "OOM" in text or "low on mem" in text:
-        return "the node was out of memory"
+    if kind := re.search(r"exit type: (\w+)", text):
+        return "the node was out of memory" if kind[1] == "NODE_OUT_OF_MEMORY" else ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
