@@ -9,9 +9,10 @@ from runner.rates import ANSWERS, TRAIN, Rates, Seconds, Step, arms_by_recipe, q
 from runner.timetable import list_schedule
 from runner.work import Work
 
-# Measured by benchmarks/audit_scale.py and benchmarks/plan.py, on two cores; see their records.
-AUDIT_S = 8.0  # of an audit so small that only Ray Data's start, its judging and its report count
-SCORE_S = 2e-6  # of one core, for one score of LiRA, judged
+# On two free cores: quickstart's audit and report took 16 s, of which its scores are half a second;
+# benchmarks/results/audit.md has the seconds of more scores.
+AUDIT_S = 15.0  # of an audit so small that only Ray Data's start, its judging and its report count
+SCORE_S = 1.5e-6  # of one core, for one score of LiRA, judged
 
 
 class Estimate(NamedTuple):
