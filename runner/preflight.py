@@ -169,10 +169,14 @@ def _storage(seen: Sequence[Seen], at: Store, disk_bytes: float) -> list[Check]:
     checks = [Check(True, f"storage {at.root}: seen and written by {len(seen)} nodes")]
     free = min((one.free for one in seen if one.free is not None), default=None)
     if free is not None:
-        told = f"disk: {disk_bytes / 1e9:.2f} GB to write, {free / 1e9:.2f} GB free"
+        told = f"disk: {_size(disk_bytes)} to write, {_size(free)} free"
         enough = disk_bytes < free
         checks.append(Check(enough, told if enough else f"{told}; make room, or use --storage"))
     return checks
+
+
+def _size(num_bytes: float) -> str:
+    return f"{num_bytes / 1e9:.2f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.1f} MB"
 
 
 def _versions(seen: Sequence[Seen]) -> Check:

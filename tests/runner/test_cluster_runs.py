@@ -50,8 +50,8 @@ def finished_models(storage: Path) -> int:
 
 
 def started_by_rayjob(group: dict) -> list[str]:
-    """The options that KubeRay gives `ray start` in a group's pods, and one CPU to train with."""
-    given = {"num-cpus": "1", **group["rayStartParams"]}
+    """The options that KubeRay gives `ray start` in a group's pods, and two CPUs to train with."""
+    given = {"num-cpus": "2", **group["rayStartParams"]}
     return [f"--{key}={value}" for key, value in given.items() if key != "dashboard-host"]
 
 
@@ -63,10 +63,9 @@ def test_the_job_of_rayjob_yaml_runs_where_its_head_has_no_cpus(tmp_path: Path):
     environment = client_environment(tmp_path / "home")
     with ExitStack() as cluster:
         address = cluster.enter_context(started_head(environment, started_by_rayjob(head)))
-        for joined in (1, 2):  # one after the other: of two at once, one was seen to fail
-            options = ["--block", f"--address={address}", *started_by_rayjob(workers), *own_ports()]
-            cluster.enter_context(started([*RAY, "start", *options], environment))
-            wait_for_cpus(joined, address, environment)
+        options = ["--block", f"--address={address}", *started_by_rayjob(workers), *own_ports()]
+        cluster.enter_context(started([*RAY, "start", *options], environment))
+        wait_for_cpus(2, address, environment)
         command = [*RAY, "job", "submit", "--working-dir", str(HOUSE), "--"]
         done = subprocess.run(
             [*command, sys.executable, *entrypoint[1:], *SHRUNK],
