@@ -66,7 +66,7 @@ def test_the_job_of_rayjob_yaml_runs_where_its_head_has_no_cpus(tmp_path: Path):
         options = ["--block", f"--address={address}", *started_by_rayjob(workers), *own_ports()]
         cluster.enter_context(started([*RAY, "start", *options], environment))
         wait_for_cpus(2, address, environment)
-        command = [*RAY, "job", "submit", "--working-dir", str(HOUSE), "--"]
+        command = [*RAY, "job", "submit", "--"]  # as there: the code is in the image, or installed
         done = subprocess.run(
             [*command, sys.executable, *entrypoint[1:], *SHRUNK],
             env=environment,

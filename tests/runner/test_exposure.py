@@ -101,10 +101,10 @@ import json, os, stat
 from pathlib import Path
 import psutil
 import ray
-from runner import fleet
+from runner import cluster
 from runner.exposure import answers_anyone
 
-fleet.connect()
+cluster.connect()
 
 @ray.remote
 def mode():

@@ -125,6 +125,11 @@ def test_workers_of_a_run_that_fits_no_node_work_together_across_nodes(
     assert all(work.is_trained(run) for run in runs)
 
 
+@ray.remote(num_cpus=2, max_retries=0)
+def take_all_cpus() -> None:
+    time.sleep(600)
+
+
 @ray.remote(num_cpus=0)
 def add_and_wait(queue: Any, tasks: list[Task]) -> Outcome:
     """What a trial does: it has no CPU, and the handle of the queue."""
@@ -167,13 +172,21 @@ def test_an_opened_fleet_serves_clients_with_lanes_that_start_once_and_wait(work
 
 
 @pytest.mark.usefixtures("local_ray")
-def test_lanes_that_never_end_a_run_stop_the_queue_and_tell_who_waits(work: Work):
-    at_once = work.experiment.fleet.model_copy(update={"hang_after_s": 1e-3})  # before any claim
-    with fleet.opened(work.dataset, at_once, work.store, lambda state: None) as queue:
+def test_lanes_that_never_end_a_run_stop_the_queue_and_tell_who_waits(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "2")
+    others = take_all_cpus.remote()
+    wait_for(lambda: not ray.available_resources().get("CPU"))
+    with fleet.opened(work.dataset, work.experiment.fleet, work.store, lambda state: None) as queue:
         runs = work.plan.runs[:2]
         outcome = ray.get(add_and_wait.remote(queue, [Task(run, [train]) for run in runs]))
+    ray.cancel(others, force=True)
+    wait_for(lambda: ray.available_resources().get("CPU") == 2)
     assert set(outcome.failed) == {run.id for run in runs}
-    assert all("3 starts in a row ended no Run; lane-" in why for why in outcome.failed.values())
+    reasons = {*outcome.failed.values()}
+    assert len(reasons) == 1
+    assert re.match(r"3 starts in a row ended no Run; lane-.* ended: ControllerError", *reasons)
 
 
 @pytest.mark.usefixtures("local_ray")
