@@ -16,6 +16,7 @@ from runner import exposure
 # Every one of these is unset by default in Ray, or set to a value that suits longer jobs.
 ENVIRONMENT = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # of the lane's controller; 2 s by default
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # one more process per lane, and nobody asks it
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # prints came out twice
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_USAGE_STATS_ENABLED": "0",

@@ -14,7 +14,7 @@ from typing import Any
 import ray
 import ray.exceptions
 from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig, WorkerGroupError
-from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.torch import TorchConfig
 
 from runner.cluster import beside_driver, on_node
 from runner.data import Dataset
@@ -24,6 +24,7 @@ from runner.progress import duration
 from runner.queue import RunQueue, Snapshot, Task
 from runner.sites import Site, refuse, sites
 from runner.store import Store
+from runner.trainer import LaneTrainer, free_reserved
 
 POLL_S = 0.5
 LEAVE_S = 60.0  # for idle lanes to end; Ray Train takes some seconds, more on a busy machine
@@ -193,15 +194,17 @@ class Lane(threading.Thread):
         except WorkerGroupError as error:
             self._blame(error.worker_failures)
         except Exception as error:
+            if isinstance(error, ray.exceptions.ActorDiedError):  # its controller was killed
+                free_reserved(error.actor_id)
             lines = str(error).strip().splitlines() or [""]
             self._note(f"{self.name} ended: {type(error).__name__}: {lines[-1]}")
         ended = ray.get(self.queue.release.remote(self.name))
         self.fruitless = broken and not ended
 
-    def _trainer(self, folder: str) -> TorchTrainer:
+    def _trainer(self, folder: str) -> LaneTrainer:
         """The trainer. It keeps nothing: checkpoints are ours, and so is starting anew."""
         fleet, resources = self.fleet, {"CPU": self.fleet.num_cpus, "GPU": self.fleet.gpus}
-        return TorchTrainer(
+        return LaneTrainer(
             lane,
             train_loop_config={
                 "lane": self.name,

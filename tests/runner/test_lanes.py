@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+psutil = pytest.importorskip("psutil")
 ray = pytest.importorskip("ray", reason="machines that only train have no Ray")
 
 from ray.cluster_utils import Cluster  # noqa: E402
@@ -96,6 +97,32 @@ def test_a_node_that_joins_gets_a_lane_and_one_that_is_lost_gives_its_runs_back(
     assert all(work.is_trained(run) for run in work.plan.runs)
     assert any("its node was lost" in note for note in end.notes), end.notes
     assert not any("its worker died" in note for note in end.notes), "a Run was blamed for it"
+
+
+def test_a_killed_controller_gives_back_its_runs_and_its_node(cluster: Cluster, tmp_path: Path):
+    node = cluster.add_node(num_cpus=1)
+    work = prepare(Experiment.model_validate(TINY), tmp_path / "storage")
+    tasks = [Task(run, [take_a_second, train]) for run in work.plan.runs]
+    states: list[Snapshot] = []
+    given = tasks, work.dataset, work.experiment.fleet, work.store, states.append
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(fleet.train_all, *given)
+        wait_for(lambda: bool(states) and len(lane_of(states[-1])) == 1)
+        kill_controller(cluster)
+        end = ending.result(timeout=100)
+    assert node in cluster.worker_nodes
+    assert end.done == len(work.plan.runs)
+    assert any("ActorDiedError" in note for note in end.notes), end.notes
+    assert not any("its worker died" in note for note in end.notes), "a Run was blamed for it"
+
+
+def kill_controller(cluster: Cluster) -> None:
+    """SIGKILL, as when the machine is out of memory; it works on the driver's node, the head."""
+    assert cluster.head_node is not None
+    raylet = psutil.Process(cluster.head_node.all_processes["raylet"][0].process.pid)
+    titles = {"".join(one.cmdline()): one for one in raylet.children()}
+    [controller] = [titles[title] for title in titles if title.startswith("ray::TrainController")]
+    controller.kill()
 
 
 def wait_for(happened: Callable[[], bool]) -> None:

@@ -1,0 +1,34 @@
+"""Ray's trainer of one lane, without the helper of it that needs a dashboard."""
+
+from typing import Any
+
+import ray
+from ray._private.state import state as cluster_state
+from ray.core.generated import gcs_pb2
+from ray.train.torch import TorchTrainer
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+
+class LaneTrainer(TorchTrainer):
+    """TorchTrainer that leaves it to the lane to free what a killed controller had reserved.
+
+    Ray does that by an actor which asks the dashboard. Where there is none, as on a laptop, the
+    actor frees nothing, and each trainer's end waits 12 seconds for it.
+    """
+
+    def _create_default_callbacks(self) -> list[Any]:
+        made = super()._create_default_callbacks()
+        return [one for one in made if not isinstance(one, PlacementGroupCleanerCallback)]
+
+
+def free_reserved(actor_id: str) -> None:
+    """Remove the placement groups that a dead actor made; Ray keeps them until the job ends.
+
+    Args:
+        actor_id: in hex, as in ray.exceptions.ActorDiedError.
+    """
+    for listed in cluster_state._connect_and_get_accessor().get_placement_group_table():
+        group = gcs_pb2.PlacementGroupTableData.FromString(listed)  # pyright: ignore[reportAttributeAccessIssue]
+        if group.creator_actor_id.hex() == actor_id:
+            remove_placement_group(PlacementGroup(ray.PlacementGroupID(group.placement_group_id)))
