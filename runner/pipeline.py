@@ -19,6 +19,7 @@ from runner.store import Corrupt
 from runner.work import Work
 
 MAX_REPAIRS = 20  # corrupt files set aside in one command before it gives up
+MAX_RETURNS = 3  # of a storage that was away
 
 
 class Unfinished(Exception):
@@ -39,9 +40,11 @@ def run(work: Work, console: Console) -> dict[str, Any]:
         with hold(work.folder, partial(say, console)) as driving:
             return _run(work, console, driving)
     except OSError as error:
-        raise Unfinished(
-            f"{error.filename or work.store.root}: {error.strerror or error}\n{KEPT}"
-        ) from error
+        raise Unfinished(f"{_said(error, work)}\n{KEPT}") from error
+
+
+def _said(error: OSError, work: Work) -> str:
+    return f"{error.filename or work.store.root}: {error.strerror or error}"
 
 
 def _run(work: Work, console: Console, driving: Driver) -> dict[str, Any]:
@@ -53,6 +56,7 @@ def _run(work: Work, console: Console, driving: Driver) -> dict[str, Any]:
 
     set_aside_broken(work, tell)
     before = {r.id: store.facts(work.store.run(r.id)) for r in work.plan.runs}
+    returns = 0
     for _ in range(MAX_REPAIRS):
         try:
             driving.enter("training")
@@ -68,6 +72,15 @@ def _run(work: Work, console: Console, driving: Driver) -> dict[str, Any]:
             return report(work, runs, in_ray)
         except Corrupt as corrupt:
             _set_aside(corrupt, tell)
+        except OSError as error:
+            returns += 1
+            if returns > MAX_RETURNS or not store.may_pass(error):
+                raise
+            tell(
+                f"note: {_said(error, work)}; waits up to {store.PATIENCE_S:.0f} s for the storage"
+            )
+            if not work.store.comes_back():
+                raise
     raise Unfinished(
         f"{MAX_REPAIRS} corrupt files in a row below {work.store.root}: check the disk"
     )

@@ -13,14 +13,16 @@ import hashlib
 import json
 import os
 import shutil
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from runner.cloud import Away, CloudPath, Folder, StorageError, folder_at
 
 DONE = "DONE"
+PATIENCE_S = 300.0  # for a storage that is away to come back
 TOPS = ("runs", "experiments", "audits", "sweeps")  # right below the storage folder
 OWNERS = (
     "runs",
@@ -73,6 +75,23 @@ class Store(NamedTuple):
         """
         _probe(self.root / "runs" / f".probe-{uuid.uuid4().hex[:8]}")
 
+    def comes_back(self, leave: Callable[[], object] = lambda: False) -> bool:
+        """Return whether the storage can be written, now or within PATIENCE_S.
+
+        Args:
+            leave: asked every second; wait no longer if it is true.
+        """
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            try:
+                self.probe()
+                return True
+            except OSError:
+                if leave():
+                    return False
+            time.sleep(1.0)
+        return False
+
     def check_writable(self) -> None:
         """Make the folders that everything lies in, and try to write there.
 
@@ -91,6 +110,11 @@ class Store(NamedTuple):
                 f"storage folder {self.root}: {error.strerror or error}; "
                 "name another with --storage FOLDER"
             ) from None
+
+
+def may_pass(error: BaseException) -> bool:
+    """Return whether a storage may get over an error by itself; a full one does not."""
+    return isinstance(error, OSError) and error.errno not in (errno.ENOSPC, errno.EDQUOT)
 
 
 def write(path: Folder, content: bytes) -> None:

@@ -1,7 +1,6 @@
 """Train one Run, and the loop of a worker, who does one Run after another."""
 
 import contextlib
-import errno
 import io
 import json
 import math
@@ -9,6 +8,7 @@ import pickle
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import safetensors.torch
@@ -23,8 +23,6 @@ from runner.queue import Task
 from runner.selection import Best, accuracy_of, better
 from runner.store import Corrupt
 from runner.workplace import Workplace, device_name, weights_file
-
-STORAGE_PATIENCE_S = 300.0  # for a storage that is away to come back
 
 
 class Left(Exception):
@@ -153,12 +151,11 @@ def work(
         except Left:
             continue  # what it held goes back with the next claim, which is the last
         except Exception as error:
-            full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-            away = isinstance(error, OSError) and not full
-            if place.leads and away and _came_back(place):
+            waits = partial(place.tell, "waits for the storage", 0.0)
+            if place.leads and store.may_pass(error) and place.store.comes_back(waits):
                 call("repair", worker, f"{task.run.id}: the storage was away; {_reason(error)}")
             elif place.leads:
-                call("fail", worker, _reason(error), full or away)
+                call("fail", worker, _reason(error), isinstance(error, OSError))
             # Others of the group may wait for us in a collective, unless they failed alike.
             alike = place.group is None or isinstance(error, FloatingPointError)
             if not alike or not _sound(place.device):
@@ -166,19 +163,6 @@ def work(
         else:
             if place.leads:
                 call("finish", worker)
-
-
-def _came_back(place: Workplace) -> bool:
-    """Whether the storage can be written, now or before long."""
-    until = time.monotonic() + STORAGE_PATIENCE_S
-    while time.monotonic() < until:
-        with contextlib.suppress(OSError):
-            place.store.probe()
-            return True
-        if place.tell("waits for the storage", 0.0):
-            break
-        time.sleep(1.0)
-    return False
 
 
 def _sound(device: torch.device) -> bool:

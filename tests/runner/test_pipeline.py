@@ -1,10 +1,13 @@
 """The whole command, as a user runs it, on a real local Ray cluster."""
 
+import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +16,11 @@ from typing import Any
 import psutil
 import pytest
 import yaml
+from rich.console import Console
 
+from runner import pipeline
+from runner.experiment import Experiment
+from runner.work import prepare
 from tests.conftest import NOISY, TINY
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -257,6 +264,30 @@ def test_two_workers_of_one_run_follow_the_loss_curve_of_one(tmp_path: Path):
     assert len(curves[1]) == 12
     for run_id, curve in curves[1].items():
         assert curves[2][run_id] == pytest.approx(curve, rel=1e-3)
+
+
+def test_a_driver_waits_for_a_storage_that_is_away(
+    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    share, elsewhere = tmp_path / "storage", tmp_path / "elsewhere"
+    shutil.copytree(undisturbed / "storage", share)
+    told = io.StringIO()
+    work = prepare(Experiment.model_validate({**SLOWER, "fleet": FLEET}), share)
+    train_and_ask = pipeline._train_and_ask
+
+    def lose_the_storage(*given: Any) -> Any:
+        monkeypatch.setattr(pipeline, "_train_and_ask", train_and_ask)
+        share.rename(elsewhere)
+        share.mkdir()  # the empty mount point
+        threading.Timer(3.0, lambda: (share.rmdir(), elsewhere.rename(share))).start()
+        return train_and_ask(*given)
+
+    monkeypatch.setattr(pipeline, "_train_and_ask", lose_the_storage)
+    before = figures(undisturbed)
+    pipeline.run(work, Console(file=told, width=200))
+    assert "is it mounted?; waits up to 300 s" in told.getvalue()
+    assert figures(tmp_path) == before
+    assert results(tmp_path)["runs"] == {"trained": 0, "reused": 12}
 
 
 def test_a_full_disk_ends_with_the_reason_and_the_same_command_goes_on(tmp_path: Path):
