@@ -117,15 +117,19 @@ def report(
     data = work.dataset
     given = (work.experiment, data.pool_labels, work.plan, work.sources, work.scores)
     found = find_vulnerable(*given, in_ray)
-    if events is None:
-        last = driver.read(work.folder / driver.FILE)
-        events = last["events"] if last else []
-    results = results_of(work, runs, found.figures, events)
+    told = _events(work) if events is None else events
+    results = results_of(work, runs, found.figures, told)
     samples = sample_png(data.pool_images, data.pool_labels, data.num_classes)
     examples = examples_file(data.pool_labels, found.examples)
     examples["examples.png"] = vulnerable_png(results, data.pool_images)
     write_report(results, work.folder / "report", samples, examples)
     return results
+
+
+def _events(work: Work) -> list[Event]:
+    """What the last driver told of what went wrong."""
+    last = driver.read(work.folder / driver.FILE)
+    return last["events"] if last else []
 
 
 def results_of(

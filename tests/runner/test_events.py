@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from runner import driver, events, pipeline
 from runner.__main__ import app
+from runner.cloud import Folder
 from runner.driver import Driver, read
 from runner.events import KEPT, event, inherited
 from runner.holding import hold
@@ -48,7 +49,7 @@ def texts(of: list[dict[str, str]]) -> list[str]:
     return [one["text"] for one in of]
 
 
-def left(folder: Path) -> list[dict[str, str]]:
+def left(folder: Folder) -> list[dict[str, str]]:
     """The events that driver.json has."""
     found = read(folder / driver.FILE)
     assert found is not None
@@ -116,8 +117,8 @@ def test_the_last_ones_are_kept(tmp_path: Path):
 @pytest.mark.parametrize(
     ("number", "told"),
     [
-        (signal.SIGKILL, r"was last heard of at {at} and did not say how it ended: killed, lost"),
-        (signal.SIGTERM, r"was stopped at {at} (exit code 143)"),
+        (signal.SIGKILL, "was last heard of at {at} and did not say how it ended: killed, lost"),
+        (signal.SIGTERM, "was stopped at {at} (exit code 143)"),
     ],
 )
 def test_how_a_driver_was_made_to_end_is_told_by_the_next_one(
@@ -253,7 +254,7 @@ def test_results_and_the_report_have_what_the_drivers_told(work: Work, tmp_path:
     assert done.exit_code == 0, done.output
     assert written()["events"] == told
     assert written()["runs"] == {"trained": 0, "reused": 12}
-    page = (work.folder / "report/index.html").read_text()
+    page = (work.folder / "report/index.html").read_bytes().decode()
     assert "the second one&#39;s word" in page
     assert left(work.folder) == told, "it is no driver"
-    assert "the first one's word" in (work.folder / "report/events.md").read_text()
+    assert "the first one's word" in (work.folder / "report/events.md").read_bytes().decode()
