@@ -27,13 +27,15 @@ AT = "2001-09-09T01:46:40+00:00"
 
 
 def told(folder: Folder, state: Snapshot | None = None, **changes: Any) -> None:
-    """A driver.json that was written at NOW."""
+    """A driver.json that was written at NOW, at once: a watch may be looking."""
     one = Driver(folder)
+    one.path = folder / "draft"
     if state:
         one.saw(state)
     one.write()
     facts = json.loads(one.path.read_bytes())
-    write_json(one.path, facts | {"at": AT, "since": AT, "stage": "training"} | changes)
+    one.path.unlink()
+    write_json(folder / driver.FILE, facts | {"at": AT, "since": AT, "stage": "training"} | changes)
 
 
 def half_done(work: Work) -> Snapshot:
