@@ -332,6 +332,7 @@ def _show(results: dict[str, Any], folder: Folder, console: Console) -> None:
     from runner.progress import say
     from runner.report.epsilon_tables import in_short as epsilon_in_short
     from runner.report.guards_markdown import in_short as checks_in_short
+    from runner.report.happened import in_short as events_in_short
     from runner.report.tables import terminal_table
 
     console.print(terminal_table(results))
@@ -341,6 +342,8 @@ def _show(results: dict[str, Any], folder: Folder, console: Console) -> None:
         say(console, f"checks: {checks}")
     for warning in results["warnings"]:
         say(console, f"warning: {warning}")
+    if events := events_in_short(results):
+        say(console, events)
     say(console, f"report: {folder / 'report' / 'index.html'}")
 
 

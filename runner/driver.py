@@ -1,17 +1,18 @@
 """What a driver tells of itself: driver.json, which others read to know how it is."""
 
-import contextlib
 import json
 import os
 import socket
 import sys
+import time
 import uuid
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from runner import store
 from runner.cloud import Folder
 from runner.discreet import discreet
+from runner.events import KEPT, Event, event, inherited, now
 from runner.progress import remaining_s
 
 if TYPE_CHECKING:
@@ -19,34 +20,53 @@ if TYPE_CHECKING:
 
 FILE = "driver.json"
 KEYS = {"id", "host", "pid", "since", "at", "stage", "ended", "why", "models", "settings"}
-KEYS |= {"working", "failed", "remaining_s", "notes"}
+KEYS |= {"working", "failed", "remaining_s", "events"}
 BEAT_S = 5.0  # between two signs of life
-NOTES = 20  # the last ones are kept
 
 
 class Driver:
-    """What the driver of a folder tells of itself."""
+    """What the driver of a folder tells of itself.
+
+    Several threads add to `events` and read it: it only grows, by single appends.
+    """
 
     def __init__(self, folder: Folder) -> None:
         self.path = folder / FILE
         self.id = uuid.uuid4().hex[:12]
         self.taken_over = ""  # by whom
-        self._stage, self._since = "starting", _now()
+        self._stage, self._since = "starting", now()
         self._state: Snapshot | None = None
         self._settings: dict[str, int] | None = None
-        self._notes: list[str] = []
+        self._events: list[Event] = []
+        self._away: tuple[float, str] | None = None  # since when by the clock, and why
+
+    @property
+    def events(self) -> list[Event]:
+        """What went wrong, in this driver and in those before it: the last KEPT."""
+        return self._events[-KEPT:]
+
+    def follow(self, before: dict[str, Any] | None) -> None:
+        """Take over the events of the driver before; once, before anything is written."""
+        self._events = inherited(before)
 
     def enter(self, stage: str) -> None:
         """Say what is done from now on, such as "training"."""
         self._stage = stage
 
     def saw(self, state: "Snapshot") -> None:
-        """Take in the state of the queue."""
+        """Take in the state of the queue; what it has not told before becomes events."""
+        notes, failed = (self._state.notes, self._state.failed) if self._state else ([], {})
         self._state = state
+        goes_on = state.notes[: len(notes)] == notes  # else it is another queue
+        for note in state.notes[len(notes) if goes_on else 0 :]:
+            self.note(note)
+        for run, reason in state.failed.items():
+            if failed.get(run) != reason:
+                self.note(f"{run} failed: {reason}")
 
     def note(self, text: str) -> None:
-        """Keep a sentence; the last NOTES of them are told."""
-        self._notes.append(text)
+        """Keep a sentence on what went wrong, with the time."""
+        self._events.append(event(text))
 
     def count_settings(self, total: int, ended: int) -> None:
         """Say how far a sweep is."""
@@ -61,7 +81,7 @@ class Driver:
             "pid": os.getpid(),
             "command": discreet(sys.argv[1:]),
             "since": self._since,
-            "at": _now(),
+            "at": now(),
             "every_s": BEAT_S,
             "stage": self._stage,
             "ended": ended,
@@ -80,13 +100,13 @@ class Driver:
             },
             "failed": state.failed if state else {},
             "remaining_s": round(remaining_s(state)) if state and ended is None else None,
-            "notes": [*self._notes, *(state.notes if state else ())][-NOTES:],
+            "events": self.events,
         }
         store.write_json(self.path, facts)
 
     def beat(self) -> bool:
         """Write driver.json again; False if another driver's is there in its place."""
-        with contextlib.suppress(OSError):  # the storage is away; the next one may come through
+        try:
             found = read(self.path)
             if found and found["id"] != self.id:
                 self.taken_over = (
@@ -95,6 +115,13 @@ class Driver:
                 )
                 return False
             self.write()
+        except OSError as error:  # the storage is away; the next one may come through
+            self._away = self._away or (time.monotonic(), error.strerror or str(error))
+            return True
+        if self._away:
+            since, why = self._away
+            self._away = None
+            self.note(f"the storage was away for {time.monotonic() - since:.0f} s: {why}")
         return True
 
 
@@ -115,7 +142,3 @@ def age_s(found: dict[str, Any], now: float) -> float:
 def who(found: dict[str, Any]) -> str:
     """Return what to call the driver that wrote it."""
     return f"another driver (process {found['pid']} on {found['host']}, since {found['since']})"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

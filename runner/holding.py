@@ -52,6 +52,7 @@ def hold(folder: Folder, say: Callable[[str], object]) -> Iterator[Driver]:
     left, code, why = threading.Event(), DONE, ""
     with _locked(folder) as locked:
         wait_until_free(folder, locked, say)
+        driving.follow(read(driving.path))
         driving.write()
         if not locked:
             time.sleep(SETTLE_S)

@@ -1,15 +1,16 @@
 """Plan, train, ask, audit, report: each reads what the last one wrote, and skips what is there."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from rich.console import Console
 
-from runner import store, tables
+from runner import driver, store, tables
 from runner.discreet import discreet
 from runner.driver import Driver
+from runner.events import Event
 from runner.holding import hold
 from runner.judging.stage import judge
 from runner.leaving import KEPT
@@ -69,7 +70,7 @@ def _run(work: Work, console: Console, driving: Driver) -> dict[str, Any]:
             trained = sum(before[run_id] != after[run_id] for run_id in after)
             runs = {"trained": trained, "reused": len(after) - trained}
             driving.enter("report")
-            return report(work, runs, in_ray)
+            return report(work, runs, in_ray, driving.events)
         except Corrupt as corrupt:
             _set_aside(corrupt, tell)
         except OSError as error:
@@ -101,11 +102,17 @@ def _set_aside(corrupt: Corrupt, tell: Callable[[str], object]) -> None:
         tell(f"note: {corrupt}; set aside as {aside.name}, made again")
 
 
-def report(work: Work, runs: Mapping[str, Any], in_ray: bool = False) -> dict[str, Any]:
+def report(
+    work: Work,
+    runs: Mapping[str, Any],
+    in_ray: bool = False,
+    events: Sequence[Event] | None = None,
+) -> dict[str, Any]:
     """Write results.json and the report from what is there, and return the results.
 
     Args:
         in_ray: look for examples at risk over the cluster, to which this process is connected.
+        events: what went wrong on the way; None: what driver.json has of it.
 
     Raises:
         Unfinished: a model or the scores are missing.
@@ -123,7 +130,8 @@ def report(work: Work, runs: Mapping[str, Any], in_ray: bool = False) -> dict[st
     data = work.dataset
     given = (work.experiment, data.pool_labels, work.plan, work.sources, work.scores)
     found = find_vulnerable(*given, in_ray)
-    results = results_of(work, runs, found.figures)
+    told = _events(work) if events is None else events
+    results = results_of(work, runs, found.figures, told)
     samples = sample_png(data.pool_images, data.pool_labels, data.num_classes)
     examples = examples_file(data.pool_labels, found.examples)
     examples["examples.png"] = vulnerable_png(results, data.pool_images)
@@ -131,20 +139,30 @@ def report(work: Work, runs: Mapping[str, Any], in_ray: bool = False) -> dict[st
     return results
 
 
+def _events(work: Work) -> list[Event]:
+    """What the last driver told of what went wrong."""
+    last = driver.read(work.folder / driver.FILE)
+    return last["events"] if last else []
+
+
 def results_of(
-    work: Work, runs: Mapping[str, Any], vulnerable: Mapping[str, Any] | None = None
+    work: Work,
+    runs: Mapping[str, Any],
+    vulnerable: Mapping[str, Any] | None = None,
+    events: Sequence[Event] = (),
 ) -> dict[str, Any]:
     """Write results.json from the answers and the scores, and return what it holds.
 
     Args:
         runs: how many models this command `trained` and `reused`.
         vulnerable: what `find_vulnerable` finds of each arm; None: nobody looked.
+        events: what went wrong on the way.
 
     Raises:
         Corrupt: something that was finished cannot be read.
     """
     given = (work.experiment, work.dataset, work.plan, work.store, work.scores, work.sources)
-    results = gather(*given, runs, vulnerable)
+    results = gather(*given, runs, vulnerable, events)
     store.write_json(work.folder / "results.json", results)
     return results
 

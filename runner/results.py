@@ -2,7 +2,7 @@
 
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from runner.comparisons import compare
 from runner.data import Dataset
 from runner.describe import fields_in_line, one_line
 from runner.epsilon_figures import alarms, epsilon_figures
+from runner.events import Event
 from runner.experiment import Experiment
 from runner.guards import NULL_TOLERANCE, guards_of, null_control, warnings_of
 from runner.intervals import Interval, mean_interval
@@ -34,6 +35,7 @@ def gather(
     sources: Sources,
     runs: Mapping[str, Any],
     vulnerable: Mapping[str, Any] | None = None,
+    events: Sequence[Event] = (),
 ) -> dict[str, Any]:
     """Return what results.json holds; its schema is docs/results_schema.md.
 
@@ -42,6 +44,7 @@ def gather(
         sources: the files of answers that it read.
         runs: how many models this command `trained` and `reused`, passed through.
         vulnerable: the examples at risk of each arm, passed through; None: nobody looked.
+        events: what went wrong on the way, passed through.
 
     Raises:
         Corrupt: something that was finished cannot be read any more.
@@ -106,6 +109,7 @@ def gather(
         "memorization": by_score,
         "epsilon": epsilon,
         "runs": dict(runs),
+        "events": [*events],
         "null_control": {**overall, "tolerance": NULL_TOLERANCE},
         "guards": [guard._asdict() for guard in guards],
         "warnings": [*warnings_of(guards), *_overstated(arms), *_doubtful(arms), *alarms(epsilon)],

@@ -57,7 +57,7 @@ def standing(at: Store, kind: str, name: str, now: float) -> dict[str, Any]:
         "settings": told["settings"] if told else None,
         "remaining_s": remaining_s(told, now) if told and state == RUNNING else None,
         "arms": arms,
-        "notes": told["notes"] if told else [],
+        "events": told["events"] if told else [],
         "folder": str(folder),
         "report": str(report) if report.exists() else None,
     }
@@ -67,7 +67,7 @@ def not_begun(name: str) -> dict[str, Any]:
     """Return how something stands of which the storage has nothing yet."""
     nothing = dict.fromkeys(("host", "pid", "since", "heard_s", "settings", "remaining_s"))
     named = {"kind": "", "name": name, "state": NOT_BEGUN, "why": "", "stage": ""}
-    return named | nothing | {"models": {}, "arms": {}, "notes": [], "folder": "", "report": None}
+    return named | nothing | {"models": {}, "arms": {}, "events": [], "folder": "", "report": None}
 
 
 def remaining_s(told: dict[str, Any], now: float) -> float | None:

@@ -20,7 +20,7 @@ from runner.standing import FAILED, NOT_BEGUN, NOT_HEARD_OF, RUNNING, STOPPED
 from runner.store import StorageError, Store
 
 NOT_WELL = {FAILED, STOPPED, NOT_HEARD_OF}
-FAILURES, NOTES = 10, 5  # as many are shown; `--json` has all
+FAILURES, EVENTS = 10, 5  # as many are shown; `--json` has all
 
 
 def say_all(
@@ -90,7 +90,7 @@ def _details(found: dict[str, Any]) -> Iterator[str]:
             yield f"  {run} failed: {reason}"
     if found["state"] in NOT_WELL and found["why"]:
         yield from found["why"].splitlines()
-    yield from (f"note: {note.removeprefix('note: ')}" for note in found["notes"][-NOTES:])
+    yield from (f"{event['at']}: {event['text']}" for event in found["events"][-EVENTS:])
     if found["report"]:
         yield f"report: {found['report']}"
 

@@ -10,6 +10,7 @@ from runner.averages import Averaging, averaging
 from runner.cloud import Folder
 from runner.comparisons import BOTH_WAYS, Pair, leakage_differences
 from runner.describe import one_line
+from runner.events import Event
 from runner.foreign.answered import PLAIN
 from runner.foreign.checks import checks_of
 from runner.foreign.converting import Converted
@@ -33,6 +34,7 @@ def gather(
     judged: Folder,
     notes: Sequence[str],
     vulnerable: Mapping[str, Any],
+    events: Sequence[Event] = (),
 ) -> dict[str, Any]:
     """Return what results.json holds; docs/foreign_answers.md says how it differs.
 
@@ -42,6 +44,7 @@ def gather(
         judged: the folder that `judging.stage.judge` returned.
         notes: what a reader must know of the answers and the attacks.
         vulnerable: the examples at risk of each arm.
+        events: what went wrong on the way.
 
     Raises:
         Corrupt: something that was finished cannot be read any more.
@@ -105,6 +108,7 @@ def gather(
         "memorization": None,
         "epsilon": None,
         "runs": {"trained": 0, "reused": len(plan.member) * len(arms)},
+        "events": [*events],
         "null_control": {**null_control(interval), "tolerance": NULL_TOLERANCE},
         "guards": [guard._asdict() for guard in guards],
         "warnings": [*warnings_of(guards), *notes],

@@ -141,7 +141,8 @@ def _audited(given: Given, in_ray: bool, console: Console, driving: Driver) -> d
     judged = judge(given.judging, in_ray)
     at_risk, examples = _vulnerable(given, in_ray)
     driving.enter("report")
-    results = gather(given.audit, given.plan, given.converted, judged, given.notes, at_risk)
+    told = given.notes, at_risk, driving.events
+    results = gather(given.audit, given.plan, given.converted, judged, *told)
     store.write_json(given.folder / "results.json", results)
     write_report(results, given.folder / "report", examples=examples)
     return results

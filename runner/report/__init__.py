@@ -28,9 +28,10 @@ def write_report(
             it, and a table.
     """
     # matplotlib takes half a second to import
-    from runner.report import blocks, csv_rows, figures, guarantees, page, tables
+    from runner.report import blocks, csv_rows, figures, guarantees, happened, page, tables
 
     claims, decisions = tables.guarantees_markdown(results), tables.decisions_markdown(results)
+    events = happened.happened_markdown(results)
     files: dict[str, bytes | None] = {
         "table.md": tables.markdown(results).encode(),
         "table.csv": csv_rows.csv_rows(results).encode(),
@@ -38,6 +39,7 @@ def write_report(
         "guarantees.md": claims.encode() if claims else None,
         "guarantees.csv": guarantees.guarantees_csv(results).encode() if claims else None,
         "decisions.md": decisions.encode() if decisions else None,
+        "events.md": events.encode() if events else None,
         "samples.png": samples,
         **(examples or {}),
         **{name: text.encode() if text else None for name, text in blocks.files(results).items()},

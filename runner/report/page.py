@@ -10,6 +10,7 @@ from runner.report import blocks, columns, guarantees, lower_bounds, tables, vul
 from runner.report.as_text import bound, percent, printed
 from runner.report.captions import captions
 from runner.report.guards_markdown import in_short
+from runner.report.happened import happened_html
 from runner.report.inlined import inline, sheet
 from runner.report.readings import (
     Reading,
@@ -77,6 +78,7 @@ def html(
         details={name: _details(results, name) for name in results["arms"]},
         recipes=_recipes(results["arms"]),
         checks=in_short(results),
+        happened=happened_html(results),
         null=_null(results),
         tolerance=results["null_control"]["tolerance"],
         note=" ".join(columns.notes(results)),

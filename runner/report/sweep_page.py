@@ -11,6 +11,7 @@ from runner.report import sweep_tables
 from runner.report.axis_figure import axis_caption, axis_figure
 from runner.report.figures import forms
 from runner.report.folder import fill
+from runner.report.happened import happened_html, happened_markdown
 from runner.report.inlined import inline, sheet
 from runner.report.pareto_figure import pareto_caption, pareto_figure
 from runner.report.style import RC
@@ -31,9 +32,11 @@ def write_sweep_report(results: dict[str, Any], folder: Folder) -> Folder:
     """
     with matplotlib.rc_context(RC):
         drawn = {"pareto": pareto_figure(results), "axes": axis_figure(results)}
+    happened = happened_markdown(results)
     files: dict[str, bytes | None] = {
         "trials.md": sweep_tables.trials_markdown(results).encode(),
         "pareto.md": sweep_tables.pareto_markdown(results).encode(),
+        "events.md": happened.encode() if happened else None,
     }
     files |= forms(drawn)
     svgs = {name: (files[f"{name}.svg"] or b"").decode() for name in drawn}
@@ -65,6 +68,7 @@ def html(results: dict[str, Any], svgs: dict[str, str]) -> str:
         front=sweep_tables.lines(results, front=True),
         lines=sweep_tables.lines(results),
         most=most_models(results),
+        happened=happened_html(results),
         rungs=sorted({trial.num_models for trial in trials(results)}),
         figures={name: (inline(name, svg), captions[name]) for name, svg in svgs.items() if svg},
     )

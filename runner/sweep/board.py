@@ -127,7 +127,9 @@ class Board:
 
     def _end(self, setting: str, state: str, why: str) -> None:
         self._ended[setting] = Ended(state, why)
-        self._say(setting, f"{state}{': ' if why else ''}{why}")
+        wrong = "note: " if state == "failed" else ""
+        told = f"{state}: {why}" if why else state
+        self._news.append(f"{wrong}{self._labels[setting]}: {told}")
         self._news.append(f"settings {len(self._ended)}/{self._total} done")
 
     def _say(self, setting: str, what: str) -> None:

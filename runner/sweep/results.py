@@ -14,6 +14,7 @@ import numpy as np
 from runner import store
 from runner.axes import Objectives, Sweep
 from runner.cloud import Folder
+from runner.events import Event
 from runner.experiment import Experiment
 from runner.report.readings import every_figure
 from runner.results import git_commit, versions
@@ -65,12 +66,14 @@ def results_of(
     chosen: tuple[Mapping[str, Any] | None, str],
     runs: Mapping[str, int],
     warnings: Sequence[str],
+    events: Sequence[Event] = (),
 ) -> dict[str, Any]:
     """Return what sweep.json holds.
 
     Args:
         chosen: the recommended setting with its figures, and why.
         runs: how many models this command trained and reused.
+        events: what went wrong on the way.
     """
     sweep = experiment.sweep
     assert sweep is not None
@@ -88,6 +91,7 @@ def results_of(
         "recommended": chosen[0],
         "recommended_why": chosen[1],
         "runs": dict(runs),
+        "events": [*events],
         "warnings": [*warnings],
         "versions": versions(),
         "git_commit": git_commit(),

@@ -102,7 +102,9 @@ class News(Callback):
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         assert self.sweeping.experiment.sweep is not None
         told = in_words(self.sweeping.experiment.sweep, trial.config["setting"])
-        say(self.console, f"{told}: its process died; it goes on from what is done")
+        note = f"note: {told}: its process died; it goes on from what is done"
+        say(self.console, note)
+        self.driving.note(note)
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune would keep it, and a console cannot be."""
@@ -114,6 +116,7 @@ def tell_news(sweeping: Sweeping, console: Console, driving: Driver) -> None:
     news, sweep = ray.get(sweeping.board.news.remote()), sweeping.experiment.sweep
     for line in news:
         say(console, line)
-        driving.note(line)
+        if line.startswith("note: "):  # the other news are good
+            driving.note(line)
     if news and sweep:
         driving.count_settings(num_asked(sweep), ray.get(sweeping.board.num_ended.remote()))

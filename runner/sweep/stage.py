@@ -20,6 +20,7 @@ from runner.leaving import KEPT
 from runner.pipeline import Unfinished
 from runner.preflight import preflight
 from runner.progress import Show, say
+from runner.report.happened import in_short
 from runner.report.sweep_page import write_sweep_report
 from runner.store import Store
 from runner.sweep import recommend, results, settings
@@ -117,7 +118,7 @@ def _sweep(
         "trained": sum(run in after and after[run] != before.get(run) for run in used),
         "reused": sum(run in before and after.get(run) == before[run] for run in used),
     }
-    told = (confirmed, why), runs, _warnings(sweep, found)
+    told = (confirmed, why), runs, _warnings(sweep, found), driving.events
     made = results.results_of(experiment, objectives, trials, *told)
     _write(made, data, experiment, work.folder)
     _tell(made, work.folder, console)
@@ -177,6 +178,8 @@ def _tell(made: dict[str, Any], folder: Folder, console: Console) -> None:
     console.print(terminal_tables(made))
     for warning in made["warnings"]:
         say(console, f"warning: {warning}")
+    if events := in_short(made):
+        say(console, events)
     if made["recommended"]:
         say(console, f"recommended: {folder / 'recommended.yaml'}")
     say(console, f"report: {folder / 'report' / 'index.html'}")

@@ -140,7 +140,7 @@ def test_it_tells_how_far_it_is_and_how_it_ended(tmp_path: Path):
         assert found["working"] == {"l/0": {"run": "erm-m001", "word": "epoch 1/2", "part": 0.5}}
         assert found["failed"] == {"erm-m002": "why"}
         assert found["remaining_s"] == round(30 * 1.5 / 2.5)
-        assert found["notes"] == ["first", "a note"]
+        assert [e["text"] for e in found["events"]] == ["first", "a note", "erm-m002 failed: why"]
         assert abs(driver.age_s(found, time.time())) < 60
     found = read(tmp_path / driver.FILE)
     assert found is not None

@@ -140,6 +140,11 @@ def test_a_killed_driver_loses_nothing_that_was_finished(undisturbed: Path, tmp_
     )
     assert results(tmp_path)["runs"]["reused"] >= len(finished)
     assert figures(tmp_path) == figures(undisturbed)
+    assert results(undisturbed)["events"] == []
+    event = results(tmp_path)["events"][0]
+    assert f"process {process.pid} on " in event["text"]
+    assert "did not say how it ended" in event["text"]
+    assert "in the report; the last was, at " in out
 
 
 def test_a_killed_worker_is_replaced_and_the_figures_are_the_same(
@@ -158,6 +163,9 @@ def test_a_killed_worker_is_replaced_and_the_figures_are_the_same(
     assert process.returncode == 0, out
     assert "died" in out
     assert figures(tmp_path) == figures(undisturbed)
+    assert any("died" in event["text"] for event in results(tmp_path)["events"])
+    page = (tmp_path / "storage/experiments/tiny/report/index.html").read_text()
+    assert 'id="happened"' in page
 
 
 def test_corrupt_files_are_named_set_aside_and_made_again(undisturbed: Path, tmp_path: Path):

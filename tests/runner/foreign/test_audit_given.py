@@ -109,6 +109,21 @@ def test_a_rerun_converts_and_scores_nothing_and_says_the_same(trained: tuple[Pa
     assert results_in(folder) == before
 
 
+def test_an_audit_that_goes_on_after_a_kill_says_so(trained: tuple[Path, str]):
+    folder = trained[0]
+    before = results_in(folder)
+    assert before["events"] == []
+    file = folder / "storage" / "audits" / "given" / "driver.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"ended": None}))
+    code, out = audit(folder, "--shadow-recipe", "same")
+    assert code == 0, out
+    (event,) = results_in(folder)["events"]
+    assert "did not say how it ended" in event["text"]
+    assert f"1 event is in the report; the last was, at {event['at'][:10]}" in out
+    assert results_in(folder) | {"events": []} == before
+    assert event["text"] in (file.parent / "report" / "index.html").read_text()
+
+
 def test_the_documented_writer_of_parquet_runs(tmp_path: Path):
     code = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)[1]
     with contextlib.chdir(tmp_path):

@@ -136,4 +136,11 @@ def test_what_happens_is_told_once_in_lines():
     assert "setting good: goes on to 16 models" in news
     assert "setting leaky: stopped: with 8 models setting good beats it" in news
     assert "settings 2/5 done" in news
+    assert not any(line.startswith("note: ") for line in news)
     assert board.news() == []
+
+
+def test_a_failure_is_told_as_what_went_wrong():
+    board = opened(["good", "leaky"], total=5)
+    board.fail("leaky", "odd")
+    assert board.news() == ["note: setting leaky: failed: odd", "settings 1/5 done"]

@@ -16,6 +16,7 @@ from runner.sweep.settings import id_of
 from tests.runner.sweep.test_pareto import figures
 from tests.runner.sweep.test_settings import swept
 
+EVENTS = [{"at": "2001-09-09T01:46:40+00:00", "text": "a node was lost"}]
 BASE = figures(0.9, 0.6, 0.3)
 
 
@@ -101,7 +102,11 @@ def of_sweep(tmp_path: Path) -> dict[str, Any]:
     assert experiment.sweep
     trials = results.trials_of(experiment.sweep, settings, records, ended, tmp_path)
     sought, runs = Objectives(), {"trained": 1, "reused": 2}
-    return results.results_of(experiment, sought, trials, (None, "why"), runs, [])
+    return results.results_of(experiment, sought, trials, (None, "why"), runs, [], EVENTS)
+
+
+def test_what_went_wrong_is_in_the_results(of_sweep: dict[str, Any]):
+    assert of_sweep["events"] == EVENTS
 
 
 def test_settings_are_sorted_by_their_values_and_only_the_top_rung_is_on_the_front(
