@@ -145,6 +145,7 @@ def _train_and_ask(work: Work, console: Console, driving: Driver) -> Mapping[str
     from runner import cluster, fleet  # Ray: only who trains waits for it
     from runner.forecast import disk_bytes
     from runner.preflight import preflight
+    from runner.weights import weights
 
     for remark, arms in work.remarks.items():
         say(console, f"note: {', '.join(arms)}: {remark}")
@@ -157,7 +158,8 @@ def _train_and_ask(work: Work, console: Console, driving: Driver) -> Mapping[str
     checks, settled = preflight(one_each, work.dataset, *given)
     for check in checks:
         say(console, str(check))
-    tasks = [work.task(run) for run in pending]
+    weighed = zip(pending, weights(work, pending), strict=True)
+    tasks = [work.task(run)._replace(weight=weight) for run, weight in weighed]
     with Show(console, driving.saw) as show:
         end = fleet.train_all(tasks, work.dataset, settled, work.store, show)
     undone = {r.id: end.stopped or "not done" for r in pending if not work.is_done(r)}
