@@ -95,8 +95,9 @@ def describe(state: "Snapshot") -> str:
     more = [f"{len(words) - SHOWN} more"] if len(words) > SHOWN else []
     parts = [f"{state.done}/{state.total} models{failed}", *words[:SHOWN], *more]
     remaining = remaining_s(state)
-    if not state.since_first_claim_s:
-        parts.append("starting workers")
+    begins = not state.since_first_claim_s or (state.waiting and not state.stopped)
+    if begins and not state.working and not state.lanes:
+        parts.append("waiting for a node with room" if state.no_room else "starting workers")
     elif remaining:
         parts.append(f"ETA {duration(remaining)}")
     return " | ".join(parts)

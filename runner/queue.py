@@ -49,6 +49,8 @@ class Snapshot(NamedTuple):
     closed: bool  # nothing more will be added
     weight: float = 0.0  # of all tasks
     weight_ended: float = 0.0  # of those that are done or failed
+    lanes: int = 0  # that have asked for a task, and are not released
+    no_room: bool = False  # for a lane on any node; the fleet's watcher says so, not the queue
 
     @property
     def ended(self) -> int:
@@ -88,6 +90,7 @@ class RunQueue:
         self._total = 0
         self._weight = self._weight_ended = 0.0
         self._deaths: Counter[str] = Counter()  # by run id
+        self._lanes: set[str] = set()  # that have asked for a task
         self._released: set[str] = set()  # lanes
         self._of_lane: Counter[str] = Counter()  # tasks that ended in it, one way or the other
         self._repairs: Counter[str] = Counter()
@@ -123,8 +126,9 @@ class RunQueue:
     def claim(self, worker: str) -> Task | Literal["wait"] | None:
         """Return a worker's next task, "wait" if one may come, or None if none ever will."""
         self._put_back(worker)
+        self._lanes.add(lane := worker.split("/")[0])
         nothing = self._closed and not self._waiting
-        if self._stopped or nothing or worker.split("/")[0] in self._released:
+        if self._stopped or nothing or lane in self._released:
             return None
         in_work = {claim.run_id for claim in self._held.values()}
         free = (t for t in self._waiting if self._tasks[t].run.id not in in_work)
@@ -229,6 +233,7 @@ class RunQueue:
             self._closed,
             self._weight,
             self._weight_ended,
+            len(self._lanes - self._released),
         )
 
     def _count(self, worker: str) -> None:

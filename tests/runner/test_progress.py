@@ -32,6 +32,20 @@ def test_the_line_says_done_and_to_do_and_when_it_ends():
     assert "1 failed" in describe(state(failed={"x": "why"}))
 
 
+def test_the_line_says_what_runs_wait_for():
+    nobody = state(working={}, waiting=3)
+    assert describe(nobody) == "1/4 models | starting workers"
+    lost = nobody._replace(no_room=True)
+    assert describe(lost) == "1/4 models | waiting for a node with room"
+    between = nobody._replace(lanes=1)  # its worker has ended a Run and not asked for the next
+    assert describe(between) == "1/4 models | ETA 1 min 30 s"
+    assert describe(lost._replace(stopped="no room for 5 min")) == "1/4 models | ETA 1 min 30 s"
+    first = state(total=2, done=0, working={}, waiting=2, since_first_claim_s=0.0)
+    assert describe(first) == "0/2 models | starting workers"
+    assert describe(first._replace(no_room=True)) == "0/2 models | waiting for a node with room"
+    assert describe(state(done=4, working={}, waiting=0)) == "4/4 models"
+
+
 def test_durations_read_as_people_say_them():
     assert [duration(s) for s in (4.4, 75, 7260)] == ["4 s", "1 min 15 s", "2 h 1 min"]
 
