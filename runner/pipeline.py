@@ -143,7 +143,7 @@ def _train_and_ask(work: Work, console: Console, driving: Driver) -> Mapping[str
     if not pending:
         return {}
     from runner import cluster, fleet  # Ray: only who trains waits for it
-    from runner.forecast import disk_bytes
+    from runner.disk import checkpoint_bytes, disk_bytes
     from runner.preflight import preflight
     from runner.weights import weights
 
@@ -153,8 +153,8 @@ def _train_and_ask(work: Work, console: Console, driving: Driver) -> Mapping[str
     say(console, f"{done} of {len(work.plan.runs)} models done, {len(pending)} to do; starting Ray")
     cluster.connect()
     one_each = [runs[0] for runs in work.plan.arms.values()]
-    to_write = disk_bytes(work) * len(pending) / len(work.plan.runs)
-    given = work.experiment.fleet, work.store, to_write
+    to_write = disk_bytes(work, pending), checkpoint_bytes(work)
+    given = work.experiment.fleet, work.store, *to_write
     checks, settled = preflight(one_each, work.dataset, *given)
     for check in checks:
         say(console, str(check))
