@@ -15,6 +15,7 @@ plan       seconds until the driver has the plan, and until the queue has the ta
 overhead   mean over Runs of a worker's seconds beyond its timers, from its first claim on
 calls      round trips as workers see them: median and 99th percentile, in milliseconds
 makespan   seconds from the first claim to the last Run's end; what list scheduling says beside it
+order      `longest` tells the queue each Run's seconds, so that its tail is the longest first
 idle       1 - timers / (workers x makespan), and how long the first worker to run out then waits
 memory     that no other process shares (USS), of the driver and of the queue's actor, at the end;
            the tasks, as they lie in Ray's object store
@@ -46,7 +47,7 @@ from runner.plan import Run
 from runner.questions import Questions
 from runner.queue import RunQueue, Task
 from runner.store import Store
-from runner.timetable import list_schedule
+from runner.timetable import list_schedule, turns
 from runner.train import work
 from runner.work import Work, prepare
 from runner.workplace import Workplace, make_workplace
@@ -185,8 +186,7 @@ def measure(num_runs: int, order: str, given: argparse.Namespace, folder: Path) 
     plan = planned(num_runs, given.examples, folder)
     tasks, seconds = tasks_of(plan, num_runs, given.unit)
     if order == "longest":
-        turn = sorted(range(num_runs), key=lambda i: -seconds[i])
-        tasks, seconds = [tasks[i] for i in turn], [seconds[i] for i in turn]
+        tasks = [t._replace(weight=s) for t, s in zip(tasks, seconds, strict=True)]
     planned_s = time.monotonic() - started
     ray.init(
         address="local",
@@ -235,7 +235,8 @@ def measure(num_runs: int, order: str, given: argparse.Namespace, folder: Path) 
     tell("snapshot", [*asked[0], *asked[1]])
     print(f"outcome    {outcome_s * 1e3:.0f} ms of all tickets, once")
     first, last = min(w.first for w in workers), max(w.last for w in workers)
-    ideal = max(list_schedule(seconds, len(workers)))
+    turn = turns([task.weight for task in tasks], len(workers))
+    ideal = max(list_schedule((seconds[i] for i in turn), len(workers)))
     print(f"makespan   {last - first:.1f} s; list scheduling of the timers alone {ideal:.1f} s")
     idle = 1 - sum(seconds) / (len(workers) * (last - first))
     print(f"idle       {100 * idle:.1f} %; last {last - min(w.last for w in workers):.1f} s")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from runner import store, tables
 from runner.named_cluster import NamedCluster
 from runner.rates import ANSWERS, TRAIN, Rates, Seconds, Step, arms_by_recipe, quietly, steps_left
-from runner.timetable import list_schedule
+from runner.timetable import list_schedule, turns
 from runner.work import Work
 
 # On two free cores: quickstart's audit and report took 16 s, of which its scores are half a second;
@@ -36,7 +36,7 @@ def estimate(
 ) -> Estimate:
     """Return what the rest of an experiment takes on a cluster.
 
-    Runs are taken in the plan's order by whoever is free, each with its own steps, so the time at
+    Runs are taken in the queue's order by whoever is free, each with its own steps, so the time at
     the end in which some workers have none is in it.
 
     Args:
@@ -49,7 +49,7 @@ def estimate(
         for run in work.plan.runs
         if (steps := steps_left(work, run))
     ]
-    runs_s = max(list_schedule(each, at_once))
+    runs_s = max(list_schedule((each[i] for i in turns(each, at_once)), at_once))
     idle = 1 - sum(each) / (at_once * runs_s) if runs_s else 0.0
     started = cluster.of.start_s if each else 0.0
     return Estimate(started, runs_s, idle, _audit_s(work, cluster))

@@ -124,11 +124,11 @@ def _watch(
     """
     lanes: list[Lane] = []
     fruitless: Counter[str] = Counter()  # lanes in a row that ended no Run, by node
-    had_room = time.monotonic()
+    had_room, no_room = time.monotonic(), False
     try:
         while not left.wait(POLL_S):
             now: Snapshot = ray.get(queue.snapshot.remote())
-            show(now)
+            show(now._replace(no_room=no_room))
             for one in lanes:
                 if not one.is_alive():
                     for node in {*one.site.nodes}:
@@ -144,6 +144,7 @@ def _watch(
             wanted = _runs_left(now) * fleet.workers_per_run
             wanted -= sum(one.site.workers for one in lanes)
             lanes += _started(queue, fleet, sites(nodes, fleet, taken), wanted)
+            no_room = not lanes
             if lanes:
                 had_room = time.monotonic()
             elif sites(nodes, fleet):

@@ -1,12 +1,9 @@
 """What a run would do, before it does it: models to do, time, disk, and what can be resolved."""
 
-import torch
-
 from runner import metrics, store
-from runner.data import image_shape
+from runner.disk import disk_bytes
 from runner.estimate import unknown_steps
 from runner.estimate_text import told
-from runner.fit import build_model
 from runner.named_cluster import NamedCluster
 from runner.progress import duration
 from runner.rates import quietly, rates_of
@@ -63,25 +60,3 @@ def forecast(work: Work, cluster: NamedCluster | None = None, command: str = "ru
         lines.append(f"a sweep of {asked} is in it, for `runner sweep`; this is about `runner run`")
     lines += [f"note: {', '.join(arms)}: {remark}" for remark, arms in work.remarks.items()]
     return "\n".join(lines)
-
-
-def disk_bytes(work: Work) -> float:
-    """Weights, answers and robustness of all models, and the scores."""
-    num_models, num_pool = work.plan.member.shape
-    shape = image_shape(work.dataset)
-    row = 4 * len(work.experiment.answers.names) + 4 * shape.num_classes
-    checkpoints = 2 if work.experiment.selection else 1
-    robustness = work.experiment.robustness
-    on_test = robustness.on == "test"
-    judged = len(work.dataset.test_labels) if on_test else work.plan.num_negatives
-    judged = min(judged, robustness.num_examples or judged)
-    attacks = 12 * judged * (1 + len(robustness.attacks))
-    total = 0.0
-    for name, runs in work.plan.arms.items():
-        readings = 2 if work.experiment.questions(name).answers.draws > 1 else 1
-        state = build_model(runs[0], shape, torch.device("cpu")).state_dict()
-        weights = sum(t.numel() * t.element_size() for t in state.values())
-        scores = 2 * 4 * num_pool * len(work.experiment.membership.attacks)
-        answers = (8 + readings * row) * num_pool
-        total += num_models * (checkpoints * weights + answers + attacks + readings * scores)
-    return total

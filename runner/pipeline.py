@@ -174,8 +174,9 @@ def _train_and_ask(work: Work, console: Console, driving: Driver) -> Mapping[str
     if not pending:
         return {}
     from runner import cluster, fleet  # Ray: only who trains waits for it
-    from runner.forecast import disk_bytes
+    from runner.disk import checkpoint_bytes, disk_bytes
     from runner.preflight import preflight
+    from runner.weights import weights
 
     for remark, arms in work.remarks.items():
         say(console, f"note: {', '.join(arms)}: {remark}")
@@ -183,12 +184,13 @@ def _train_and_ask(work: Work, console: Console, driving: Driver) -> Mapping[str
     say(console, f"{done} of {len(work.plan.runs)} models done, {len(pending)} to do; starting Ray")
     cluster.connect()
     one_each = [runs[0] for runs in work.plan.arms.values()]
-    to_write = disk_bytes(work) * len(pending) / len(work.plan.runs)
-    given = work.experiment.fleet, work.store, to_write
+    to_write = disk_bytes(work, pending), checkpoint_bytes(work)
+    given = work.experiment.fleet, work.store, *to_write
     checks, settled = preflight(one_each, work.dataset, *given)
     for check in checks:
         say(console, str(check))
-    tasks = [work.task(run) for run in pending]
+    weighed = zip(pending, weights(work, pending), strict=True)
+    tasks = [work.task(run)._replace(weight=weight) for run, weight in weighed]
     with Show(console, driving.saw) as show:
         end = fleet.train_all(tasks, work.dataset, settled, work.store, show)
     undone = {r.id: end.stopped or "not done" for r in pending if not work.is_done(r)}

@@ -56,7 +56,12 @@ class Seen(NamedTuple):
 
 
 def preflight(
-    runs: Sequence[Run], dataset: Dataset, fleet: Fleet, at: Store, disk_bytes: float
+    runs: Sequence[Run],
+    dataset: Dataset,
+    fleet: Fleet,
+    at: Store,
+    disk_bytes: float,
+    checkpoint_bytes: float = 0.0,
 ) -> tuple[list[Check], Fleet]:
     """Return what was looked at, and the fleet with a share of a GPU in place of `auto`.
 
@@ -65,6 +70,7 @@ def preflight(
     Args:
         runs: one of each arm.
         disk_bytes: what is still to be written.
+        checkpoint_bytes: what each Run takes besides while it is in work.
 
     Raises:
         NoRoom: no node, nor several together, can ever hold what one Run asks for.
@@ -77,7 +83,9 @@ def preflight(
     checks = [_room(found, fleet)]
     ids = list(dict.fromkeys(node for site in found for node in site.nodes))
     seen = _ask_all(ids, at)
-    checks += [*_storage(seen, at, disk_bytes), _versions(seen)]
+    in_work = sum(site.workers for site in found) // fleet.workers_per_run
+    to_write = disk_bytes + in_work * checkpoint_bytes
+    checks += [*_storage(seen, at, to_write), _versions(seen)]
     if all(check.passed for check in checks) and fleet.gpus:
         check, fleet = _memory(runs, dataset, fleet, found[0].nodes[0])
         checks.append(check)

@@ -95,8 +95,9 @@ def describe(state: "Snapshot") -> str:
     more = [f"{len(words) - SHOWN} more"] if len(words) > SHOWN else []
     parts = [f"{state.done}/{state.total} models{failed}", *words[:SHOWN], *more]
     remaining = remaining_s(state)
-    if not state.since_first_claim_s:
-        parts.append("starting workers")
+    begins = not state.since_first_claim_s or (state.waiting and not state.stopped)
+    if begins and not state.working and not state.lanes:
+        parts.append("waiting for a node with room" if state.no_room else "starting workers")
     elif remaining:
         parts.append(f"ETA {duration(remaining)}")
     return " | ".join(parts)
@@ -105,12 +106,12 @@ def describe(state: "Snapshot") -> str:
 def remaining_s(state: "Snapshot") -> float:
     """Return the seconds left if the rest goes as what is done went, or 0 when unknown.
 
-    Runs are handed out model by model over all arms, so what is done is a fair sample.
+    Runs count by their weights: longer ones may be done before shorter ones.
     """
-    done = _done(state)
-    if not done:
+    done = state.weight_ended + sum(work.part * work.weight for work in state.working.values())
+    if not done or state.ended == state.total:
         return 0.0
-    return state.since_first_claim_s * (state.total - done) / done
+    return state.since_first_claim_s * (state.weight - done) / done
 
 
 def duration(seconds: float) -> str:

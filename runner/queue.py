@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from runner.plan import Run
+from runner.timetable import is_tail
 from runner.workplace import Workplace
 
 MAX_DEATHS = 2  # a Run that killed its process so often is not tried again
@@ -20,6 +21,7 @@ class Task(NamedTuple):
 
     run: Run
     steps: Sequence[Step]  # importable functions, or functools.partial of them
+    weight: float = 1.0  # expected seconds, or whatever is in proportion to them for all
 
 
 class Claim(NamedTuple):
@@ -30,6 +32,7 @@ class Claim(NamedTuple):
     part: float  # of it that is done, in [0, 1]
     ticket: int  # of the task
     told_at: float = 0.0  # when the worker gave that word, by this process's clock
+    weight: float = 1.0  # of the task
 
 
 class Snapshot(NamedTuple):
@@ -44,6 +47,10 @@ class Snapshot(NamedTuple):
     stopped: str  # why nothing more is handed out, or ""
     since_first_claim_s: float
     closed: bool  # nothing more will be added
+    weight: float = 0.0  # of all tasks
+    weight_ended: float = 0.0  # of those that are done or failed
+    lanes: int = 0  # that have asked for a task, and are not released
+    no_room: bool = False  # for a lane on any node; the fleet's watcher says so, not the queue
 
     @property
     def ended(self) -> int:
@@ -60,7 +67,10 @@ class Outcome(NamedTuple):
 
 
 class RunQueue:
-    """Hands tasks to workers, in the order of adding; a worker is named lane/rank.
+    """Hands tasks to workers; a worker is named lane/rank.
+
+    They go in the order of adding, and in the tail of a closed queue the heaviest first, as
+    `runner.timetable.turns` has it.
 
     Whoever adds a task holds its ticket. The same Run may be added again, for other steps or by
     somebody else, but only one worker at a time works on it.
@@ -78,7 +88,9 @@ class RunQueue:
         self._done: set[int] = set()
         self._failed: dict[int, tuple[str, str]] = {}  # ticket -> run id, reason
         self._total = 0
+        self._weight = self._weight_ended = 0.0
         self._deaths: Counter[str] = Counter()  # by run id
+        self._lanes: set[str] = set()  # that have asked for a task
         self._released: set[str] = set()  # lanes
         self._of_lane: Counter[str] = Counter()  # tasks that ended in it, one way or the other
         self._repairs: Counter[str] = Counter()
@@ -97,6 +109,7 @@ class RunQueue:
         assert not self._closed, "nothing is added to a closed queue"
         tickets = [*range(self._total, self._total + len(tasks))]
         self._total += len(tasks)
+        self._weight += sum(task.weight for task in tasks)
         self._tasks.update(zip(tickets, tasks, strict=True))
         self._waiting += tickets
         self._give_up_killers()
@@ -113,18 +126,23 @@ class RunQueue:
     def claim(self, worker: str) -> Task | Literal["wait"] | None:
         """Return a worker's next task, "wait" if one may come, or None if none ever will."""
         self._put_back(worker)
+        self._lanes.add(lane := worker.split("/")[0])
         nothing = self._closed and not self._waiting
-        if self._stopped or nothing or worker.split("/")[0] in self._released:
+        if self._stopped or nothing or lane in self._released:
             return None
         in_work = {claim.run_id for claim in self._held.values()}
         free = (t for t in self._waiting if self._tasks[t].run.id not in in_work)
-        ticket = next(free, None)
+        if self._closed and is_tail(len(self._waiting), len(self._held) + 1):
+            ticket = max(free, key=lambda t: self._tasks[t].weight, default=None)
+        else:
+            ticket = next(free, None)
         if ticket is None:
             return "wait"
         self._started = self._started or time.monotonic()
         self._waiting.remove(ticket)
         task = self._tasks[ticket]
-        self._held[worker] = Claim(task.run.id, "starts", 0.0, ticket, time.monotonic())
+        now = time.monotonic()
+        self._held[worker] = Claim(task.run.id, "starts", 0.0, ticket, now, task.weight)
         return task
 
     def tell(self, worker: str, word: str, part: float) -> bool:
@@ -143,7 +161,7 @@ class RunQueue:
         work = self._held.pop(worker, None)
         if work is not None:  # else its group was blamed for a death, and it is handed out again
             self._count(worker)
-            del self._tasks[work.ticket]
+            self._end(work.ticket)
             self._done.add(work.ticket)
 
     def fail(self, worker: str, reason: str, everywhere: bool = False) -> None:
@@ -213,6 +231,9 @@ class RunQueue:
             self._stopped,
             time.monotonic() - self._started if self._started else 0.0,
             self._closed,
+            self._weight,
+            self._weight_ended,
+            len(self._lanes - self._released),
         )
 
     def _count(self, worker: str) -> None:
@@ -224,7 +245,13 @@ class RunQueue:
             bisect.insort(self._waiting, work.ticket)
 
     def _end_badly(self, ticket: int, reason: str) -> None:
-        self._failed[ticket] = (self._tasks.pop(ticket).run.id, reason)
+        self._failed[ticket] = (self._end(ticket).run.id, reason)
+
+    def _end(self, ticket: int) -> Task:
+        """Take out a task that is done or failed."""
+        task = self._tasks.pop(ticket)
+        self._weight_ended += task.weight
+        return task
 
     def _give_up_killers(self) -> None:
         """Fail every waiting task whose Run killed its process too often, whoever added it."""

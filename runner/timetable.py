@@ -1,7 +1,30 @@
-"""When workers that take the next Run as soon as they are free will be done."""
+"""Which Run is handed out next, and when workers that take them one by one will be done."""
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+# Runs a worker, at the end of a queue: benchmarks/results/fleet_scale.md has what others cost.
+TAIL = 4
+
+
+def is_tail(waiting: int, workers: int) -> bool:
+    """Return whether so few Runs wait that from now on the longest is handed out first."""
+    return waiting <= TAIL * workers
+
+
+def turns(weights: Sequence[float], workers: int) -> list[int]:
+    """Return the numbers of Runs in the order in which a queue hands them out.
+
+    Until the tail in the order given, so that whoever stops early has all arms part done; then the
+    longest first, so that none is begun last that keeps all the other workers waiting.
+
+    Args:
+        weights: expected seconds of each Run, or anything in proportion to them.
+        workers: that come one after another, and then stay.
+    """
+    num = len(weights)
+    first = next(k for k in range(num + 1) if is_tail(num - k, min(k + 1, workers)))
+    return [*range(first), *sorted(range(first, num), key=lambda i: -weights[i])]
 
 
 def list_schedule(durations: Iterable[float], workers: int) -> list[float]:

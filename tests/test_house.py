@@ -9,7 +9,7 @@ import pytest
 
 HOUSE = Path(__file__).parent.parent
 STAGES = {"answers", "audit", "fleet", "forecast", "lane", "report", "results", "robustness"}
-FLEET = {f"runner/{file}.py" for file in ("cluster", "fleet", "lane", "preflight")}
+FLEET = {f"runner/{file}.py" for file in ("cluster", "fleet", "lane", "preflight", "trainer")}
 TASKS = {"runner/tasks.py", "runner/shipping.py"}
 AUDIT = {f"runner/audit/{file}.py" for file in ("blocks", "targets")}
 VULNERABLE = {f"runner/vulnerable/{file}.py" for file in ("file", "flags", "memorized")}

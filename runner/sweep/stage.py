@@ -12,9 +12,9 @@ from runner import cluster, config, fleet, metrics, store
 from runner.axes import Objectives, Sweep
 from runner.cloud import Folder, folder_at
 from runner.config import ConfigError, Fault
+from runner.disk import checkpoint_bytes, disk_bytes
 from runner.driver import Driver
 from runner.experiment import Experiment
-from runner.forecast import disk_bytes
 from runner.holding import hold
 from runner.leaving import KEPT
 from runner.pipeline import Unfinished
@@ -91,7 +91,8 @@ def _sweep(
     say(console, f"sweep of {total} settings over {', '.join(sweep.axes)}; starting Ray")
     cluster.connect()
     one_each = [runs[0] for runs in work.plan.arms.values()]
-    given = experiment.fleet, work.store, disk_bytes(work) * total
+    to_write = disk_bytes(work) * total
+    given = experiment.fleet, work.store, to_write, checkpoint_bytes(work)
     checks, settled = preflight(one_each, work.dataset, *given)
     for check in checks:
         say(console, str(check))

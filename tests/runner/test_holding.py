@@ -127,7 +127,7 @@ def test_a_second_driver_is_told_who_holds_the_folder(tmp_path: Path):
 
 def test_it_tells_how_far_it_is_and_how_it_ended(tmp_path: Path):
     working = {"l/0": Claim("erm-m001", "epoch 1/2", 0.5, ticket=1)}
-    state = Snapshot(4, 1, {"erm-m002": "why"}, working, ["a note"], 1, "", 30.0, closed=True)
+    state = Snapshot(4, 1, {"erm-m002": "why"}, working, ["a note"], 1, "", 30.0, True, 4.0, 2.0)
     with hold(tmp_path, print) as driving:
         driving.enter("training")
         driving.note("first")

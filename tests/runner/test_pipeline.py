@@ -1,8 +1,10 @@
 """The whole command, as a user runs it, on a real local Ray cluster."""
 
+import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -298,7 +300,7 @@ def test_a_driver_waits_for_a_storage_that_is_away(
     assert results(tmp_path)["runs"] == {"trained": 0, "reused": 12}
 
 
-def test_a_full_disk_ends_with_the_reason_and_the_same_command_goes_on(tmp_path: Path):
+def test_a_disk_that_fills_up_ends_with_the_reason_and_the_same_command_goes_on(tmp_path: Path):
     storage = tmp_path / "storage"
     storage.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(storage)]
@@ -306,12 +308,24 @@ def test_a_full_disk_ends_with_the_reason_and_the_same_command_goes_on(tmp_path:
         pytest.skip("mounting a small file system needs root")
     try:
         code, out = run(tmp_path, TINY)
-        assert code == 1, out
+        assert code == 2, out
+        assert re.search(r"FAIL  disk: [\d.]+ MB to write, 0\.6 MB free; make room", out), out
+        assert done(tmp_path) == 0
+        subprocess.run(["mount", "-o", "remount,size=64m", str(storage)], check=True)
+        process = start(tmp_path, SLOWER)
+        wait_for(lambda: done(tmp_path) >= 2, process)
+        filler = storage / "filler"
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(1 << 12))
+        out, _ = process.communicate(timeout=300)
+        assert process.returncode == 1, out
         assert "No space left on device" in out
         assert "run the same command again" in out
+        filler.unlink()
         kept = done(tmp_path)
-        subprocess.run(["mount", "-o", "remount,size=64m", str(storage)], check=True)
-        code, out = run(tmp_path, TINY)
+        assert kept >= 2
+        code, out = run(tmp_path, SLOWER)
         assert code == 0, out
         assert results(tmp_path)["runs"]["reused"] >= kept
     finally:

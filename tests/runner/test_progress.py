@@ -12,7 +12,8 @@ from runner.queue import Claim, Snapshot
 def state(**changes: object) -> Snapshot:
     working = {"l/0": Claim("erm-m001", "epoch 1/2", 0.5, ticket=1)}
     start = Snapshot(4, 1, {}, working, [], 2, "", 30.0, closed=True)
-    return start._replace(**changes)  # pyright: ignore[reportArgumentType]
+    made = start._replace(**changes)  # pyright: ignore[reportArgumentType]
+    return made._replace(weight=made.total, weight_ended=made.ended)
 
 
 def test_the_rest_is_expected_to_go_as_the_part_that_is_done():
@@ -20,9 +21,29 @@ def test_the_rest_is_expected_to_go_as_the_part_that_is_done():
     assert remaining_s(state(done=0, working={}, waiting=4)) == 0
 
 
+def test_a_longer_run_counts_for_more():
+    longer = {"l/0": Claim("erm-m001", "epoch 1/2", 0.5, ticket=1, weight=10.0)}
+    mixed = state(working=longer)._replace(weight=20.0, weight_ended=1.0)
+    assert remaining_s(mixed) == pytest.approx(30 * (20 - 6) / 6)
+
+
 def test_the_line_says_done_and_to_do_and_when_it_ends():
     assert describe(state()) == "1/4 models | erm-m001 epoch 1/2 | ETA 50 s"
     assert "1 failed" in describe(state(failed={"x": "why"}))
+
+
+def test_the_line_says_what_runs_wait_for():
+    nobody = state(working={}, waiting=3)
+    assert describe(nobody) == "1/4 models | starting workers"
+    lost = nobody._replace(no_room=True)
+    assert describe(lost) == "1/4 models | waiting for a node with room"
+    between = nobody._replace(lanes=1)  # its worker has ended a Run and not asked for the next
+    assert describe(between) == "1/4 models | ETA 1 min 30 s"
+    assert describe(lost._replace(stopped="no room for 5 min")) == "1/4 models | ETA 1 min 30 s"
+    first = state(total=2, done=0, working={}, waiting=2, since_first_claim_s=0.0)
+    assert describe(first) == "0/2 models | starting workers"
+    assert describe(first._replace(no_room=True)) == "0/2 models | waiting for a node with room"
+    assert describe(state(done=4, working={}, waiting=0)) == "4/4 models"
 
 
 def test_durations_read_as_people_say_them():

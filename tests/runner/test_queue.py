@@ -37,6 +37,17 @@ def test_each_run_is_handed_out_once_and_in_order():
     assert queue.snapshot().done == 3
 
 
+def test_lanes_count_from_their_first_question_until_they_are_released():
+    queue = closed("a", "b", "c")
+    assert queue.snapshot().lanes == 0
+    for worker in ("l/0", "l/1", "m/0"):
+        claim(queue, worker)
+    assert queue.snapshot().lanes == 2
+    queue.release("l")
+    assert claim(queue, "l/0") is None
+    assert queue.snapshot().lanes == 1
+
+
 def test_a_worker_that_was_torn_down_gets_its_run_again_as_often_as_that_happens():
     queue = closed("a")
     assert [claim(queue, "l/0") for _ in range(9)] == ["a"] * 9
