@@ -73,15 +73,15 @@ def truncate(world: World, rng: random.Random) -> Struck:
     """The driver dies, as when its machine does, and one file of each kind is cut to half."""
     world.kill_driver()
     time.sleep(1.0)  # workers end with their driver
-    struck: Struck = {}
+    storage, struck = world.folder / "storage", Struck()
     for name, pattern in FILES.items():
-        found = [p for p in world.storage.glob(pattern) if "corrupt" not in str(p)]
+        found = [path for path in storage.glob(pattern) if "corrupt" not in str(path)]
         runs = {*struck.values()}  # one damage to a Run
-        found = [p for p in found if p.relative_to(world.storage).parts[1] not in runs]
+        found = [path for path in found if path.relative_to(storage).parts[1] not in runs]
         if found:
-            path = rng.choice(sorted(found, key=str))
-            os.truncate(str(path), path.stat().st_size // 2)
-            struck[name] = path.relative_to(world.storage).parts[1]
+            path = rng.choice(sorted(found))
+            os.truncate(path, path.stat().st_size // 2)
+            struck[name] = path.relative_to(storage).parts[1]
     return struck or {"driver alone": ""}
 
 
