@@ -38,6 +38,9 @@ def kill(title: str) -> Callable[[World, random.Random], Struck]:
 
 
 def kill_driver(world: World, rng: random.Random) -> Struck:
+    """SIGKILL of the command, once it has begun."""
+    if not world.has_begun():
+        return {}
     world.kill_driver()
     return {"": ""}
 
@@ -53,6 +56,8 @@ def kill_raylet(world: World, rng: random.Random) -> Struck:
 
 
 def kill_head(world: World, rng: random.Random) -> Struck:
+    if not world.has_begun():
+        return {}
     for processes in world.cluster.head_node.all_processes.values():
         for one in processes:
             with contextlib.suppress(ProcessLookupError):
@@ -71,6 +76,8 @@ FILES = {
 
 def truncate(world: World, rng: random.Random) -> Struck:
     """The driver dies, as when its machine does, and one file of each kind is cut to half."""
+    if not world.has_begun():
+        return {}
     world.kill_driver()
     time.sleep(1.0)  # workers end with their driver
     storage, struck = world.folder / "storage", Struck()
@@ -130,7 +137,9 @@ def nothing(world: World, rng: random.Random) -> Struck:
 
 KILLED = r"did not say how it ended"
 FAULTS = {
-    "worker": Fault(kill("ray::RayTrainWorker"), r"worker died|all its workers died"),
+    "worker": Fault(
+        kill("ray::RayTrainWorker"), r"worker died|all its workers died|failed to initialize"
+    ),
     "controller": Fault(kill("ray::TrainController"), r"ended: ActorDiedError"),
     "raylet": Fault(kill_raylet, r"its node was lost|ActorDied|WorkerGroupStartup"),
     "driver": Fault(kill_driver, KILLED, ends_command=True),

@@ -18,6 +18,7 @@ from faulty import POISON  # beside this file
 from ray.cluster_utils import Cluster
 
 from runner.cloud import Folder, folder_at
+from runner.driver import FILE, read
 
 HERE = Path(__file__).parent
 TINY = {
@@ -96,6 +97,12 @@ class World:
         """The driver's exit code; None while it works."""
         assert self.driver is not None
         return self.driver.poll()
+
+    def has_begun(self) -> bool:
+        """Whether this driver has told of itself, and has not ended."""
+        told = read(self.storage / "experiments/tiny" / FILE)
+        assert self.driver is not None
+        return told is not None and told["pid"] == self.driver.pid and told["ended"] is None
 
     def kill_driver(self) -> None:
         assert self.driver is not None
