@@ -135,7 +135,7 @@ class World:
     def progress(self) -> set[str]:
         """All that is finished."""
         marks = [*self.storage.rglob("DONE"), *self.storage.rglob("index.html")]
-        return {str(mark) for mark in marks}
+        return {str(mark) for mark in marks if "corrupt" not in str(mark)}
 
     def results(self) -> dict[str, Any]:
         return json.loads((self.storage / "experiments/tiny/results.json").read_bytes())

@@ -353,7 +353,10 @@ class Experiment(Keys):
             return data
         shared = {key: data[key] for key in ("model", "training") if key in data}
         arms = {
-            name: {**arm, **{key: _merged(shared[key], arm.get(key, {})) for key in shared}}
+            name: {
+                **arm,
+                **{key: _merged(_keys(shared[key]), _keys(arm.get(key, {}))) for key in shared},
+            }
             if isinstance(arm, dict)
             else arm
             for name, arm in data["arms"].items()
@@ -381,6 +384,11 @@ def dials(defense: Defense) -> dict[str, float]:
     own = {key: getattr(defense, key) for key in type(defense).model_fields}
     numbers = {k: v for k, v in own.items() if isinstance(v, int | float)}
     return found | {k: float(v) for k, v in numbers.items() if not isinstance(v, bool)}
+
+
+def _keys(given: Any) -> Any:
+    """A bare name as the mapping that it stands for."""
+    return {"name": given} if isinstance(given, str) else given
 
 
 def _merged(shared: Any, own: Any) -> Any:

@@ -10,6 +10,7 @@ from defenses.erm import ERM
 from defenses.residual_perturbation import ResidualPerturbation
 from defenses.trades import TRADES
 from runner.experiment import Answers, Experiment, Robustness, Schedule, dials
+from runner.models.mlp import Mlp
 from runner.models.small_cnn import SmallCnn
 from tests.conftest import NOISY, TINY
 
@@ -36,6 +37,15 @@ def test_an_arm_with_another_model_starts_from_that_models_defaults():
     arm = {"defense": "erm", "model": {"name": "mlp"}}
     experiment = Experiment.model_validate({**TINY, "arms": {"a": arm}})
     assert experiment.arms["a"].model.name == "mlp"
+
+
+@pytest.mark.parametrize("own", [{}, {"model": "mlp"}, {"model": {"hidden": [8]}}])
+def test_a_model_is_also_named_by_its_name_alone(own: dict[str, Any]):
+    arms = {"a": {"defense": "erm", **own}}
+    experiment = Experiment.model_validate({**TINY, "model": "mlp", "arms": arms})
+    wanted = own["model"] if isinstance(own.get("model"), dict) else {}
+    assert experiment.model == Mlp()
+    assert experiment.arms["a"].model == Mlp(**wanted)
 
 
 def test_an_experiment_survives_its_own_dump(tiny: Experiment):
