@@ -4,11 +4,13 @@ import contextlib
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,8 @@ TINY = {
 
 class World:
     """A head without CPUs and two nodes of one CPU each, all on this host; a folder as storage."""
+
+    environment: Mapping[str, str] = {}  # of nodes and drivers
 
     def __init__(self, folder: Path) -> None:
         """
@@ -83,7 +87,7 @@ class World:
         with self.log.open("ab") as log:
             self.driver = subprocess.Popen(
                 [*command, "--storage", str(self.storage)],
-                env=os.environ | {"RAY_ADDRESS": self.address, POISON: poison},
+                env=os.environ | self.environment | {"RAY_ADDRESS": self.address, POISON: poison},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -219,6 +223,10 @@ class TwoHosts(World):
 
     HOSTS = ("here", "there")
     ADDRESSES = ("10.213.0.1", "10.213.0.2")
+    environment: Mapping[str, str] = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    }
 
     def start_cluster(self) -> None:
         if self.cluster is not None:
@@ -241,6 +249,7 @@ class TwoHosts(World):
         ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus=1"]
         return subprocess.Popen(
             [*self.at(host), *ray, f"--node-ip-address={self.ADDRESSES[host]}", *options],
+            env=os.environ | self.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
