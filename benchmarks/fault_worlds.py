@@ -23,7 +23,7 @@ from runner.cloud import Folder, folder_at
 from runner.driver import FILE, read
 
 HERE = Path(__file__).parent
-TINY = {
+TINY: dict[str, Any] = {
     "name": "tiny",
     "data": {"name": "digits", "num_examples": 200},
     "model": {"name": "small_cnn", "width": 4},
@@ -31,7 +31,7 @@ TINY = {
     "design": {"name": "pairs", "num_models": 8},
     "arms": {"erm": {"defense": "erm"}, "trades": {"defense": "trades"}},
     "robustness": {"num_examples": 60, "attacks": {"pgd2": {"name": "pgd", "num_steps": 2}}},
-    "fleet": {"checkpoint_every_s": 0.2, "hang_after_s": 15, "wait_for_nodes_s": 60},
+    "fleet": {"checkpoint_every_s": 0.2, "wait_for_nodes_s": 60},
 }
 
 
@@ -39,6 +39,7 @@ class World:
     """A head without CPUs and two nodes of one CPU each, all on this host; a folder as storage."""
 
     environment: Mapping[str, str] = {}  # of nodes and drivers
+    hang_after_s = 15  # a Run that says nothing for so long is ended
 
     def __init__(self, folder: Path) -> None:
         """
@@ -82,7 +83,8 @@ class World:
         """Give the command, as a user would; `poison` does something to one of its Runs."""
         self.start_cluster()
         config = self.folder / "tiny.yaml"
-        config.write_text(yaml.safe_dump(TINY))
+        fleet = TINY["fleet"] | {"hang_after_s": self.hang_after_s}
+        config.write_text(yaml.safe_dump(TINY | {"fleet": fleet}))
         command = [*self.prefix(), sys.executable, str(HERE / "faulty.py"), "run", str(config)]
         with self.log.open("ab") as log:
             self.driver = subprocess.Popen(
@@ -194,6 +196,8 @@ class Share(World):
 
 class OnS3(World):
     """Its storage is in a real S3 server on this host, moto's."""
+
+    hang_after_s = 90  # who waits for an answer of the server says nothing
 
     def __init__(self, folder: Path) -> None:
         from tests.s3 import serving  # the server is a package of the tests

@@ -96,9 +96,10 @@ class Disturbed:
                     world.kill_driver()
             if fault.poison and self.commands == 1:
                 self._strike()
+            code = world.code()  # a strike may have ended it, and may have lasted
             if code == 0 or self.commands > strikes + 3:
                 return
-            if world.code() is not None:
+            if code is not None:
                 world.heal()
                 if fault.ends_cluster:
                     world.stop_cluster()
