@@ -57,16 +57,20 @@ NOISY = {  # a randomized arm, and the protocol of residual perturbation's paper
 
 @cache
 def unit(file: str) -> str:
-    """What goes to one process under `pytest -n`: a file, or all files that start Ray.
+    """What goes to one process under `pytest -n`: a file, or all files that start Ray alike.
 
-    Two Ray clusters on one host are in each other's way.
+    Ray's own clusters of several nodes have ports in common, so only one is there at a time; a
+    cluster that a command starts for itself finds its own.
     """
-    return "ray" if "mark.ray" in (ROOT / file).read_text("utf-8") else file
+    text = (ROOT / file).read_text("utf-8")
+    if "mark.ray" not in text:
+        return file
+    return "ray of several nodes" if "Cluster" in text or "tests.clusters" in text else "ray"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts Ray comes first: it is the largest unit."""
-    items.sort(key=lambda item: unit(str(item.path.relative_to(ROOT))) != "ray")
+    """What starts Ray comes first: those are the largest units."""
+    items.sort(key=lambda item: not unit(str(item.path.relative_to(ROOT))).startswith("ray"))
 
 
 @pytest.hookimpl(optionalhook=True)
