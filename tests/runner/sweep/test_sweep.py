@@ -81,8 +81,8 @@ def results(folder: Path) -> dict[str, Any]:
 
 
 def found(folder: Path) -> dict[str, Any]:
-    """Everything in sweep.json that is not about this one command or its seconds."""
-    kept = {key: value for key, value in results(folder).items() if key != "runs"}
+    """Everything in sweep.json that is not about its commands or their seconds."""
+    kept = {key: value for key, value in results(folder).items() if key not in ("runs", "events")}
     for trial in kept["trials"]:
         trial["figures"].pop("train_time_s", None)
     return kept
@@ -210,6 +210,8 @@ def test_a_sweep_that_is_killed_trains_no_run_twice_and_finds_the_same(
         path.parent.name for path in done(searched)
     }
     assert found(tmp_path) == found(searched)
+    [event] = results(tmp_path)["events"]
+    assert "did not say how it ended" in event["text"]
 
 
 def test_a_sweep_that_is_stopped_leaves_at_once_and_says_how_to_go_on(tmp_path: Path):
