@@ -136,12 +136,11 @@ def nothing(world: World, rng: random.Random) -> Struck:
 
 
 KILLED = r"did not say how it ended"
+WORKER_DIED = r"worker died|its workers died|failed to initialize|worker process has died"
 FAULTS = {
-    "worker": Fault(
-        kill("ray::RayTrainWorker"), r"worker died|all its workers died|failed to initialize"
-    ),
+    "worker": Fault(kill("ray::RayTrainWorker"), WORKER_DIED),
     "controller": Fault(kill("ray::TrainController"), r"ended: ActorDiedError"),
-    "raylet": Fault(kill_raylet, r"its node was lost|ActorDied|WorkerGroupStartup"),
+    "raylet": Fault(kill_raylet, rf"its node was lost|ActorDied|{WORKER_DIED}"),
     "driver": Fault(kill_driver, KILLED, ends_command=True),
     "truncated": Fault(truncate, rf"set aside|{KILLED}", ends_command=True),
     "queue": Fault(kill("ray::RunQueue"), r"exit code 1", ends_command=True),
@@ -149,7 +148,7 @@ FAULTS = {
     "disk": Fault(fill, r"No space left", ends_command=True, world=SmallDisk),
     "share": Fault(unmount, r"is it mounted", world=Share),
     "s3": Fault(stop_server, r"storage", world=OnS3),
-    "partition": Fault(cut, r"its node was lost|ActorDied|worker died", world=TwoHosts),
+    "partition": Fault(cut, rf"its node was lost|ActorDied|{WORKER_DIED}", world=TwoHosts),
     "raises": Fault(nothing, r"RuntimeError: poisoned", poison="raises"),
     "memory": Fault(nothing, r"out of memory", poison="memory"),
     "hangs": Fault(nothing, r"after its last word", poison="hangs"),
