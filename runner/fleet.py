@@ -124,21 +124,24 @@ def _watch(
     """
     lanes: list[Lane] = []
     fruitless: Counter[str] = Counter()  # lanes in a row that ended no Run, by node
-    had_room, no_room = time.monotonic(), False
+    had_room, no_room, broke = time.monotonic(), False, False
     try:
         while not left.wait(POLL_S):
-            now: Snapshot = ray.get(queue.snapshot.remote())
+            nodes = ray.nodes()
+            over = [one for one in lanes if one.is_over(nodes)]
+            lanes = [one for one in lanes if one not in over]
+            for one in over:
+                broke = broke or one.broken
+                for node in {*one.site.nodes}:
+                    fruitless[node] = fruitless[node] + 1 if one.fruitless else 0
+            now: Snapshot = ray.get(queue.snapshot.remote())  # with what they gave back
             show(now._replace(no_room=no_room))
-            for one in lanes:
-                if not one.is_alive():
-                    for node in {*one.site.nodes}:
-                        fruitless[node] = fruitless[node] + 1 if one.fruitless else 0
-            lanes = [one for one in lanes if one.is_alive()]
             if now.stopped or (now.closed and not now.waiting):
                 if lanes:
                     continue
                 return
-            nodes = ray.nodes()
+            if broke:  # its controller may be gone, or go only now
+                free_reserved()
             taken = {node for one in lanes for node in one.site.nodes}
             taken |= {node for node, times in fruitless.items() if times == MAX_STARTS}
             wanted = _runs_left(now) * fleet.workers_per_run
@@ -183,24 +186,53 @@ class Lane(threading.Thread):
     def __init__(self, queue: Any, fleet: Fleet, site: Site) -> None:
         super().__init__(name=f"lane-{site.address}-{uuid.uuid4().hex[:8]}", daemon=True)
         self.queue, self.fleet, self.site = queue, fleet, site
+        self.broken = True  # until it has ended in order
         self.fruitless = False  # whether it broke off and no Run had ended in it
+        self._lost = False  # with its node: nobody waits for it any more
+        self._losing = threading.Lock()
 
     def run(self) -> None:
         """Train until the queue has nothing more, or a worker dies; the watcher starts another."""
-        broken = True
         try:
             with tempfile.TemporaryDirectory(prefix="lane-") as folder:
                 self._trainer(folder).fit()
-            broken = False
+            self.broken = False
         except WorkerGroupError as error:
-            self._blame(error.worker_failures)
+            if self._stands():
+                self._blame(error.worker_failures)
         except Exception as error:
-            if isinstance(error, ray.exceptions.ActorDiedError):  # its controller was killed
-                free_reserved(error.actor_id)
-            lines = str(error).strip().splitlines() or [""]
-            self._note(f"{self.name} ended: {type(error).__name__}: {lines[-1]}")
-        ended = ray.get(self.queue.release.remote(self.name))
-        self.fruitless = broken and not ended
+            if self._stands():
+                lines = str(error).strip().splitlines() or [""]
+                self._note(f"{self.name} ended: {type(error).__name__}: {lines[-1]}")
+        if not self._lost:
+            ended = ray.get(self.queue.release.remote(self.name))
+            self.fruitless = self.broken and not ended
+
+    def is_over(self, nodes: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether its Runs went back, since it ended or its node, as Ray lists them, is gone.
+
+        Ray Train may notice the latter a minute later.
+        """
+        alive = {node["NodeID"] for node in nodes if node["Alive"]}
+        if self.is_alive() and not alive >= {*self.site.nodes}:
+            self._lose()
+        return self._lost or not self.is_alive()
+
+    def _stands(self) -> bool:
+        """Whether its nodes answer; else its Runs go back."""
+        if not all(_answers(node) for node in {*self.site.nodes}):
+            self._lose()
+        return not self._lost
+
+    def _lose(self) -> None:
+        with self._losing:
+            if self._lost:
+                return
+            self._note(
+                f"{self.name}: its node was lost; its Runs go on from their last checkpoints"
+            )
+            ray.get(self.queue.release.remote(self.name))
+            self._lost = True
 
     def _trainer(self, folder: str) -> LaneTrainer:
         """The trainer. It keeps nothing: checkpoints are ours, and so is starting anew."""
@@ -234,12 +266,12 @@ class Lane(threading.Thread):
 
     def _blame(self, failures: Mapping[int, Exception]) -> None:
         """Tell the queue whose worker died of itself: the others were torn down with the lane."""
-        lost = [node for node in {*self.site.nodes} if not _answers(node)]
         blamed = culprits([*failures], self.site.workers, self.fleet.workers_per_run)
-        if lost or not blamed:
-            what = "its node was lost" if lost else "all its workers died at once"
-            self._note(f"{self.name}: {what}; its Runs go on from their last checkpoints")
-            return
+        if not blamed:
+            self._note(
+                f"{self.name}: all its workers died at once; its Runs go on from their last "
+                "checkpoints"
+            )
         for rank in blamed:
             why = _in_short(failures.get(rank, next(iter(failures.values()))))
             ray.get(self.queue.blame.remote(f"{self.name}/{rank}", why))
@@ -260,7 +292,8 @@ def culprits(dead: Sequence[int], workers: int, workers_per_run: int) -> list[in
 
 def _answers(node: str) -> bool:
     """Whether a node still does what it is asked."""
-    asked = ray.remote(_nothing).options(num_cpus=0, max_retries=0, **on_node(node)).remote()
+    nothing = ray.remote(lambda: None)  # not by its name: our modules need not be imported for it
+    asked = nothing.options(num_cpus=0, max_retries=0, **on_node(node)).remote()
     until = time.monotonic() + PING_S
     while time.monotonic() < until:
         if ray.wait([asked], timeout=POLL_S)[0]:
@@ -272,10 +305,6 @@ def _answers(node: str) -> bool:
             break
     ray.cancel(asked, force=True)
     return False
-
-
-def _nothing() -> None:
-    """What a node is asked to do."""
 
 
 def _in_short(error: Exception) -> str:

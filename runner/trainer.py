@@ -22,13 +22,14 @@ class LaneTrainer(TorchTrainer):
         return [one for one in made if not isinstance(one, PlacementGroupCleanerCallback)]
 
 
-def free_reserved(actor_id: str) -> None:
-    """Remove the placement groups that a dead actor made; Ray keeps them until the job ends.
+def free_reserved() -> None:
+    """Remove what actors of this job that have died had reserved; Ray keeps it until the job ends.
 
-    Args:
-        actor_id: in hex, as in ray.exceptions.ActorDiedError.
+    Lanes' controllers reserve by placement groups. One that ends in order removes its own.
     """
+    job = ray.get_runtime_context().get_job_id()
     for listed in cluster_state._connect_and_get_accessor().get_placement_group_table():
         group = gcs_pb2.PlacementGroupTableData.FromString(listed)  # pyright: ignore[reportAttributeAccessIssue]
-        if group.creator_actor_id.hex() == actor_id:
+        of_actor = group.creator_actor_id.strip(b"\xff") and group.creator_job_id.hex() == job
+        if of_actor and group.creator_actor_dead and group.state != group.REMOVED:
             remove_placement_group(PlacementGroup(ray.PlacementGroupID(group.placement_group_id)))

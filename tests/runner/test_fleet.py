@@ -1,7 +1,10 @@
 """What the fleet decides before and beside Ray: which cluster, whom to blame, who leads."""
 
 import os
+import pickle
 import socket
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +16,7 @@ import torch
 from runner.__main__ import _storage
 from runner.plan import Run
 from runner.queue import RunQueue, Task
+from runner.train import train
 from runner.work import Work
 
 pytest.importorskip("ray", reason="machines that only train have no Ray")
@@ -60,6 +64,31 @@ def test_an_idle_worker_asks_again_until_there_is_a_task(
     assert next_task(call, "l/0", None, lambda run: "") is task
     assert next_task(call, "l/0", None, lambda run: "") is None
     assert not answers
+
+
+HANDS_OUT = """
+import pickle, sys
+from runner.queue import RunQueue
+queue = RunQueue()
+queue.add(pickle.load(sys.stdin.buffer))
+queue.close()
+given = [queue.claim("l/0"), queue.claim("l/1"), queue.claim("l/2")]
+sys.stdout.buffer.write(pickle.dumps([given, "torch" in sys.modules]))
+"""
+
+
+def test_a_task_passes_through_the_queue_as_it_is_and_without_torch(work: Work):
+    sent = [Task(run, [train], 1.0 + i) for i, run in enumerate(work.plan.runs[:2])]
+    command = [sys.executable, "-c", HANDS_OUT]
+    done = subprocess.run(command, input=pickle.dumps(sent), capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    (*given, nothing), torch_too = pickle.loads(done.stdout)
+    assert nothing is None
+    assert not torch_too
+    for before, after in zip(sent, reversed(given), strict=True):  # the heaviest first
+        assert (after.run_id, after.weight) == (before.run.id, before.weight)
+        assert after.run.recipe() == before.run.recipe()
+        assert after.steps == [train]
 
 
 def test_a_run_that_the_device_cannot_do_fails_alone(work: Work):
