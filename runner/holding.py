@@ -30,9 +30,11 @@ from runner.driver import Driver, age_s, read, who
 from runner.leaving import DONE, TakenOver, ending, stoppable
 from runner.store import StorageError
 
+LOCK = "LOCK"
 STALE_S = 30.0  # a driver that was not heard of for so long is taken for dead
 LONG_S = 600.0  # by the clock, which may differ between hosts: no need to watch such a one
 SETTLE_S = 2.0  # from a claim without a lock until it is read back
+SPARE = 1 << 18  # bytes that a driver has on its disk, to say on a full one how it ended
 NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
@@ -82,6 +84,8 @@ def hold(folder: Folder, say: Callable[[str], object]) -> Iterator[Driver]:
             left.set()
             heart.join()
             with contextlib.suppress(OSError):
+                if isinstance(folder, Path):  # the disk may be full
+                    os.truncate(folder / LOCK, 0)
                 if _is_own(driving):
                     driving.write(code, why)
 
@@ -143,7 +147,7 @@ def _locked(folder: Folder) -> Iterator[bool]:
         yield False
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "LOCK").open("w") as file:
+    with (folder / LOCK).open("ab", buffering=0) as file:
         locked = True
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -153,6 +157,9 @@ def _locked(folder: Folder) -> Iterator[bool]:
             if error.errno not in NO_LOCKS:
                 raise
             locked = False
+        with contextlib.suppress(OSError):
+            file.truncate(0)
+            file.write(bytes(SPARE))
         yield locked
 
 

@@ -1,6 +1,8 @@
 """A small real experiment that the tests share: a few digits, a small network, two epochs."""
 
+import contextlib
 import logging
+import subprocess
 import uuid
 from collections.abc import Iterator
 from functools import cache
@@ -153,3 +155,23 @@ def place_of(work: Work) -> Workplace:
         tell=lambda word, part: None,
         note=lambda text: None,
     )
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    """A new folder on a file system of its own, such as of "64m"."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(disk: Path) -> None:
+    """Write until the disk is full, which is an OSError; the file `filler` stays."""
+    with (disk / "filler").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 12))

@@ -17,6 +17,7 @@ from runner.holding import LONG_S, STALE_S, hold, wait_until_free
 from runner.leaving import Stopped, TakenOver
 from runner.queue import Claim, Snapshot
 from runner.store import StorageError, write_json
+from tests.conftest import fill, small_disk
 
 NOW = 1_000_000_000.0  # 2001-09-09T01:46:40+00:00
 AT = "2001-09-09T01:46:40+00:00"
@@ -220,3 +221,14 @@ def test_without_locks_one_that_claims_at_the_same_time_wins_or_is_refused(
     with pytest.raises(StorageError, match="on elsewhere"), hold(folder, print):
         raise AssertionError("never entered")
     assert not (tmp_path / "LOCK").exists()
+
+
+def test_a_driver_can_say_how_it_ended_on_a_disk_that_is_full(tmp_path: Path):
+    folder = tmp_path / "folder"
+    with small_disk(folder, "1m"):
+        with pytest.raises(OSError, match="No space left"), hold(folder, print):
+            fill(folder)
+        found = read(folder / driver.FILE)
+    assert found is not None
+    assert found["ended"] == 1
+    assert "No space left" in found["why"]
