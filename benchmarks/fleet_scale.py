@@ -186,7 +186,7 @@ def measure(num_runs: int, order: str, given: argparse.Namespace, folder: Path) 
     plan = planned(num_runs, given.examples, folder)
     tasks, seconds = tasks_of(plan, num_runs, given.unit)
     if order == "longest":
-        tasks = [t._replace(weight=s) for t, s in zip(tasks, seconds, strict=True)]
+        tasks = [Task(t.run, t.steps, s) for t, s in zip(tasks, seconds, strict=True)]
     planned_s = time.monotonic() - started
     ray.init(
         address="local",
@@ -277,4 +277,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    import fleet_scale  # workers import its steps by this name, and not from __main__
+
+    fleet_scale.main()

@@ -144,4 +144,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    import fleet_starts  # workers import its steps by this name, and not from __main__
+
+    fleet_starts.main()

@@ -1,12 +1,14 @@
 """Means over models as an experiment's `averages` asks for them."""
 
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from runner.experiment import Audited
 from runner.ids import seed_of
 from runner.intervals import Bounds, Interval, bootstrap_interval, mean_interval, normal_interval
+
+if TYPE_CHECKING:  # it would be torch, which tasks on the nodes have no use for
+    from runner.experiment import Audited
 
 
 class Averaging(NamedTuple):
@@ -59,7 +61,7 @@ class Averaging(NamedTuple):
         return np.array([place.get(int(self.partner[model]), -1) for model in models])
 
 
-def averaging(experiment: Audited, partner: np.ndarray) -> Averaging:
+def averaging(experiment: "Audited", partner: np.ndarray) -> Averaging:
     """Return how an experiment averages; the models are drawn by its seed where not all count.
 
     Args:

@@ -87,6 +87,26 @@ def smallest_fpr(num_negatives: int) -> float:
     return 1 / num_negatives
 
 
+def threshold_at_fpr(negatives: np.ndarray, rate: float) -> float:
+    """Return the score above which an attacker says "member", with an FPR of `rate` at the most.
+
+    The rule is step_le of `tpr_at_fpr`: of all such thresholds the one that finds most
+    members. Scores equal to it are below it, since admitting one of them would admit all.
+
+    Args:
+        negatives: (n,) float, scores of non-members.
+        rate: in [0, 1).
+
+    Raises:
+        ValueError: there is no non-member.
+    """
+    if not len(negatives):
+        raise ValueError("expected one non-member or more, got none; score more of the examples")
+    rates = np.arange(len(negatives) + 1) / len(negatives)
+    allowed = np.searchsorted(rates, rate, side="right") - 1  # as many false positives
+    return float(np.sort(negatives)[::-1][allowed])
+
+
 def roc_grid() -> np.ndarray:
     """Return the (201,) false-positive rates, from 1e-5 to 1, at which ROC curves are averaged.
 

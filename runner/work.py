@@ -73,12 +73,12 @@ class Work(NamedTuple):
         """The Runs that are not trained, or have not answered everything."""
         return [run for run in self.plan.runs if not self.is_done(run)]
 
-    def task(self, run: Run) -> Task:
+    def task(self, run: Run, weight: float = 1.0) -> Task:
         """Return what is to do with a Run: train it, then ask and attack it, for all its arms."""
         steps: list[Step] = [train]
         for questions in self.questions(run):
             steps += [partial(ask, questions=questions), partial(attack_all, questions=questions)]
-        return Task(run, steps)
+        return Task(run, steps, weight)
 
     def questions(self, run: Run) -> Sequence[Questions]:
         """Return what a Run is asked: once, unless arms judge several checkpoints of it."""

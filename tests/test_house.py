@@ -77,6 +77,14 @@ def test_training_and_asking_work_without_ray():
     assert done.returncode == 0, done.stderr
 
 
+def test_tasks_of_the_audit_and_the_queue_need_no_torch():
+    """It would take each of their processes 2 seconds and 500 MB, on every node."""
+    needed = "runner.audit, runner.judging.stage, runner.vulnerable, runner.shipping, runner.queue"
+    code = f"import sys, {needed}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
+
+
 def test_every_file_says_what_it_is_for():
     for source in SOURCES:
         assert ast.get_docstring(ast.parse((HOUSE / source).read_text())), source

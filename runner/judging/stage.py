@@ -2,22 +2,24 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from runner import store, tables
 from runner.cloud import Folder
-from runner.experiment import Audited
 from runner.ids import digest, seed_of
 from runner.judged import write_judged
 from runner.judging.pooled import Counts, shadow_thresholds, union
 from runner.judging.target import Arrays, Asked, above, edges, figures
 from runner.packed import Packed, packed
-from runner.plan import Plan
 from runner.sources import Sources
 from runner.tables import Reading
 from runner.tasks import rows
+
+if TYPE_CHECKING:  # it would be torch, which tasks on the nodes have no use for
+    from runner.experiment import Audited
+    from runner.plan import Plan
 
 JUDGED_VERSION = 2  # raise it when the same scores would be judged otherwise
 NUM_EDGES = 16_384  # that all targets of a reading have together
@@ -57,7 +59,7 @@ class Job(NamedTuple):
     edges: Mapping[Reading, np.ndarray] = {}  # of the second pass
 
 
-def judging_of(experiment: Audited, plan: Plan, sources: Sources, scores: Folder) -> Judging:
+def judging_of(experiment: "Audited", plan: "Plan", sources: Sources, scores: Folder) -> Judging:
     """Return what is asked of the scores of these answers; of the null matrix, one draw's AUC."""
     membership, asked = experiment.membership, {}
     rates, rule = membership.false_positive_rates, membership.tpr_rule

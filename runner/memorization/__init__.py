@@ -9,9 +9,9 @@ from runner.averages import Averaging, averaging
 from runner.cloud import Folder
 from runner.data import Dataset
 from runner.experiment import Experiment
-from runner.memorization.bins import bin_edges, bins_of, rates_by_bin, threshold_at_fpr
+from runner.memorization.bins import bin_edges, bins_of, rates_by_bin
 from runner.memorization.scores import is_correct, scored
-from runner.metrics import smallest_fpr
+from runner.metrics import smallest_fpr, threshold_at_fpr
 from runner.plan import Plan
 from runner.store import Store
 from runner.tables import Reading, read_scores

@@ -34,26 +34,6 @@ def bins_of(score: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(score), -1, found)
 
 
-def threshold_at_fpr(negatives: np.ndarray, rate: float) -> float:
-    """Return the score above which an attacker says "member", with an FPR of `rate` at the most.
-
-    The rule is step_le of `metrics.tpr_at_fpr`: of all such thresholds the one that finds most
-    members. Scores equal to it are below it, since admitting one of them would admit all.
-
-    Args:
-        negatives: (n,) float, scores of non-members.
-        rate: in [0, 1).
-
-    Raises:
-        ValueError: there is no non-member.
-    """
-    if not len(negatives):
-        raise ValueError("expected one non-member or more, got none; score more of the examples")
-    rates = np.arange(len(negatives) + 1) / len(negatives)
-    allowed = np.searchsorted(rates, rate, side="right") - 1  # as many false positives
-    return float(np.sort(negatives)[::-1][allowed])
-
-
 def rates_by_bin(hit: np.ndarray, bins: np.ndarray, num_bins: int) -> np.ndarray:
     """Return the share of hits among all, then in bins 0 to `num_bins`; NaN where a bin is empty.
 

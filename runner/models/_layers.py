@@ -58,7 +58,8 @@ def conv(
 ) -> nn.Conv2d:
     """Return a padded convolution with He et al.'s initialisation, https://arxiv.org/abs/1502.01852."""
     made = nn.Conv2d(inputs, outputs, kernel_size, stride, kernel_size // 2, bias=bias)
-    nn.init.kaiming_normal_(made.weight, mode="fan_out", nonlinearity="relu")
+    if not made.weight.is_meta:  # there it does nothing, and imports torch's compiler for it: 2 s
+        nn.init.kaiming_normal_(made.weight, mode="fan_out", nonlinearity="relu")
     if made.bias is not None:
         nn.init.zeros_(made.bias)
     return made

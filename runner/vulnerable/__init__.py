@@ -1,15 +1,13 @@
 """Which examples an attack finds in nearly every model trained on them, and in which classes."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from runner.averages import averaging
 from runner.cloud import Folder
-from runner.experiment import Audited, Vulnerable
 from runner.intervals import clopper_pearson
-from runner.plan import Plan
 from runner.sources import Source
 from runner.tables import Reading
 from runner.vulnerable.classes import by_class
@@ -22,6 +20,10 @@ from runner.vulnerable.stability import (
     rank_correlation,
     stability,
 )
+
+if TYPE_CHECKING:  # it would be torch, which tasks on the nodes have no use for
+    from runner.experiment import Audited, Vulnerable
+    from runner.plan import Plan
 
 
 class AtRisk(NamedTuple):
@@ -43,9 +45,9 @@ class Found(NamedTuple):
 
 
 def find_vulnerable(
-    experiment: Audited,
+    experiment: "Audited",
     labels: np.ndarray,
-    plan: Plan,
+    plan: "Plan",
     sources: Mapping[Source, Sequence[str]],
     scores: Folder,
     in_ray: bool = False,
@@ -111,7 +113,7 @@ def _at_risk(memory: Memorized, flags: Flags) -> AtRisk:
 
 
 def _over_examples(
-    one: AtRisk, flags: Flags, probability: np.ndarray, chosen: Vulnerable
+    one: AtRisk, flags: Flags, probability: np.ndarray, chosen: "Vulnerable"
 ) -> dict[str, Any]:
     """The figures of the examples that enough models were trained on."""
     known = one.num_in >= LEAST_REPEATS

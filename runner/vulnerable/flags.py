@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from runner.cloud import Folder
-from runner.memorization.bins import threshold_at_fpr
+from runner.metrics import threshold_at_fpr
 from runner.packed import Packed, packed
 from runner.tables import Reading, read_scores
 from runner.tasks import rows

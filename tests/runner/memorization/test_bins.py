@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from runner import metrics
-from runner.memorization.bins import bin_edges, bins_of, rates_by_bin, threshold_at_fpr
+from runner.memorization.bins import bin_edges, bins_of, rates_by_bin
+from runner.metrics import threshold_at_fpr
 
 
 def test_bins_are_open_below_and_closed_above_and_0_is_apart():
