@@ -173,24 +173,18 @@ def _train_and_ask(work: Work, console: Console, driving: Driver) -> Mapping[str
     _describe(work)
     if not pending:
         return {}
-    from runner import cluster, fleet  # Ray: only who trains waits for it
-    from runner.disk import checkpoint_bytes, disk_bytes
-    from runner.preflight import preflight
+    from runner import fleet  # Ray: only who trains waits for it
+    from runner.disk import disk_bytes
+    from runner.preflight import ready
     from runner.weights import weights
 
     for remark, arms in work.remarks.items():
         say(console, f"note: {', '.join(arms)}: {remark}")
     done = len(work.plan.runs) - len(pending)
     say(console, f"{done} of {len(work.plan.runs)} models done, {len(pending)} to do; starting Ray")
-    cluster.connect()
-    one_each = [runs[0] for runs in work.plan.arms.values()]
-    to_write = disk_bytes(work, pending), checkpoint_bytes(work)
-    given = work.experiment.fleet, work.store, *to_write
-    checks, settled = preflight(one_each, work.dataset, *given)
-    for check in checks:
-        say(console, str(check))
+    settled = ready(work, disk_bytes(work, pending), console)
     weighed = zip(pending, weights(work, pending), strict=True)
-    tasks = [work.task(run)._replace(weight=weight) for run, weight in weighed]
+    tasks = [work.task(run, weight) for run, weight in weighed]
     with Show(console, driving.saw) as show:
         end = fleet.train_all(tasks, work.dataset, settled, work.store, show)
     undone = {r.id: end.stopped or "not done" for r in pending if not work.is_done(r)}

@@ -5,6 +5,7 @@ import importlib.metadata
 import platform
 import shutil
 import socket
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,21 +14,26 @@ from typing import NamedTuple
 import ray
 import ray.exceptions
 import torch
+from rich.console import Console
 
 import attacks
 import defenses
 import runner
-from runner import store
+from runner import cluster, store
 from runner.cloud import Folder
 from runner.cluster import on_node
 from runner.data import Dataset, image_shape
+from runner.disk import checkpoint_bytes
 from runner.experiment import Fleet
 from runner.plan import Run
 from runner.probe import Memory, measure, packing
+from runner.progress import duration, say
 from runner.sites import Site, refuse, sites
 from runner.store import Store
+from runner.work import Work
 
 ANSWER_S = 120.0  # for a node to say what it sees; a worker process may have to start first
+POLL_S = 1.0
 VERSIONS = ("torch", "torchvision", "opacus", "numpy", "pyarrow")
 
 
@@ -53,6 +59,41 @@ class Seen(NamedTuple):
     free: int | None  # bytes of the storage, where a file system tells
     versions: Mapping[str, str]
     code: str  # a digest of our own source
+
+
+def ready(work: Work, to_write: float, console: Console) -> Fleet:
+    """Connect to the cluster, print what was looked at, and return the fleet as it is to be used.
+
+    A cluster that is still starting is waited for, `fleet.wait_for_nodes_s` at most.
+
+    Args:
+        to_write: bytes, by all Runs that are to do.
+
+    Raises:
+        NoCluster: there is none at the address that is set.
+        NoRoom, NotReady: as `preflight` has them.
+    """
+    cluster.connect()
+    _wait_for_nodes(work.experiment.fleet, console)
+    one_each = [runs[0] for runs in work.plan.arms.values()]
+    given = one_each, work.dataset, work.experiment.fleet, work.store
+    checks, settled = preflight(*given, to_write, checkpoint_bytes(work))
+    for check in checks:
+        say(console, str(check))
+    return settled
+
+
+def _wait_for_nodes(fleet: Fleet, console: Console) -> None:
+    """Wait while no node has CPUs or GPUs: others are still to join a head that trains nothing."""
+    until, waits = time.monotonic() + fleet.wait_for_nodes_s, False
+    while not any(node["Alive"] and {"CPU", "GPU"} & {*node["Resources"]} for node in ray.nodes()):
+        if time.monotonic() >= until:
+            return
+        if not waits:
+            said = f"no node has CPUs or GPUs; waits up to {duration(fleet.wait_for_nodes_s)}"
+            say(console, f"{said} for one that joins")
+        waits = True
+        time.sleep(POLL_S)
 
 
 def preflight(

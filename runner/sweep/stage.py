@@ -12,13 +12,13 @@ from runner import cluster, config, fleet, metrics, store
 from runner.axes import Objectives, Sweep
 from runner.cloud import Folder, folder_at
 from runner.config import ConfigError, Fault
-from runner.disk import checkpoint_bytes, disk_bytes
+from runner.disk import disk_bytes
 from runner.driver import Driver
 from runner.experiment import Experiment
 from runner.holding import hold
 from runner.leaving import KEPT
 from runner.pipeline import Unfinished
-from runner.preflight import preflight
+from runner.preflight import ready
 from runner.progress import Show, say
 from runner.report.happened import in_short
 from runner.report.sweep_page import write_sweep_report
@@ -89,13 +89,7 @@ def _sweep(
     assert sweep is not None
     before, total = _trained(work.store), settings.num_asked(sweep)
     say(console, f"sweep of {total} settings over {', '.join(sweep.axes)}; starting Ray")
-    cluster.connect()
-    one_each = [runs[0] for runs in work.plan.arms.values()]
-    to_write = disk_bytes(work) * total
-    given = experiment.fleet, work.store, to_write, checkpoint_bytes(work)
-    checks, settled = preflight(one_each, work.dataset, *given)
-    for check in checks:
-        say(console, str(check))
+    settled = ready(work, disk_bytes(work) * total, console)
     board: Any = (
         ray.remote(Board).options(**cluster.beside_driver()).remote(sweep.rungs, total, sweep.alike)
     )

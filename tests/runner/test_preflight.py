@@ -1,11 +1,16 @@
 """What is looked at before anything starts, by what the nodes say."""
 
+import io
+import os
+import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 
 from runner.experiment import Fleet
 from runner.fit import fit
@@ -13,6 +18,7 @@ from runner.probe import Memory, measure, packing, two_steps
 from runner.store import Store
 from runner.work import Work
 from runner.workplace import Workplace
+from tests.clusters import RAY, own_ports, started
 
 ray = pytest.importorskip("ray", reason="machines that only train have no Ray")
 
@@ -23,6 +29,7 @@ from runner.preflight import (  # noqa: E402
     _look,
     _storage,
     _versions,
+    _wait_for_nodes,
     judged,
     preflight,
 )
@@ -58,6 +65,21 @@ def test_the_disk_must_hold_what_the_plan_writes(tmp_path: Path):
 
 def test_storage_without_a_size_is_not_asked_for_room(tmp_path: Path):
     assert [c.passed for c in _storage([seen(free=None)], Store(tmp_path), 1e18)] == [True]
+
+
+@pytest.mark.parametrize(("wait_s", "asked"), [(300.0, 3), (0.0, 1)])
+def test_a_cluster_whose_nodes_are_still_to_join_is_waited_for(
+    wait_s: float, asked: int, monkeypatch: pytest.MonkeyPatch
+):
+    head = {"Alive": True, "Resources": {"memory": 1e9}}
+    gone, joined = ({"Alive": alive, "Resources": {"CPU": 2.0}} for alive in (False, True))
+    states = [[head], [head, gone], [head, joined], []]
+    told = io.StringIO()
+    monkeypatch.setattr(ray, "nodes", lambda: states.pop(0))
+    monkeypatch.setattr("runner.preflight.POLL_S", 0.0)
+    _wait_for_nodes(Fleet(wait_for_nodes_s=wait_s), Console(file=told, width=200))
+    assert len(states) == 4 - asked
+    assert told.getvalue().count("waits up to 5 min 0 s for one that joins") == (wait_s > 0)
 
 
 def test_nodes_that_differ_in_a_version_or_in_our_code_are_told_apart():
@@ -130,8 +152,8 @@ def test_on_a_gpu_a_larger_batch_is_measured_to_take_more(work: Work, place: Wor
 
 
 @pytest.fixture(scope="module")
-def two_nodes() -> Iterator[None]:
-    """A head without CPUs and two nodes with two each."""
+def two_nodes() -> Iterator[str]:
+    """The address of a head without CPUs and two nodes with two each."""
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(
@@ -139,8 +161,9 @@ def two_nodes() -> Iterator[None]:
     )
     for _ in range(2):
         cluster.add_node(num_cpus=2)
+    assert cluster.address
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
-    yield
+    yield cluster.address
     ray.shutdown()
     cluster.shutdown()
 
@@ -161,3 +184,23 @@ def test_every_node_of_a_cluster_is_asked_and_nothing_is_left_behind(work: Work)
     assert not [*(work.store.root / "preflight").rglob("*driver*")]
     with pytest.raises(NotReady, match=r"FAIL  disk: .* GB to write"):
         preflight(*given, Fleet(), work.store, 1e18)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_node_where_another_disk_has_the_storages_name_is_found_out(two_nodes: str, work: Work):
+    join = [*RAY, "start", "--block", f"--address={two_nodes}", "--num-cpus=1", *own_ports()]
+    elsewhere = ["unshare", "--mount", "bash", "-c", 'mount -t tmpfs tmpfs "$0" && "$@"']
+    if subprocess.run([*elsewhere, str(work.store.root), "true"], capture_output=True).returncode:
+        pytest.skip("mounting where no other process sees it needs root")
+    given = [runs[0] for runs in work.plan.arms.values()], work.dataset, Fleet(), work.store, GB
+    with started([*elsewhere, str(work.store.root), *join], dict(os.environ)):
+        end = time.monotonic() + 60
+        while len([node for node in ray.nodes() if node["Alive"]]) < 4:
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        why = r"FAIL  storage .*: not the same folder on every node.*No such file.*--storage"
+        with pytest.raises(NotReady, match=why):
+            preflight(*given)
+    assert not [*(work.store.root / "preflight").rglob("*driver*")]
