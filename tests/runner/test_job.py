@@ -1,6 +1,5 @@
 """`ray job submit` against a cluster that a user started with `ray start`, on loopback."""
 
-import csv
 import json
 import re
 import secrets
@@ -17,6 +16,8 @@ import yaml
 
 from runner import pipeline
 from runner.experiment import Experiment
+from runner.standing import standing
+from runner.store import Store
 from runner.work import prepare
 from tests.clusters import HOUSE, RAY, client_environment, started_head
 from tests.conftest import TINY, place_of
@@ -61,28 +62,6 @@ def runner(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, timeout=100)
 
 
-def test_a_submitted_job_trains_and_reports_at_home_when_no_storage_is_named(
-    cluster: dict[str, str],
-):
-    shrunk = ["design.num_models=6", "training.epochs=1"]
-    command = ["python", "-m", "runner", "run", "configs/quickstart.yaml"]
-    command[0] = sys.executable
-    options = [word for change in shrunk for word in ("--set", change)]
-    storage = Path(cluster["HOME"]) / "runner-results"  # the working folder is a temporary copy
-    done = submitted(cluster, [*command, *options])
-    assert "report: " in done.stdout
-    assert "24/24 models" in done.stdout
-    found = json.loads((storage / "experiments/quickstart/results.json").read_text())
-    assert found["runs"]["trained"] == 24
-    arms = {"erm", "pgd_at", "trades", "trades_demem"}
-    assert set(found["arms"]) == arms
-    with (storage / "experiments/quickstart/report/table.csv").open() as file:
-        cells = {(row["arm"], row["metric"]) for row in csv.DictReader(file)}
-    metrics = ["natural_accuracy", "robust_accuracy/pgd20"]
-    metrics += [f"membership/lira_{mode}/auc" for mode in ("online", "offline")]
-    assert {(arm, metric) for arm in arms for metric in metrics} <= cells
-
-
 def test_a_submitted_sweep_says_in_the_jobs_log_how_far_it_is(
     cluster: dict[str, str], tmp_path: Path
 ):
@@ -109,13 +88,13 @@ def stop(cluster: dict[str, str], submission: str) -> None:
 
 
 def wait_for(happened: Callable[[dict[str, Any]], bool], storage: Path) -> dict[str, Any]:
-    """What `runner status` tells of an experiment once something happened."""
+    """What `runner status --json` has of an experiment once something happened."""
     end = time.monotonic() + 200
     while True:
-        told = runner("status", "tiny", "--json", "--storage", str(storage))
-        if told.returncode != 2 and happened(found := json.loads(told.stdout)[0]):
+        found = standing(Store(storage), "experiment", "tiny", time.time())
+        if happened(found):
             return found
-        assert time.monotonic() < end, told.stdout + told.stderr
+        assert time.monotonic() < end, found
         time.sleep(0.5)
 
 
@@ -145,7 +124,8 @@ def test_a_job_that_is_stopped_leaves_in_time_and_goes_on_when_it_is_submitted_a
     second = runner(*words)
     assert second.returncode == 2, second.stderr
     assert "another driver (process " in second.stderr
-    found = wait_for(lambda found: found["models"].get("done", 0) > 0, storage)
+    wait_for(lambda found: found["models"].get("done", 0) > 0, storage)
+    (found,) = json.loads(runner("status", "tiny", "--json", "--storage", str(storage)).stdout)
     assert found["state"] == "running"
     assert found["models"]["total"] == 6
     finished = {path: path.stat().st_mtime_ns for path in storage.glob("runs/*/DONE")}
@@ -175,14 +155,17 @@ def test_a_job_that_is_stopped_leaves_in_time_and_goes_on_when_it_is_submitted_a
     assert results["arms"] == expected
 
 
-def test_a_submitted_audit_scores_answers_from_elsewhere(cluster: dict[str, str], tmp_path: Path):
+def test_a_submitted_audit_reports_at_home_when_no_storage_is_named(
+    cluster: dict[str, str], tmp_path: Path
+):
+    storage = Path(cluster["HOME"]) / "runner-results"  # the working folder is a temporary copy
     write(tmp_path / "answers", member_of())
     command = [sys.executable, "-m", "runner", "audit", "--name", "given"]
     command += ["--answers", str(tmp_path / "answers"), "--member", str(tmp_path / "member.npy")]
-    done = submitted(cluster, [*command, "--storage", str(tmp_path / "storage")])
+    done = submitted(cluster, command)
     assert "audit: membership scores" in done.stdout
-    assert (tmp_path / "storage/audits/given/report/index.html").exists()
-    told = runner("status", "given", "--storage", str(tmp_path / "storage"))
+    assert (storage / "audits/given/report/index.html").exists()
+    told = runner("status", "given", "--storage", str(storage))
     assert told.returncode == 0, told.stderr
     assert "audit given: finished" in told.stdout
 

@@ -1,6 +1,5 @@
 """The whole command, as a user runs it, on a real local Ray cluster."""
 
-import contextlib
 import io
 import json
 import os
@@ -22,20 +21,29 @@ from rich.console import Console
 
 from runner import pipeline
 from runner.experiment import Experiment
+from runner.train import train
 from runner.work import prepare
-from tests.conftest import NOISY, TINY
+from tests.conftest import NOISY, TINY, fill, place_of, small_disk
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 HOUSE = Path(__file__).parents[2]
 SLOWER = {
     **TINY,
-    "training": {**TINY["training"], "epochs": 40},
+    "training": {**TINY["training"], "epochs": 24},
 }  # so that there is time to kill it
 FLEET = {"checkpoint_every_s": 0.2}
+SECRETS = {
+    "RAY_AUTH_TOKEN": "7f3a" * 16,
+    "AWS_ACCESS_KEY_ID": "AKIAPLANTED12345",
+    "AWS_SECRET_ACCESS_KEY": "planted+secret/0123456789abcdefghijklmnop",
+    "AWS_SESSION_TOKEN": "planted-session-token-0123456789",
+}
 
 
-def start(folder: Path, config: dict[str, Any], *options: str) -> subprocess.Popen[str]:
+def start(
+    folder: Path, config: dict[str, Any], *options: str, env: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
     """Start `runner run` on a configuration, as its own process."""
     (folder / "x.yaml").write_text(
         yaml.safe_dump({**config, "fleet": FLEET | config.get("fleet", {})})
@@ -44,15 +52,18 @@ def start(folder: Path, config: dict[str, Any], *options: str) -> subprocess.Pop
     return subprocess.Popen(
         [*command, "--storage", str(folder / "storage"), *options],
         cwd=HOUSE,
+        env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
 
 
-def run(folder: Path, config: dict[str, Any], *options: str) -> tuple[int, str]:
+def run(
+    folder: Path, config: dict[str, Any], *options: str, env: dict[str, str] | None = None
+) -> tuple[int, str]:
     """Run to the end; return the exit code and everything printed."""
-    process = start(folder, config, *options)
+    process = start(folder, config, *options, env=env)
     out, _ = process.communicate(timeout=300)
     return process.returncode, out
 
@@ -83,11 +94,21 @@ def wait_for(happened: Callable[[], bool], process: subprocess.Popen[str]) -> No
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run of SLOWER that nobody disturbed."""
+    """The folder of a run of SLOWER that nobody disturbed, with secrets in its environment."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    code, out = run(folder, SLOWER)
+    plain = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
+    code, out = run(folder, SLOWER, env=plain | SECRETS | {"HOME": str(folder / "home")})
     assert code == 0, out
+    (folder / "printed").write_text(out)
     return folder
+
+
+def again(folder: Path, config: dict[str, Any]) -> str:
+    """Run to the end in this process, and return what is printed; for where nothing is to train."""
+    told = io.StringIO()
+    work = prepare(Experiment.model_validate({**config, "fleet": FLEET}), folder / "storage")
+    pipeline.run(work, Console(file=told, width=200))
+    return told.getvalue()
 
 
 def test_a_run_leaves_results_of_the_promised_schema_and_a_report(undisturbed: Path):
@@ -111,45 +132,38 @@ def test_a_run_leaves_results_of_the_promised_schema_and_a_report(undisturbed: P
     }
 
 
-def test_the_same_command_again_trains_nothing_and_finds_the_same(undisturbed: Path):
-    before = figures(undisturbed)
-    code, out = run(undisturbed, SLOWER)
-    assert code == 0, out
-    assert results(undisturbed)["runs"] == {"trained": 0, "reused": 12}
-    assert figures(undisturbed) == before
+def test_no_secret_of_the_environment_is_written_or_printed(undisturbed: Path):
+    written = {p: p.read_bytes() for p in (undisturbed / "storage").rglob("*") if p.is_file()}
+    assert len(written) > 50
+    names = {path.name for path in written}
+    assert {"experiment.json", "results.json", "index.html", "model.safetensors"} <= names
+    printed = (undisturbed / "printed").read_bytes()
+    for name, secret in SECRETS.items():
+        assert secret.encode() not in printed, name
+        for path, content in written.items():
+            assert secret.encode() not in content, f"{name} in {path}"
+            assert name.encode() not in content, f"{name} in {path}"
+    described = undisturbed / "storage/experiments/tiny/experiment.json"
+    assert json.loads(described.read_text())["command"][0] == "run"
+    token = undisturbed / "home/.ray/auth_token"
+    assert not token.exists(), "the token that was given is enough"
+
+
+def test_the_same_again_trains_nothing_and_finds_the_same(undisturbed: Path, tmp_path: Path):
+    shutil.copytree(undisturbed / "storage", tmp_path / "storage")
+    again(tmp_path, SLOWER)
+    assert results(tmp_path)["runs"] == {"trained": 0, "reused": 12}
+    assert figures(tmp_path) == figures(undisturbed)
 
 
 def test_more_models_train_only_the_new_ones(undisturbed: Path, tmp_path: Path):
-    import shutil
-
     shutil.copytree(undisturbed / "storage", tmp_path / "storage")
     code, out = run(tmp_path, SLOWER, "--set", "design.num_models=8")
     assert code == 0, out
     assert results(tmp_path)["runs"] == {"trained": 4, "reused": 12}
 
 
-def test_a_killed_driver_loses_nothing_that_was_finished(undisturbed: Path, tmp_path: Path):
-    process = start(tmp_path, SLOWER)
-    wait_for(lambda: done(tmp_path) >= 4, process)
-    process.kill()
-    process.communicate()
-    finished = {p: p.stat().st_mtime_ns for p in tmp_path.glob("storage/runs/*/DONE")}
-    assert 4 <= len(finished) < 12
-    code, out = run(tmp_path, SLOWER)
-    assert code == 0, out
-    assert all(p.stat().st_mtime_ns == at for p, at in finished.items()), (
-        "a finished Run was redone"
-    )
-    assert results(tmp_path)["runs"]["reused"] >= len(finished)
-    assert figures(tmp_path) == figures(undisturbed)
-    assert results(undisturbed)["events"] == []
-    event = results(tmp_path)["events"][0]
-    assert f"process {process.pid} on " in event["text"]
-    assert "did not say how it ended" in event["text"]
-    assert "in the report; the last was, at " in out
-
-
-def test_a_killed_worker_is_replaced_and_the_figures_are_the_same(
+def test_a_killed_worker_and_then_a_killed_driver_lose_nothing_that_was_finished(
     undisturbed: Path, tmp_path: Path
 ):
     process = start(tmp_path, SLOWER)
@@ -161,18 +175,30 @@ def test_a_killed_worker_is_replaced_and_the_figures_are_the_same(
     ]
     assert len(workers) == 2
     os.kill(workers[0], signal.SIGKILL)
-    out, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, out
+    wait_for(lambda: done(tmp_path) >= 6, process)
+    process.kill()
+    out, _ = process.communicate()
     assert "died" in out
+    finished = {p: p.stat().st_mtime_ns for p in tmp_path.glob("storage/runs/*/DONE")}
+    assert 6 <= len(finished) < 12
+    code, out = run(tmp_path, SLOWER)
+    assert code == 0, out
+    assert all(p.stat().st_mtime_ns == at for p, at in finished.items()), (
+        "a finished Run was redone"
+    )
+    assert results(tmp_path)["runs"]["reused"] >= len(finished)
     assert figures(tmp_path) == figures(undisturbed)
-    assert any("died" in event["text"] for event in results(tmp_path)["events"])
+    assert results(undisturbed)["events"] == []
+    *of_workers, of_driver = (event["text"] for event in results(tmp_path)["events"])
+    assert any("died" in text for text in of_workers)
+    assert f"process {process.pid} on " in of_driver
+    assert "did not say how it ended" in of_driver
+    assert "in the report; the last was, at " in out
     page = (tmp_path / "storage/experiments/tiny/report/index.html").read_text()
     assert 'id="happened"' in page
 
 
 def test_corrupt_files_are_named_set_aside_and_made_again(undisturbed: Path, tmp_path: Path):
-    import shutil
-
     shutil.copytree(undisturbed / "storage", tmp_path / "storage")
     store = tmp_path / "storage"
     harmed = [
@@ -215,8 +241,7 @@ def test_a_randomized_model_is_asked_again_and_never_trained_again(tmp_path: Pat
     code, out = run(tmp_path, config)
     assert code == 0, out
     assert results(tmp_path)["runs"] == {"trained": 8, "reused": 0}
-    before = figures(tmp_path)
-    erm, noisy = (before["arms"][name] for name in ("erm", "noisy"))
+    erm, noisy = (figures(tmp_path)["arms"][name] for name in ("erm", "noisy"))
     assert erm["averaged"] is None
     assert noisy["averaged"]["draws"] == 3
     for read in (erm, noisy, noisy["averaged"]):
@@ -226,8 +251,8 @@ def test_a_randomized_model_is_asked_again_and_never_trained_again(tmp_path: Pat
             assert found["auc"]["low"] <= found["auc"]["mean"] <= found["auc"]["high"]
             assert found["tpr_at_fpr"]["0.1"]["num_negatives"] == 50
 
-    code, out = run(tmp_path, config)
-    assert code == 0, out
+    before = figures(tmp_path)
+    again(tmp_path, config)
     assert results(tmp_path)["runs"] == {"trained": 0, "reused": 8}
     assert figures(tmp_path) == before
 
@@ -259,21 +284,25 @@ def test_two_workers_of_one_run_follow_the_loss_curve_of_one(tmp_path: Path):
             },
         },
     }
-    curves = {}
-    for workers in (1, 2):
-        folder = tmp_path / str(workers)
-        folder.mkdir()
-        code, out = run(folder, {**config, "fleet": {"workers_per_run": workers}})
-        assert code == 0, out
-        curves[workers] = {
-            path.parent.name.rsplit("-", 1)[0]: [
-                json.loads(x)["loss_total"] for x in path.read_text().splitlines()
-            ]
-            for path in folder.glob("storage/runs/*/epochs.jsonl")
-        }
-    assert len(curves[1]) == 12
-    for run_id, curve in curves[1].items():
-        assert curves[2][run_id] == pytest.approx(curve, rel=1e-3)
+    alone = prepare(Experiment.model_validate(config), tmp_path / "alone" / "storage")
+    for one in alone.plan.runs:
+        train(one, place_of(alone))
+    code, out = run(tmp_path, {**config, "fleet": {"workers_per_run": 2}})
+    assert code == 0, out
+    expected, found = curves(tmp_path / "alone"), curves(tmp_path)
+    assert len(expected) == 12
+    for run_id, curve in expected.items():
+        assert found[run_id] == pytest.approx(curve, rel=1e-3)
+
+
+def curves(folder: Path) -> dict[str, list[float]]:
+    """The loss of every epoch, by a Run's arm and number."""
+    return {
+        path.parent.name.rsplit("-", 1)[0]: [
+            json.loads(line)["loss_total"] for line in path.read_text().splitlines()
+        ]
+        for path in folder.glob("storage/runs/*/epochs.jsonl")
+    }
 
 
 def test_a_driver_waits_for_a_storage_that_is_away(
@@ -281,8 +310,6 @@ def test_a_driver_waits_for_a_storage_that_is_away(
 ):
     share, elsewhere = tmp_path / "storage", tmp_path / "elsewhere"
     shutil.copytree(undisturbed / "storage", share)
-    told = io.StringIO()
-    work = prepare(Experiment.model_validate({**SLOWER, "fleet": FLEET}), share)
     train_and_ask = pipeline._train_and_ask
 
     def lose_the_storage(*given: Any) -> Any:
@@ -294,39 +321,35 @@ def test_a_driver_waits_for_a_storage_that_is_away(
 
     monkeypatch.setattr(pipeline, "_train_and_ask", lose_the_storage)
     before = figures(undisturbed)
-    pipeline.run(work, Console(file=told, width=200))
-    assert "is it mounted?; waits up to 300 s" in told.getvalue()
+    assert "is it mounted?; waits up to 300 s" in again(tmp_path, SLOWER)
     assert figures(tmp_path) == before
     assert results(tmp_path)["runs"] == {"trained": 0, "reused": 12}
 
 
 def test_a_disk_that_fills_up_ends_with_the_reason_and_the_same_command_goes_on(tmp_path: Path):
+    config = {**SLOWER, "arms": {"pgd_at": TINY["arms"]["pgd_at"]}}
     storage = tmp_path / "storage"
-    storage.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(storage)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("mounting a small file system needs root")
-    try:
-        code, out = run(tmp_path, TINY)
-        assert code == 2, out
-        assert re.search(r"FAIL  disk: [\d.]+ MB to write, 0\.6 MB free; make room", out), out
-        assert done(tmp_path) == 0
-        subprocess.run(["mount", "-o", "remount,size=64m", str(storage)], check=True)
-        process = start(tmp_path, SLOWER)
+    with small_disk(storage, "64m"):
+        process = start(tmp_path, config)
         wait_for(lambda: done(tmp_path) >= 2, process)
-        filler = storage / "filler"
-        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
-            while True:
-                file.write(bytes(1 << 12))
+        with pytest.raises(OSError, match="No space left"):
+            fill(storage)
         out, _ = process.communicate(timeout=300)
         assert process.returncode == 1, out
         assert "No space left on device" in out
         assert "run the same command again" in out
-        filler.unlink()
+        (storage / "filler").unlink()
         kept = done(tmp_path)
         assert kept >= 2
-        code, out = run(tmp_path, SLOWER)
+        code, out = run(tmp_path, config)
         assert code == 0, out
         assert results(tmp_path)["runs"]["reused"] >= kept
-    finally:
-        subprocess.run(["umount", str(storage)], check=True)
+        assert any("No space left" in event["text"] for event in results(tmp_path)["events"])
+
+
+def test_a_disk_that_is_too_small_is_refused_before_anything_is_trained(tmp_path: Path):
+    with small_disk(tmp_path / "storage", "900k"):
+        code, out = run(tmp_path, TINY)
+        assert code == 2, out
+        assert re.search(r"FAIL  disk: [\d.]+ MB to write, 0\.6 MB free; make room", out), out
+        assert done(tmp_path) == 0
