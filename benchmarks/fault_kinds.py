@@ -23,6 +23,7 @@ class Fault(NamedTuple):
     ends_cluster: bool = False
     poison: str = ""  # is in the run from its start; nothing strikes it
     world: type[World] = World
+    strikes: int = 5  # in one experiment at the most
 
 
 def kill(title: str) -> Callable[[World, random.Random], Struck]:
@@ -140,7 +141,7 @@ WORKER_DIED = r"worker died|its workers died|failed to initialize|worker process
 FAULTS = {
     "worker": Fault(kill("ray::RayTrainWorker"), WORKER_DIED),
     "controller": Fault(kill("ray::TrainController"), r"ended: ActorDiedError"),
-    "raylet": Fault(kill_raylet, rf"its node was lost|ActorDied|{WORKER_DIED}"),
+    "raylet": Fault(kill_raylet, rf"its node was lost|{WORKER_DIED}"),
     "driver": Fault(kill_driver, KILLED, ends_command=True),
     "truncated": Fault(truncate, rf"set aside|{KILLED}", ends_command=True),
     "queue": Fault(kill("ray::RunQueue"), r"exit code 1", ends_command=True),
@@ -148,9 +149,9 @@ FAULTS = {
     "disk": Fault(fill, r"No space left", ends_command=True, world=SmallDisk),
     "share": Fault(unmount, r"is it mounted", world=Share),
     "s3": Fault(stop_server, r"storage", world=OnS3),
-    "partition": Fault(cut, rf"its node was lost|ActorDied|{WORKER_DIED}", world=TwoHosts),
-    "raises": Fault(nothing, r"RuntimeError: poisoned", poison="raises"),
-    "memory": Fault(nothing, r"out of memory", poison="memory"),
-    "hangs": Fault(nothing, r"after its last word", poison="hangs"),
+    "partition": Fault(cut, r"its node was lost", world=TwoHosts, strikes=1),  # as long as a run
+    "raises": Fault(nothing, r"RuntimeError: poisoned", poison="raises", strikes=1),
+    "memory": Fault(nothing, r"out of memory", poison="memory", strikes=1),
+    "hangs": Fault(nothing, r"after its last word", poison="hangs", strikes=1),
 }
 NEEDS_ROOT = (SmallDisk, Share, TwoHosts)

@@ -3,7 +3,7 @@
     PYTHONPATH=. python benchmarks/faults.py --trials 20 --seed 1 [--kinds worker ...]
 
 The command line trains 16 small models on a real Ray cluster of this host (`fault_worlds.py`). At
-random moments, up to STRIKES in one experiment, one thing is done to it (`fault_kinds.py`); when
+random moments, up to five in one experiment, one thing is done to it (`fault_kinds.py`); when
 the command has ended without success it is given again, until it ends well. Moments are uniform
 over the seconds that an undisturbed run takes, for what ends the command; else 5 to 25 s after the
 last one. Where there is nothing to strike at the moment, such as no worker, the first one after it
@@ -39,7 +39,6 @@ from fault_worlds import HERE, World
 
 from runner.cluster import ENVIRONMENT
 
-STRIKES = 5  # in one experiment
 LIMIT_S = 300.0  # for a command to end or to be struck again
 ROOM = 8e9  # bytes that a cluster and its Runs may take before Ray calls a node out of memory
 THRESHOLD = "RAY_memory_usage_threshold"
@@ -182,7 +181,7 @@ def campaign(kind: str, trials: int, seed: int, usual: tuple[float, str], record
         while struck < trials:
             rng = random.Random(f"{seed} {kind} {number}")
             disturbed = Disturbed(world, kind, number, rng)
-            disturbed.run(1 if fault.poison else min(STRIKES, trials - struck), usual_s)
+            disturbed.run(min(fault.strikes, trials - struck), usual_s)
             struck += max(1, len({trial.at for trial in disturbed.trials}))
             outcomes = disturbed.outcomes(bits)
             found += outcomes
