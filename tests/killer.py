@@ -1,4 +1,4 @@
-"""Steps that some Runs do not survive, or that take their time; workers import them by name."""
+"""Steps that some Runs do not survive, or that wait for a test; workers import them by name."""
 
 import os
 import signal
@@ -20,6 +20,7 @@ def hang_number_2(run: Run, place: Workplace) -> None:
         time.sleep(3600)
 
 
-def take_a_second(run: Run, place: Workplace) -> None:
-    """Take a second, so that a test can see a Run in work."""
-    time.sleep(1.0)
+def wait_for_go(run: Run, place: Workplace) -> None:
+    """Stay in work until the test puts a file `go` into the storage."""
+    while not (place.store.root / "go").exists():
+        time.sleep(0.1)

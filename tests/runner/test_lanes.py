@@ -23,7 +23,7 @@ from runner.queue import MAX_DEATHS, Outcome, Snapshot, Task  # noqa: E402
 from runner.train import train  # noqa: E402
 from runner.work import Work, prepare  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
-from tests.killer import hang_number_2, kill_number_1, take_a_second  # noqa: E402
+from tests.killer import hang_number_2, kill_number_1, wait_for_go  # noqa: E402
 
 pytestmark = [
     pytest.mark.ray,
@@ -82,7 +82,7 @@ def test_a_node_that_joins_gets_a_lane_and_one_that_is_lost_gives_its_runs_back(
 ):
     first = cluster.add_node(num_cpus=1)
     work = prepare(Experiment.model_validate(TINY), tmp_path / "storage")
-    tasks = [Task(run, [take_a_second, train]) for run in work.plan.runs]
+    tasks = [Task(run, [wait_for_go, train]) for run in work.plan.runs]
     states: list[Snapshot] = []
     given = tasks, work.dataset, work.experiment.fleet, work.store, states.append
     with ThreadPoolExecutor(1) as pool:  # nodes are added in the main thread: Ray sets signals
@@ -91,6 +91,7 @@ def test_a_node_that_joins_gets_a_lane_and_one_that_is_lost_gives_its_runs_back(
         cluster.add_node(num_cpus=1)
         wait_for(lambda: len(lane_of(states[-1])) == 2)
         cluster.remove_node(first, allow_graceful=False)
+        (work.store.root / "go").touch()
         end = ending.result(timeout=200)
     assert not end.failed
     assert end.done == len(work.plan.runs)
@@ -102,13 +103,14 @@ def test_a_node_that_joins_gets_a_lane_and_one_that_is_lost_gives_its_runs_back(
 def test_a_killed_controller_gives_back_its_runs_and_its_node(cluster: Cluster, tmp_path: Path):
     node = cluster.add_node(num_cpus=1)
     work = prepare(Experiment.model_validate(TINY), tmp_path / "storage")
-    tasks = [Task(run, [take_a_second, train]) for run in work.plan.runs]
+    tasks = [Task(run, [wait_for_go, train]) for run in work.plan.runs]
     states: list[Snapshot] = []
     given = tasks, work.dataset, work.experiment.fleet, work.store, states.append
     with ThreadPoolExecutor(1) as pool:
         ending = pool.submit(fleet.train_all, *given)
         wait_for(lambda: bool(states) and len(lane_of(states[-1])) == 1)
         kill_controller(cluster)
+        (work.store.root / "go").touch()
         end = ending.result(timeout=100)
     assert node in cluster.worker_nodes
     assert end.done == len(work.plan.runs)
