@@ -57,12 +57,14 @@ def kill_raylet(world: World, rng: random.Random) -> Struck:
 
 
 def kill_head(world: World, rng: random.Random) -> Struck:
-    if not world.has_begun():
+    """Every process of Ray's on the head, once: the command takes a minute to give it up."""
+    processes = [
+        one.process for kind in world.cluster.head_node.all_processes.values() for one in kind
+    ]
+    if not world.has_begun() or any(one.poll() is not None for one in processes):
         return {}
-    for processes in world.cluster.head_node.all_processes.values():
-        for one in processes:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(one.process.pid, 9)
+    for one in processes:
+        one.kill()
     return {"": ""}
 
 
