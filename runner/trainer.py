@@ -1,4 +1,4 @@
-"""Ray's trainer of one lane, without the helper of it that needs a dashboard."""
+"""Ray's trainer of one lane, without the helpers that a lane has no use for."""
 
 from typing import Any
 
@@ -6,20 +6,39 @@ import ray
 from ray._private.state import state as cluster_state
 from ray.core.generated import gcs_pb2
 from ray.train.torch import TorchTrainer
+from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+from ray.train.v2._internal.execution.scaling_policy import FixedScalingPolicy
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 
 class LaneTrainer(TorchTrainer):
-    """TorchTrainer that leaves it to the lane to free what a killed controller had reserved.
+    """TorchTrainer that starts no processes beside its controller and its workers.
 
-    Ray does that by an actor which asks the dashboard. Where there is none, as on a laptop, the
-    actor frees nothing, and each trainer's end waits 12 seconds for it.
+    Ray's own would start three more: one that frees what a killed controller had reserved, by the
+    dashboard, for which each trainer's end waits 12 seconds where there is none, as on a laptop;
+    one that splits Ray Data's datasets, of which a lane has none; and one that asks the autoscaler
+    for nodes, while a lane is on nodes that are there.
     """
 
     def _create_default_callbacks(self) -> list[Any]:
         made = super()._create_default_callbacks()
-        return [one for one in made if not isinstance(one, PlacementGroupCleanerCallback)]
+        unused = PlacementGroupCleanerCallback, DatasetsCallback
+        return [one for one in made if not isinstance(one, unused)]
+
+    def _initialize_and_run_controller(self, **given: Any) -> Any:
+        policy = OnNodesThere(self.scaling_config)
+        return super()._initialize_and_run_controller(**{**given, "scaling_policy": policy})
+
+
+class OnNodesThere(FixedScalingPolicy):
+    """As many workers as are asked for, without a word to the autoscaler."""
+
+    def _send_resource_request(self) -> None: ...
+
+    def _maybe_send_resource_request(self) -> None: ...
+
+    def _cancel_resource_request(self) -> None: ...
 
 
 def free_reserved() -> None:

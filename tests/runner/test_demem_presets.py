@@ -10,6 +10,7 @@ pytest.importorskip("ray", reason="machines that only train have no Ray")
 
 from attacks.evasion.autoattack import AutoAttack
 from attacks.evasion.pgd import PGD
+from defenses import Defense
 from runner import config
 from runner.config import parse
 from runner.experiment import Experiment
@@ -44,7 +45,7 @@ ROWS = {
 SHRUNK = (
     "model.width=4",
     "training.epochs=1",
-    "training.batch_size=16",
+    "training.batch_size=40",
     "data.num_examples=80",
     "robustness.num_examples=4",
     "fleet.num_gpus=0",
@@ -81,6 +82,10 @@ def shrunk(preset: Path, root: Path) -> Experiment:
     for name, attack in whole.robustness.attacks.items():
         if isinstance(attack, PGD):
             overrides.append(f"robustness.attacks.{name}.num_steps=1")
+    for arm, chosen in whole.arms.items():
+        for place, defense in {"defense": chosen.defense, **base_of(chosen.defense)}.items():
+            if isinstance(getattr(defense, "attack", None), PGD):
+                overrides.append(f"arms.{arm}.{place}.attack.num_steps=1")
     if whole.averages.num_models is not None:
         overrides.append("averages.num_models=4")
     if whole.selection is not None:
@@ -89,6 +94,12 @@ def shrunk(preset: Path, root: Path) -> Experiment:
         overrides.append(f"memorization.file={published(whole, root)}")
         overrides.append("data.num_examples=null")  # a published file is of the whole pool
     return config.load(preset, overrides, Experiment)
+
+
+def base_of(defense: Defense) -> dict[str, Defense]:
+    """What a defense is over, by its place in an arm."""
+    base = getattr(defense, "base", None)
+    return {} if base is None else {"defense.base": base}
 
 
 def published(whole: Experiment, root: Path) -> Path:

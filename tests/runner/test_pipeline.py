@@ -24,6 +24,7 @@ from runner.experiment import Experiment
 from runner.train import train
 from runner.work import prepare
 from tests.conftest import NOISY, TINY, fill, place_of, small_disk
+from tests.runner.test_presets import done as done_here
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -226,9 +227,7 @@ def test_the_demem_protocol_judges_train_and_test_and_attacks_non_members(tmp_pa
         "robustness": {**TINY["robustness"], "on": "non_members"},
         "membership": {"attacks": {"offline": {"name": "lira", "mode": "offline"}}},
     }
-    code, out = run(tmp_path, config)
-    assert code == 0, out
-    found = results(tmp_path)
+    found = done_here(Experiment.model_validate(config), tmp_path / "storage")
     expected = {"on": "non_members", "num_examples": 60, "tpr_rule": "step_le"}
     assert found["evaluation"] == expected
     assert found["data"]["num_test"] == 0
@@ -238,9 +237,7 @@ def test_the_demem_protocol_judges_train_and_test_and_attacks_non_members(tmp_pa
 def test_a_randomized_model_is_asked_again_and_never_trained_again(tmp_path: Path):
     """Quarters, a shadow of its own and one of another arm, over one draw and the mean of three."""
     config = {**NOISY, "name": "tiny"}
-    code, out = run(tmp_path, config)
-    assert code == 0, out
-    assert results(tmp_path)["runs"] == {"trained": 8, "reused": 0}
+    done_here(Experiment.model_validate(config), tmp_path / "storage")
     erm, noisy = (figures(tmp_path)["arms"][name] for name in ("erm", "noisy"))
     assert erm["averaged"] is None
     assert noisy["averaged"]["draws"] == 3
