@@ -124,8 +124,8 @@ def test_the_launcher_installs_what_the_readme_does_where_it_copies_this_folder(
 
 
 def install_line() -> str:
-    """The installation as the README has it."""
-    (line,) = re.findall(r"^(pip install .* -e \.) && ", (HOUSE / "README.md").read_text(), re.M)
+    """The installation as the README has it, by pip alone."""
+    (line,) = re.findall(r" -m uv (pip install .* -e \.) && ", (HOUSE / "README.md").read_text())
     return line
 
 
