@@ -79,7 +79,7 @@ FILES = {
 
 def truncate(world: World, rng: random.Random) -> Struck:
     """The driver dies, as when its machine does, and one file of each kind is cut to half."""
-    if not world.has_begun():
+    if not world.has_begun() or not any(any(world.storage.glob(one)) for one in FILES.values()):
         return {}
     world.kill_driver()
     time.sleep(1.0)  # workers end with their driver
@@ -147,7 +147,7 @@ FAULTS = {
     "driver": Fault(kill_driver, KILLED, ends_command=True),
     "truncated": Fault(truncate, rf"set aside|{KILLED}", ends_command=True),
     "queue": Fault(kill("ray::RunQueue"), r"exit code 1", ends_command=True),
-    "head": Fault(kill_head, rf"exit code 1|{KILLED}", ends_command=True, ends_cluster=True),
+    "head": Fault(kill_head, rf"exit code [12]|{KILLED}", ends_command=True, ends_cluster=True),
     "disk": Fault(fill, r"No space left", ends_command=True, world=SmallDisk),
     "share": Fault(unmount, r"is it mounted", world=Share),
     "s3": Fault(stop_server, r"storage", world=OnS3),

@@ -157,6 +157,18 @@ def place_of(work: Work) -> Workplace:
     )
 
 
+def do_here(work: Work) -> Work:
+    """Train, ask, attack and score in this process, without Ray."""
+    from runner import pipeline  # knows Ray, which machines that only train have not
+
+    place = place_of(work)
+    for run in work.plan.runs:
+        for step in work.task(run).steps:
+            step(run, place)
+    pipeline.score(work, in_ray=False)
+    return work
+
+
 @contextlib.contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[None]:
     """A new folder on a file system of its own, such as of "64m"."""

@@ -11,7 +11,7 @@ from runner.data import Dataset
 from runner.experiment import Experiment
 from runner.plan import make_plan, member_matrix
 from runner.work import DataMissing, prepare
-from tests.conftest import TINY, place_of
+from tests.conftest import TINY, do_here
 
 NUM = 40  # canaries; the pool of TINY has 200 images
 
@@ -208,11 +208,7 @@ def test_an_audit_of_trained_models_tells_a_memorising_training_from_a_private_o
     model = {"name": "small_cnn", "width": 8, "norm": "group"}
     changes = {"arms": arms, "training": training, "model": model}
     work = prepare(audited(num_models=2, num=80, changes=changes), tmp_path)
-    place = place_of(work)
-    for run in work.plan.runs:
-        for step in work.task(run).steps:
-            step(run, place)
-    pipeline.score(work, in_ray=False)
+    do_here(work)
     results = pipeline.results_of(work, {"trained": 4, "reused": 0})
     erm, private = (results["epsilon"]["arms"][name] for name in arms)
     assert erm["lower_bound"] > 1.5

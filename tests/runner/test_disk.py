@@ -8,7 +8,7 @@ from runner import pipeline, store
 from runner.disk import BLOCK, checkpoint_bytes, disk_bytes
 from runner.train import train
 from runner.work import Work
-from tests.conftest import place_of
+from tests.conftest import do_here, place_of
 
 
 def used(folder: Path) -> int:
@@ -24,12 +24,8 @@ def test_all_that_is_written_is_foreseen_and_not_twice_that(
     made: str, request: pytest.FixtureRequest
 ):
     work: Work = request.getfixturevalue(made)
-    place = place_of(work)
-    for run in work.plan.runs:
-        for step in work.task(run).steps:
-            step(run, place)
     pipeline._describe(work)
-    pipeline.score(work, in_ray=False)
+    do_here(work)
     pipeline.report(work, {"trained": len(work.plan.runs), "reused": 0})
     there = used(Path(str(work.store.root)))
     assert there <= disk_bytes(work) <= 2 * there

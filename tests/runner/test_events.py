@@ -26,7 +26,7 @@ from runner.leaving import Stopped
 from runner.queue import Snapshot
 from runner.store import StorageError
 from runner.work import Work
-from tests.conftest import place_of
+from tests.conftest import do_here
 
 HOUSE = Path(__file__).parents[2]
 HOLDS = """
@@ -225,11 +225,7 @@ def test_threads_that_add_and_write_at_once_lose_nothing(tmp_path: Path):
 @pytest.mark.slow
 def test_results_and_the_report_have_what_the_drivers_told(work: Work, tmp_path: Path):
     """Trained in this process; then as `runner report` does it, which is no driver."""
-    place = place_of(work)
-    for run in work.plan.runs:
-        for step in work.task(run).steps:
-            step(run, place)
-    pipeline.score(work, in_ray=False)
+    do_here(work)
 
     def written() -> dict[str, Any]:
         return json.loads((work.folder / "results.json").read_bytes())

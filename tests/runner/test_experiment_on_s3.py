@@ -16,7 +16,7 @@ from runner.cloud import CloudPath, Folder, folder_at
 from runner.experiment import Experiment
 from runner.work import Work, prepare
 from runner.workplace import Workplace
-from tests.conftest import TINY, place_of
+from tests.conftest import TINY, do_here, place_of
 
 pytestmark = pytest.mark.slow
 
@@ -26,11 +26,7 @@ HOUSE = Path(__file__).parents[2]
 
 def done(storage: Folder | str) -> Work:
     """SMALL from end to end in this process, without Ray."""
-    work = prepare(Experiment.model_validate(SMALL), storage)
-    place = place_of(work)
-    for run in work.plan.runs:
-        do(work, place, run)
-    pipeline.score(work, in_ray=False)
+    work = do_here(prepare(Experiment.model_validate(SMALL), storage))
     pipeline.report(work, {"trained": len(work.plan.runs), "reused": 0})
     return work
 

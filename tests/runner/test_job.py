@@ -20,7 +20,7 @@ from runner.standing import standing
 from runner.store import Store
 from runner.work import prepare
 from tests.clusters import HOUSE, RAY, client_environment, started_head
-from tests.conftest import TINY, place_of
+from tests.conftest import TINY, do_here
 from tests.runner.foreign.given import member_of, write
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -100,12 +100,7 @@ def wait_for(happened: Callable[[dict[str, Any]], bool], storage: Path) -> dict[
 
 def undisturbed(config: dict[str, Any], storage: Path) -> dict[str, Any]:
     """The arms of results.json of a run without Ray that nobody stopped."""
-    work = prepare(Experiment.model_validate(config), storage)
-    place = place_of(work)
-    for run in work.plan.runs:
-        for step in work.task(run).steps:
-            step(run, place)
-    pipeline.score(work, in_ray=False)
+    work = do_here(prepare(Experiment.model_validate(config), storage))
     return pipeline.report(work, {"trained": len(work.plan.runs), "reused": 0})["arms"]
 
 

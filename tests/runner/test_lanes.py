@@ -16,7 +16,7 @@ ray = pytest.importorskip("ray", reason="machines that only train have no Ray")
 
 from ray.cluster_utils import Cluster  # noqa: E402
 
-from runner import fleet, sites  # noqa: E402
+from runner import fleet, sites, store  # noqa: E402
 from runner.cluster import ENVIRONMENT  # noqa: E402
 from runner.experiment import Experiment  # noqa: E402
 from runner.queue import MAX_DEATHS, Outcome, Snapshot, Task  # noqa: E402
@@ -91,7 +91,7 @@ def test_a_node_that_joins_gets_a_lane_and_one_that_is_lost_gives_its_runs_back(
         cluster.add_node(num_cpus=1)
         wait_for(lambda: len(lane_of(states[-1])) == 2)
         cluster.remove_node(first, allow_graceful=False)
-        (work.store.root / "go").touch()
+        store.write(work.store.root / "go", b"")
         end = ending.result(timeout=200)
     assert not end.failed
     assert end.done == len(work.plan.runs)
@@ -110,7 +110,7 @@ def test_a_killed_controller_gives_back_its_runs_and_its_node(cluster: Cluster, 
         ending = pool.submit(fleet.train_all, *given)
         wait_for(lambda: bool(states) and len(lane_of(states[-1])) == 1)
         kill_controller(cluster)
-        (work.store.root / "go").touch()
+        store.write(work.store.root / "go", b"")
         end = ending.result(timeout=100)
     assert node in cluster.worker_nodes
     assert end.done == len(work.plan.runs)

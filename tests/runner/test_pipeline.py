@@ -23,8 +23,7 @@ from runner import pipeline
 from runner.experiment import Experiment
 from runner.train import train
 from runner.work import prepare
-from tests.conftest import NOISY, TINY, fill, place_of, small_disk
-from tests.runner.test_presets import done as done_here
+from tests.conftest import NOISY, TINY, do_here, fill, place_of, small_disk
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -227,7 +226,9 @@ def test_the_demem_protocol_judges_train_and_test_and_attacks_non_members(tmp_pa
         "robustness": {**TINY["robustness"], "on": "non_members"},
         "membership": {"attacks": {"offline": {"name": "lira", "mode": "offline"}}},
     }
-    found = done_here(Experiment.model_validate(config), tmp_path / "storage")
+    do_here(prepare(Experiment.model_validate(config), tmp_path / "storage"))
+    again(tmp_path, config)
+    found = results(tmp_path)
     expected = {"on": "non_members", "num_examples": 60, "tpr_rule": "step_le"}
     assert found["evaluation"] == expected
     assert found["data"]["num_test"] == 0
@@ -237,7 +238,7 @@ def test_the_demem_protocol_judges_train_and_test_and_attacks_non_members(tmp_pa
 def test_a_randomized_model_is_asked_again_and_never_trained_again(tmp_path: Path):
     """Quarters, a shadow of its own and one of another arm, over one draw and the mean of three."""
     config = {**NOISY, "name": "tiny"}
-    done_here(Experiment.model_validate(config), tmp_path / "storage")
+    do_here(prepare(Experiment.model_validate(config), tmp_path / "storage"))
     erm, noisy = (figures(tmp_path)["arms"][name] for name in ("erm", "noisy"))
     assert erm["averaged"] is None
     assert noisy["averaged"]["draws"] == 3

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from rich.console import Console
 
 pytest.importorskip("ray", reason="machines that only train have no Ray")
@@ -18,7 +17,7 @@ pytest.importorskip("ray", reason="machines that only train have no Ray")
 from runner import config, pipeline
 from runner.experiment import Experiment
 from runner.work import prepare
-from runner.workplace import make_workplace
+from tests.conftest import do_here
 from tests.runner.test_data import idx, write_cifar, write_idc
 
 pytestmark = pytest.mark.slow
@@ -107,15 +106,8 @@ def shrunk(preset: Path, root: Path, more: tuple[str, ...] = ()) -> Experiment:
 
 
 def done(experiment: Experiment, storage: Path) -> dict[str, Any]:
-    """Train, ask, attack and audit in this process; report as `run` does."""
-    work = prepare(experiment, storage)
-    quiet: dict[str, Any] = {"tell": lambda word, part: None, "note": lambda text: None}
-    place = make_workplace(work.dataset, torch.device("cpu"), work.store, **quiet)
-    for run in work.plan.runs:
-        for step in work.task(run).steps:
-            step(run, place)
-    pipeline.score(work, in_ray=False)
-    return pipeline.run(work, Console(quiet=True))
+    """Do everything in this process; report as `run` does."""
+    return pipeline.run(do_here(prepare(experiment, storage)), Console(quiet=True))
 
 
 def cells(storage: Path, name: str) -> set[tuple[str, str, str]]:

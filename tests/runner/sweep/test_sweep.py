@@ -13,8 +13,12 @@ from typing import Any
 
 import pytest
 import yaml
+from rich.console import Console
 
+from runner import pipeline
 from runner.config import parse
+from runner.experiment import Experiment
+from runner.work import prepare
 from tests.conftest import TINY
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -56,10 +60,10 @@ SEARCHED = {
 }
 
 
-def start(folder: Path, config: dict[str, Any], command: str = "sweep") -> subprocess.Popen[str]:
-    """Start a command on a configuration, as its own process."""
+def start(folder: Path, config: dict[str, Any]) -> subprocess.Popen[str]:
+    """Start `runner sweep` on a configuration, as its own process."""
     (folder / "x.yaml").write_text(yaml.safe_dump(config))
-    words = [sys.executable, "-m", "runner", command, str(folder / "x.yaml")]
+    words = [sys.executable, "-m", "runner", "sweep", str(folder / "x.yaml")]
     return subprocess.Popen(
         [*words, "--storage", str(folder / "storage")],
         cwd=HOUSE,
@@ -69,9 +73,9 @@ def start(folder: Path, config: dict[str, Any], command: str = "sweep") -> subpr
     )
 
 
-def run(folder: Path, config: dict[str, Any], command: str = "sweep") -> tuple[int, str]:
+def run(folder: Path, config: dict[str, Any]) -> tuple[int, str]:
     """Run to the end; return the exit code and everything printed."""
-    process = start(folder, config, command)
+    process = start(folder, config)
     out, _ = process.communicate(timeout=900)
     return process.returncode, out
 
@@ -171,8 +175,9 @@ def test_the_recommended_yaml_has_no_fault_and_needs_no_training(swept: tuple[Pa
     config, chosen = parse(text), results(folder)["recommended"]
     assert text.startswith("# The setting that the sweep swept recommends: weight ")
     assert config["seed"] == chosen["seed"] == 1
-    code, out = run(folder, config, "run")
-    assert code == 0, out
+    work = prepare(Experiment.model_validate(config), folder / "storage")
+    pipeline.score(work, in_ray=False)
+    pipeline.run(work, Console(quiet=True))
     at = folder / "storage/experiments/swept_recommended/results.json"
     arms = json.loads(at.read_text())
     assert arms["runs"] == {"trained": 0, "reused": 16}

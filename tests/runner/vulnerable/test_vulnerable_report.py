@@ -2,7 +2,6 @@
 
 import csv
 import json
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +10,7 @@ import torch
 from runner import pipeline
 from runner.experiment import Experiment
 from runner.work import prepare
-from runner.workplace import make_workplace
-from tests.conftest import TINY
+from tests.conftest import TINY, do_here
 
 pytestmark = pytest.mark.slow
 torch.set_num_threads(1)
@@ -32,13 +30,7 @@ def test_a_run_reports_its_examples_at_risk_and_a_wrong_label_is_among_them(tmp_
     data = experiment.data.load()
     wrong = np.arange(5)
     data.pool_labels[wrong] = (data.pool_labels[wrong] + 5) % 10
-    work = prepare(experiment, tmp_path, data)
-    quiet: dict[str, Any] = {"tell": lambda word, part: None, "note": lambda text: None}
-    place = make_workplace(work.dataset, torch.device("cpu"), work.store, **quiet)
-    for run in work.plan.runs:
-        for step in work.task(run).steps:
-            step(run, place)
-    pipeline.score(work, in_ray=False)
+    work = do_here(prepare(experiment, tmp_path, data))
     results = pipeline.report(work, {"trained": 8, "reused": 0})
     found = results["arms"]["erm"]["vulnerable"]
     assert found["num_examples"] == 200
