@@ -239,6 +239,7 @@ def test_a_randomized_model_is_asked_again_and_never_trained_again(tmp_path: Pat
     """Quarters, a shadow of its own and one of another arm, over one draw and the mean of three."""
     config = {**NOISY, "name": "tiny"}
     do_here(prepare(Experiment.model_validate(config), tmp_path / "storage"))
+    again(tmp_path, config)
     erm, noisy = (figures(tmp_path)["arms"][name] for name in ("erm", "noisy"))
     assert erm["averaged"] is None
     assert noisy["averaged"]["draws"] == 3
