@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from runner.metrics import auc, roc, roc_grid, roc_on_grid, smallest_fpr, tpr_at_fpr
+from runner.metrics import (
+    auc,
+    roc,
+    roc_grid,
+    roc_on_grid,
+    smallest_fpr,
+    threshold_at_fpr,
+    tpr_at_fpr,
+)
 
 
 def scored(seed: int, num_examples: int = 300, digits: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -135,3 +143,23 @@ def test_a_curve_on_the_grid_is_step_le_at_each_of_its_rates():
     grid = roc_grid()
     slow = [tpr_at_fpr(fpr, tpr, float(at)) for at in grid]
     assert roc_on_grid(fpr, tpr, grid).tolist() == slow
+
+
+@pytest.mark.parametrize("rate", [0, 0.001, 0.05, 0.1, 1 / 3, 0.7, 0.99])
+@pytest.mark.parametrize("ties", [False, True])
+def test_the_threshold_finds_what_step_le_finds(rate: float, ties: bool):
+    random = np.random.default_rng(8)
+    for num in (30, 300):
+        member = random.integers(0, 2, num) == 1
+        scores = random.normal(size=num) + member
+        scores = np.round(scores, 1) if ties else scores
+        scores[:2], member[:2] = (np.inf, -np.inf), (True, False)
+        found = scores > threshold_at_fpr(scores[~member], rate)
+        assert found[~member].mean() <= rate
+        expected = tpr_at_fpr(*roc(scores, member), rate)
+        assert found[member].mean() == pytest.approx(expected)
+
+
+def test_a_threshold_without_non_members_is_refused():
+    with pytest.raises(ValueError, match="one non-member or more"):
+        threshold_at_fpr(np.array([]), 0.1)

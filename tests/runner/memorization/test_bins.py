@@ -1,9 +1,7 @@
 import numpy as np
 import pytest
 
-from runner import metrics
 from runner.memorization.bins import bin_edges, bins_of, rates_by_bin
-from runner.metrics import threshold_at_fpr
 
 
 def test_bins_are_open_below_and_closed_above_and_0_is_apart():
@@ -29,26 +27,6 @@ def test_bins_are_no_narrower_than_the_error_of_a_score():
         edges = bin_edges(20, error)
         assert len(edges) - 1 == used
         assert used == 1 or error is None or np.diff(edges).min() >= error - 1e-9
-
-
-@pytest.mark.parametrize("rate", [0, 0.001, 0.05, 0.1, 1 / 3, 0.7, 0.99])
-@pytest.mark.parametrize("ties", [False, True])
-def test_the_threshold_finds_what_step_le_finds(rate: float, ties: bool):
-    random = np.random.default_rng(8)
-    for num in (30, 300):
-        member = random.integers(0, 2, num) == 1
-        scores = random.normal(size=num) + member
-        scores = np.round(scores, 1) if ties else scores
-        scores[:2], member[:2] = (np.inf, -np.inf), (True, False)
-        found = scores > threshold_at_fpr(scores[~member], rate)
-        assert found[~member].mean() <= rate
-        expected = metrics.tpr_at_fpr(*metrics.roc(scores, member), rate)
-        assert found[member].mean() == pytest.approx(expected)
-
-
-def test_a_threshold_without_non_members_is_refused():
-    with pytest.raises(ValueError, match="one non-member or more"):
-        threshold_at_fpr(np.array([]), 0.1)
 
 
 def test_rates_by_bin_weigh_up_to_the_rate_over_all():
