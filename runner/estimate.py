@@ -77,7 +77,7 @@ def kind_of(step: Step) -> str:
 def unmeasured_attacks(work: Work) -> list[str]:
     """Return the membership attacks whose scores cost more than LiRA's, by how much nobody said."""
     attacks = work.experiment.membership.attacks
-    return [n for n, a in attacks.items() if a.name not in ("lira", "threshold")]
+    return [n for n, a in attacks.items() if not a.cost_known]
 
 
 def _audit_s(work: Work, cluster: NamedCluster) -> float:

@@ -69,7 +69,8 @@ def _of_canaries(experiment: Experiment) -> Iterator[Fault]:
         why = "the non-members of a model are canaries; use `on: held_out`"
         yield ("selection", "on"), why
     for name, attack in experiment.membership.attacks.items():
-        if attack.name in ("lira", "rmia") and experiment.design.num_models < 32:
+        needs_some = attack.needs.inside or attack.needs.outside
+        if needs_some and experiment.design.num_models < 32:
             yield (
                 ("membership", "attacks", name),
                 f"{attack.name} needs models with and without each canary, and coins give so few "
@@ -151,7 +152,7 @@ def _of_membership(experiment: Experiment) -> Iterator[Fault]:
         left_out = 1 if experiment.design.name == "canaries" else 2  # the target, and its partner
         num_models = experiment.design.num_models
         given = 1 if experiment.design.name == "quarters" else num_models - left_out
-        if getattr(attack, "num_shadows", 0) > given:
+        if (attack.needs.num_shadows or 0) > given:
             yield (
                 (*at, "num_shadows"),
                 f"the design gives a target {given} shadow models; ask for no more, or use a "
@@ -168,7 +169,7 @@ def _of_membership(experiment: Experiment) -> Iterator[Fault]:
             )
         if attack.views is not None and attack.reads == "logits":
             yield (*at, "views"), f"{attack.name} reads the logits of the plain image, and no views"
-        shadow_arm = getattr(attack, "shadow_arm", None)
+        shadow_arm = attack.needs.shadow_arm
         if shadow_arm is not None and shadow_arm not in experiment.arms:
             yield (*at, "shadow_arm"), unknown("arm", shadow_arm, experiment.arms)
 

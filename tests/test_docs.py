@@ -12,7 +12,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+import yaml
 from pydantic import TypeAdapter
+from typer.testing import CliRunner
 
 from attacks.by_name import Keys, find
 from attacks.evasion import EvasionAttack
@@ -21,6 +23,7 @@ from attacks.membership.shadow_mlp import ShadowMLP
 from defenses import Defense
 from defenses.erm import ERM
 from runner import metrics, store, tables
+from runner.__main__ import app
 from runner.augment import VIEWS
 from runner.axes import Axis, Constraint, Objectives, Search, Sweep
 from runner.config import parse
@@ -205,6 +208,25 @@ def test_the_example_of_a_membership_attack_is_blind_to_the_target_and_finds_mem
     other[:2] = random.integers(0, 2, (2, 400))
     again = attack.score_all(answers, other, partner, examples, {})
     assert np.array_equal(again[0], scores[0])
+
+
+@pytest.mark.usefixtures("added")
+def test_check_refuses_the_example_of_a_membership_attack_where_coins_leave_it_too_few_models(
+    tmp_path: Path,
+):
+    """Its file says nothing of what it needs, and `check` says what it says of LiRA."""
+    file = tmp_path / "canaries.yaml"
+    design = {"name": "canaries", "num_models": 6, "canaries": {"num": 40}}
+    said = {}
+    for name in ("calibrated", "lira"):
+        attacks = {"attacks": {"x": {"name": name}}}
+        data = {**TINY, "robustness": {}, "design": design, "membership": attacks}
+        file.write_text(yaml.safe_dump(data))
+        result = CliRunner().invoke(app, ["check", str(file)])
+        assert result.exit_code == 2, result.output
+        said[name] = " ".join(result.output.split())
+    assert "calibrated needs models with and without each canary" in said["calibrated"]
+    assert said["calibrated"] == said["lira"].replace("lira", "calibrated")
 
 
 @pytest.mark.parametrize(("channels", "side"), [(1, 8), (1, 28), (3, 32)])

@@ -24,6 +24,15 @@ class Examples(NamedTuple):
     num_classes: int  # C
 
 
+class Needs(NamedTuple):
+    """The other models, called shadows, that an attack has to have beside its target."""
+
+    inside: int = 1  # trained on an example, for the example to have a score
+    outside: int = 1  # not trained on it
+    num_shadows: int | None = None  # that `score` looks at, from the first on; None: all
+    shadow_arm: str | None = None  # whose models they are; None: those of the target's own arm
+
+
 class MembershipAttack(Keys):
     """The contract: one attack is one file with one subclass, whose fields are its YAML keys.
 
@@ -39,6 +48,13 @@ class MembershipAttack(Keys):
             and never `sums` or `score_all`.
         calibrated: scores are probabilities of membership in [0, 1], so that precision and recall
             at a threshold mean something.
+        cost_known: a score takes no longer than `runner plan` counts for each, which was measured
+            of LiRA; where nobody measured it, `plan` says so.
+        needs: what a design must give every judged example and target. By default one model
+            trained with the example and one without: an attack that compares such models and says
+            nothing is refused where coins may leave an example without them. One that is right
+            about an example which all shadows hold, or none, says 0 and 0. Its YAML keys
+            `shadow_arm` and `num_shadows`, if it has them, are what `needs` returns by those names.
     """
 
     name: str
@@ -47,10 +63,15 @@ class MembershipAttack(Keys):
 
     per_target: ClassVar[bool] = False
     calibrated: ClassVar[bool] = False
+    cost_known: ClassVar[bool] = False
 
     @property
     def reads(self) -> Column:
         return "log_odds"
+
+    @property
+    def needs(self) -> Needs:
+        return Needs()
 
     def columns(self, views: Sequence[str]) -> list[int]:
         """Return which of the answers' views it reads, by their places."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from attacks.membership import Column, Examples, MembershipAttack, Sums
+from attacks.membership import Column, Examples, MembershipAttack, Needs, Sums
 from attacks.membership._others import mean_of_others
 
 
@@ -33,6 +33,10 @@ class LabelOnly(MembershipAttack):
     @property
     def reads(self) -> Column:
         return "correct"
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(inside=0, outside=1 if self.calibrate == "out" else 0)
 
     def signal(self, answers: np.ndarray, examples: Examples) -> np.ndarray:
         """Return the share of the V views that are answered rightly, (B, 1)."""

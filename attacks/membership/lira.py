@@ -1,12 +1,12 @@
 """The likelihood-ratio attack: does the target answer as models trained with the example do?"""
 
 from collections.abc import Iterator
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import PositiveFloat, model_validator
 
-from attacks.membership import Examples, MembershipAttack, Sums, _carlini
+from attacks.membership import Examples, MembershipAttack, Needs, Sums, _carlini
 from attacks.membership import _spread as spread
 from attacks.membership._densities import Predicted, log_density, surprise_above
 from attacks.membership._left_out import fitted
@@ -65,6 +65,8 @@ class Lira(MembershipAttack):
     sides: Literal["one", "two"] | None = None  # of offline: one; two in lira-carlini-code
     across_views: Literal["mean", "joint"] = "mean"
 
+    cost_known: ClassVar[bool] = True
+
     @model_validator(mode="before")
     @classmethod
     def _keys_of_the_preset(cls, given: Any) -> Any:
@@ -102,6 +104,16 @@ class Lira(MembershipAttack):
                         "leave the key or the preset out"
                     )
         return self
+
+    @property
+    def needs(self) -> Needs:
+        """Two of each class that is compared, of which residuals are taken; one without any.
+
+        Views that are judged jointly by `per_example` take as many more as there are, less one.
+        """
+        no_residuals = self.variance == "total" or self.preset == "lira-carlini-code"
+        each = 1 if no_residuals else 2
+        return Needs(inside=each if self.mode == "online" else 0, outside=each)
 
     def score(
         self,

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field, PositiveFloat, model_validator
 from scipy.special import expit
 
-from attacks.membership import Column, Examples, MembershipAttack, Sums
+from attacks.membership import Column, Examples, MembershipAttack, Needs, Sums
 from attacks.membership._others import mean_of_others
 from attacks.membership._relative import share_won, wins_of
 from attacks.membership._sorted import trimmed_mean_left_out
@@ -93,6 +93,11 @@ class RMIA(MembershipAttack):
     @property
     def reads(self) -> Column:
         return PRESETS[self.preset].reads
+
+    @property
+    def needs(self) -> Needs:
+        """Online one of each kind, though it has a score of either: p(x) is the mean of both."""
+        return Needs(inside=1 if self.mode == "online" else 0, outside=1)
 
     def signal(self, answers: np.ndarray, examples: Examples) -> np.ndarray:
         """Return probabilities of the label, (B, 1) of rmia-simple and else (B, V), float64."""

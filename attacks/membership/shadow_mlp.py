@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier
 
-from attacks.membership import Column, Examples, MembershipAttack
+from attacks.membership import Column, Examples, MembershipAttack, Needs
 
 
 class Protocol(NamedTuple):
@@ -73,6 +73,11 @@ class ShadowMLP(MembershipAttack):
     @property
     def reads(self) -> Column:
         return "logits"
+
+    @property
+    def needs(self) -> Needs:
+        """Shadows with members and non-members, whichever those are."""
+        return Needs(0, 0, num_shadows=self.num_shadows, shadow_arm=self.shadow_arm)
 
     def score(
         self,

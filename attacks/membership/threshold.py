@@ -1,11 +1,11 @@
 """Threshold attacks: members are those with a small loss, or a sure and right answer."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from scipy.special import expit
 
-from attacks.membership import Column, Examples, MembershipAttack, Sums
+from attacks.membership import Column, Examples, MembershipAttack, Needs, Sums
 from attacks.membership._others import sum_of_others
 
 # -log of a loss. From 148 nats, as wrong as answers get, to 1e-15, where 1 - p ends in float64.
@@ -40,9 +40,16 @@ class Threshold(MembershipAttack):
     statistic: Literal["loss", "confidence", "modified_entropy"] = "loss"
     per_class: bool = False
 
+    cost_known: ClassVar[bool] = True
+
     @property
     def reads(self) -> Column:
         return "logits" if self.statistic == "modified_entropy" else "log_odds"
+
+    @property
+    def needs(self) -> Needs:
+        """None, or such as know members and non-members of the class, whichever those are."""
+        return Needs(0, 0)
 
     def signal(self, answers: np.ndarray, examples: Examples) -> np.ndarray:
         """Return the statistic, (B, 1) float64."""

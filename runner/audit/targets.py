@@ -65,7 +65,7 @@ def scores_of_target(job: Job, task: int) -> Iterator[pa.Table]:
     reading, model = job.tasks[task]
     attack, member = job.attacks[reading.attack], job.members[reading.matrix]
     source = Source(reading.arm, reading.draws)
-    others = job.shadows[model][: getattr(attack, "num_shadows", None)]
+    others = job.shadows[model][: attack.needs.num_shadows]
     examples = _examples(job, source, model)
     target = _signal(job, attack, source, model, examples)
     of_shadows = [_signal(job, attack, _shadow(job, attack, source), m, examples) for m in others]
@@ -81,7 +81,7 @@ def scores_of_target(job: Job, task: int) -> Iterator[pa.Table]:
 
 def _shadow(job: Job, attack: MembershipAttack, source: Source) -> Source:
     """Whose answers the attacker's shadow models give, by as many draws as they have."""
-    arm = getattr(attack, "shadow_arm", None) or source.arm
+    arm = attack.needs.shadow_arm or source.arm
     there = Source(arm, source.draws)
     return there if there in job.sources else Source(arm, 1)
 

@@ -19,18 +19,16 @@ Attacks = Mapping[str, MembershipAttack]
 
 
 class Usual(NamedTuple):
-    """An attack that is made where nobody chose any, and what it takes."""
+    """An attack that is made where nobody chose any, and of how many views at the least."""
 
     attack: MembershipAttack
-    others_in: int = 0  # other models trained on an example, at the least
-    others_out: int = 0  # other models not trained on it
     views: int = 1
 
 
 USUAL = {
-    "lira_online": Usual(Lira(), others_in=2, others_out=2),
-    "lira_offline": Usual(Lira(mode="offline"), others_out=2),
-    "rmia": Usual(RMIA(), others_in=1, others_out=1),
+    "lira_online": Usual(Lira()),
+    "lira_offline": Usual(Lira(mode="offline")),
+    "rmia": Usual(RMIA()),
     "loss": Usual(Threshold(statistic="loss")),
     "modified_entropy": Usual(Threshold(statistic="modified_entropy")),
     "label_only": Usual(LabelOnly(), views=2),
@@ -75,7 +73,7 @@ def check_names(audit: Audit, attacks: Attacks, arms: Collection[str]) -> None:
     Raises:
         BadAnswers: names the key.
     """
-    shadows = {name: getattr(attack, "shadow_arm", None) for name, attack in attacks.items()}
+    shadows = {name: attack.needs.shadow_arm for name, attack in attacks.items()}
     for key, kind, name, known in (
         *(("claimed", "arm", name, arms) for name in audit.claimed),
         *(
@@ -116,8 +114,8 @@ def _missing(usual: Usual, kind: Kind, others: Others) -> Iterator[str]:
     if len(kind.views) < usual.views:
         yield "it needs several views"
     for there, needed, which in (
-        (others.inside, usual.others_in, "trained on it"),
-        (others.outside, usual.others_out, "not trained on it"),
+        (others.inside, usual.attack.needs.inside, "trained on it"),
+        (others.outside, usual.attack.needs.outside, "not trained on it"),
     ):
         if there < needed:
             yield (

@@ -150,7 +150,7 @@ def recipe_guard(plan: Plan, attacks: Mapping[str, MembershipAttack]) -> Guard:
     foreign = {
         f"{attack} has the models of {arm} for shadows"
         for attack, chosen in attacks.items()
-        if (arm := getattr(chosen, "shadow_arm", None))
+        if (arm := chosen.needs.shadow_arm)
     }
     if foreign:
         told += "; as asked, " + ", ".join(sorted(foreign))

@@ -182,6 +182,11 @@ def test_more_canaries_than_the_data_hold_are_refused(canaries, why, digits, tmp
         ({"robustness": {"on": "non_members"}}, "robustness.on", "use `on: test`"),
         ({"selection": {"on": "non_members"}}, "selection.on", "use `on: held_out`"),
         ({"membership": {}}, "membership.attacks.lira_online", "32 or more"),
+        (
+            {"membership": {"attacks": {"x": {"name": "label_only", "calibrate": "out"}}}},
+            "membership.attacks.x",
+            "label_only needs models with and without each canary",
+        ),
         ({"memorization": {"arm": "erm"}}, "memorization", "design.name: pairs"),
         (
             {"sweep": {"arm": "erm", "axes": {"training.lr": [0.1, 0.2]}}},
@@ -195,6 +200,12 @@ def test_what_does_not_go_with_canaries_is_refused_with_its_reason(changes, at, 
         audited(changes=changes)
     faults = {".".join(map(str, e["loc"])): e["msg"] for e in refused.value.errors()}
     assert why in faults[at]
+
+
+@pytest.mark.parametrize("name", ["threshold", "label_only", "shadow_mlp"])
+def test_attacks_that_compare_no_models_with_and_without_an_example_go_with_few_models(name: str):
+    attacks = {"x": {"name": name}}
+    assert list(audited(changes={"membership": {"attacks": attacks}}).membership.attacks) == ["x"]
 
 
 @pytest.mark.slow

@@ -149,6 +149,14 @@ def test_a_question_that_was_never_asked_has_no_time_either(known: Work):
     assert unknown_steps(asked, rates_of(asked, None)) == {"erm": ["fgsm"], "pgd_at": ["fgsm"]}
 
 
+def test_attacks_whose_cost_nobody_measured_are_named(known: Work):
+    attacks = {name: {"name": name} for name in ("lira", "threshold", "rmia", "label_only")}
+    more = Experiment.model_validate({**TINY, "membership": {"attacks": attacks}})
+    said = "the audit counts rmia, label_only as LiRA, which may be too little"
+    assert said in forecast(prepare(more, known.store.root), cluster())
+    assert "as LiRA" not in forecast(known, cluster())
+
+
 def test_times_of_one_device_are_not_mixed_with_those_of_another(work: Work):
     for arm in work.plan.arms:
         done(work, arm, 0, 10.0, "slow one")

@@ -54,6 +54,9 @@ IDS = [
     for a in ATTACKS
 ]
 every_attack = pytest.mark.parametrize("attack", ATTACKS, ids=IDS)
+NAMED = [pytest.param(attack, id=name) for attack, name in zip(ATTACKS, IDS, strict=True)]
+COMPARING = [p for p, a in zip(NAMED, ATTACKS, strict=True) if a.needs.inside or a.needs.outside]
+COUNTING = [p for p, a in zip(NAMED, ATTACKS, strict=True) if a.needs.num_shadows is not None]
 
 
 class World(NamedTuple):
@@ -247,6 +250,63 @@ def test_certain_answers_have_finite_scores(attack: MembershipAttack, world: Wor
     certain = world_of(logits, world.member, world.labels)
     assert np.abs(certain.answers[0].log_odds).min() > 58
     assert np.isfinite(scores(attack, certain)).all()
+
+
+def held(inside: int, outside: int, num_examples: int) -> np.ndarray:
+    """Rows of shadows that hold each example so often and lack it so often, and one of neither."""
+    column = np.repeat([1, 0, -1], [inside, outside, 1])[:, None]
+    rows = np.random.default_rng(5).permuted(np.tile(column, num_examples), axis=0)
+    return rows.astype(np.int8)
+
+
+def by_shadows(attack: MembershipAttack, world: World, rows: np.ndarray) -> np.ndarray:
+    """The scores of target 0 by shadows that have such rows."""
+    kept = signals(attack, world)
+    return attack.score(kept[0], kept[2 : 2 + len(rows)], rows, world.examples())
+
+
+@every_attack
+def test_as_many_other_models_as_an_attack_says_it_needs_are_enough(
+    attack: MembershipAttack, world: World
+):
+    """Where it needs none with or without an example, all may hold one, and none another."""
+    num_examples, (inside, outside, *_) = len(world.labels), attack.needs
+    rows = held(inside, outside, num_examples)
+    if not inside and not outside:
+        rows = np.tile(np.arange(num_examples) % 2, (3, 1)).astype(np.int8)
+    assert np.isfinite(by_shadows(attack, world, rows)).all()
+
+
+@pytest.mark.parametrize("attack", COMPARING)
+def test_one_other_model_less_of_each_kind_that_an_attack_needs_is_too_few(
+    attack: MembershipAttack, world: World
+):
+    fewer = (max(number - 1, 0) for number in attack.needs[:2])
+    assert np.isnan(by_shadows(attack, world, held(*fewer, len(world.labels)))).all()
+
+
+@pytest.mark.parametrize("attack", COUNTING)
+def test_an_attack_looks_at_as_many_shadows_as_it_says_and_takes_no_fewer(
+    attack: MembershipAttack, world: World
+):
+    number, rows = attack.needs.num_shadows, world.member[2:]
+    assert number
+    expected = by_shadows(attack, world, rows[:number])
+    np.testing.assert_array_equal(by_shadows(attack, world, rows), expected)
+    with pytest.raises(ValueError, match=f"expected {number} shadows or more"):
+        by_shadows(attack, world, rows[: number - 1])
+
+
+@pytest.mark.parametrize(("key", "value"), [("shadow_arm", "plain"), ("num_shadows", 3)])
+@pytest.mark.parametrize("name", NAMES)
+def test_what_the_yaml_says_of_shadows_is_what_an_attack_says_it_needs(
+    name: str, key: str, value: Any
+):
+    found = find("attacks.membership", name, MembershipAttack)
+    if key in found.model_fields:
+        assert getattr(found.model_validate({"name": name, key: value}).needs, key) == value
+    else:
+        assert all(getattr(attack.needs, key) is None for attack in variants(name))
 
 
 @every_attack
