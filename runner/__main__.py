@@ -330,10 +330,10 @@ def complaints() -> Iterator[None]:
 def _show(results: dict[str, Any], folder: Folder, console: Console) -> None:
     """Print the table, the warnings, and where the report is."""
     from runner.progress import say
-    from runner.report.epsilon_tables import in_short as epsilon_in_short
-    from runner.report.guards_markdown import in_short as checks_in_short
-    from runner.report.happened import in_short as events_in_short
-    from runner.report.tables import terminal_table
+    from runner.report.blocks.checks import in_short as checks_in_short
+    from runner.report.blocks.epsilon import in_short as epsilon_in_short
+    from runner.report.blocks.events import in_short as events_in_short
+    from runner.report.table import terminal_table
 
     console.print(terminal_table(results))
     for line in epsilon_in_short(results):

@@ -15,7 +15,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -271,6 +271,15 @@ def write_folder(source: Path, to: Folder) -> None:
     for path in sorted(source.rglob("*")):
         if path.is_file():
             write(to / path.relative_to(source).as_posix(), path.read_bytes())
+
+
+def fill(folder: Folder, files: Mapping[str, bytes | None]) -> None:
+    """Write files by name; one that is None is removed where an earlier writing left it."""
+    for name, content in files.items():
+        if content is None:
+            (folder / name).unlink(missing_ok=True)
+        else:
+            write(folder / name, content)
 
 
 def _done(folder: Folder) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@
 from typing import Any
 
 from runner.cloud import Folder
-from runner.report.folder import fill
+from runner.store import fill
 
 
 def write_report(
@@ -28,18 +28,19 @@ def write_report(
             it, and a table.
     """
     # matplotlib takes half a second to import
-    from runner.report import blocks, csv_rows, figures, guarantees, happened, page, tables
+    from runner.report import blocks, csv_rows, figures, page, table
+    from runner.report.blocks import events, guarantees
 
-    claims, decisions = tables.guarantees_markdown(results), tables.decisions_markdown(results)
-    events = happened.happened_markdown(results)
+    claims, decisions = table.guarantees_markdown(results), table.decisions_markdown(results)
+    happened = events.happened_markdown(results)
     files: dict[str, bytes | None] = {
-        "table.md": tables.markdown(results).encode(),
+        "table.md": table.markdown(results).encode(),
         "table.csv": csv_rows.csv_rows(results).encode(),
-        "table.tex": tables.latex(results).encode(),
+        "table.tex": table.latex(results).encode(),
         "guarantees.md": claims.encode() if claims else None,
         "guarantees.csv": guarantees.guarantees_csv(results).encode() if claims else None,
         "decisions.md": decisions.encode() if decisions else None,
-        "events.md": events.encode() if events else None,
+        "events.md": happened.encode() if happened else None,
         "samples.png": samples,
         **(examples or {}),
         **{name: text.encode() if text else None for name, text in blocks.files(results).items()},

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from runner.report.blocks.roc import MOST_BANDS, most_curves
 from runner.report.readings import calibrated, readings
-from runner.report.roc_figure import MOST_BANDS, most_curves
 
 
 def captions(results: dict[str, Any]) -> dict[str, str]:

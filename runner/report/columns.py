@@ -6,7 +6,6 @@ Every figure is a mean over models with its 95 % interval.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from runner.report.as_text import DAGGER, Printed, printed, rate_title
 from runner.report.readings import (
     Figure,
     Figures,
@@ -19,6 +18,7 @@ from runner.report.readings import (
     thresholds,
 )
 from runner.report.shadows import with_shadows
+from runner.report.text import DAGGER, Printed, printed, rate_title
 
 
 class Column(NamedTuple):

@@ -10,14 +10,14 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from runner.report.against_figure import against_figure
-from runner.report.memorization_figure import memorization_figure
-from runner.report.privacy_robustness import privacy_robustness_figure
-from runner.report.queries_figure import queries_figure
+from runner.report.blocks._memorization_figure import memorization_figure
+from runner.report.blocks.against import against_figure
+from runner.report.blocks.privacy_robustness import privacy_robustness_figure
+from runner.report.blocks.queries import queries_figure
+from runner.report.blocks.roc import roc_figure, roc_linear_figure
+from runner.report.blocks.thresholds import thresholds_figure
 from runner.report.robustness_figure import sanity_figure
-from runner.report.roc_figure import roc_figure, roc_linear_figure
 from runner.report.style import RC
-from runner.report.thresholds_figure import thresholds_figure
 
 # What would name the day or the version; None leaves it out, so that the same figure repeats.
 METADATA = {

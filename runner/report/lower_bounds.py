@@ -2,9 +2,9 @@
 
 from typing import Any, NamedTuple
 
-from runner.report.as_text import Printed, bound, in_full, significant
 from runner.report.readings import Figure, calibrated, membership, readings
 from runner.report.shadows import with_shadows
+from runner.report.text import Printed, bound, in_full, significant
 
 AT_LEAST, MOST = "epsilon at least", "(the most it could show)"
 

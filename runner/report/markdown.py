@@ -2,7 +2,7 @@
 
 import re
 
-from runner.report.as_text import DASH
+from runner.report.text import DASH
 
 
 def headed(head: list[str], rows: list[list[str]]) -> str:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from runner.report.blocks.memorization import memorization_tables
 from runner.report.markdown import headed, in_markdown
-from runner.report.memorization_tables import memorization_tables
 
 
 def memorization_markdown(results: dict[str, Any]) -> str:

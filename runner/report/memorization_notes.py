@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from runner.report.as_text import percent, printed, significant
+from runner.report.text import percent, printed, significant
 
 
 def memorization_notes(results: dict[str, Any]) -> list[str]:

@@ -6,12 +6,12 @@ from typing import Any
 
 import jinja2
 
-from runner.report import blocks, columns, guarantees, lower_bounds, tables, vulnerable_sheet
-from runner.report.as_text import bound, percent, printed
+from runner.report import blocks, columns, lower_bounds, table, vulnerable_sheet
+from runner.report.blocks import guarantees
+from runner.report.blocks.checks import in_short
+from runner.report.blocks.events import happened_html
 from runner.report.captions import captions
-from runner.report.guards_markdown import in_short
-from runner.report.happened import happened_html
-from runner.report.inlined import inline, sheet
+from runner.report.html import inline, sheet
 from runner.report.readings import (
     Reading,
     by_draws,
@@ -20,6 +20,7 @@ from runner.report.readings import (
     readings,
 )
 from runner.report.shadows import shadows_told, with_shadows
+from runner.report.text import bound, percent, printed
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 # How details print a metric, by a part of its name: factor, digits, unit.
@@ -63,7 +64,7 @@ def html(
         bound_head=(lower_bounds.AT_LEAST, lower_bounds.MOST),
         bounds_note=lower_bounds.lower_bounds_note(results),
         decisions=_decisions(results),
-        decisions_note=tables.decisions_note(results),
+        decisions_note=table.decisions_note(results),
         shadows={
             name: shadows_told(results, name) for name in results["attacks"].get("membership", {})
         },

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from runner.report.blocks.robustness import robustness_tables
 from runner.report.markdown import headed, in_markdown
-from runner.report.robustness_tables import robustness_tables
 
 
 def robustness_markdown(results: dict[str, Any]) -> str:

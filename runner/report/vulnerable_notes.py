@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from runner.report.as_text import percent
+from runner.report.text import percent
 
 
 def notes(results: dict[str, Any], arms: dict[str, dict[str, Any]]) -> Iterator[str]:

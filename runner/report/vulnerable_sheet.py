@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from runner.report import style
-from runner.report.as_text import percent
+from runner.report.text import percent
 
 MOST_ARMS = 3
 ACROSS = 8  # images in a row

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from runner.report.as_text import printed
+from runner.report.text import printed
 from runner.sweep.pareto import OBJECTIVES, beaten, points
 
 GOES_ON = ""

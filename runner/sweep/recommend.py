@@ -7,7 +7,7 @@ import yaml
 
 from runner.axes import Constraint, Sweep
 from runner.experiment import Experiment
-from runner.report.as_text import printed
+from runner.report.text import printed
 from runner.sweep.pareto import OBJECTIVES, Three
 from runner.sweep.settings import Setting, in_words, with_setting
 

@@ -20,13 +20,13 @@ from runner.leaving import KEPT
 from runner.pipeline import Unfinished
 from runner.preflight import ready
 from runner.progress import Show, say
-from runner.report.happened import in_short
-from runner.report.sweep_page import write_sweep_report
+from runner.report.blocks.events import in_short
+from runner.report.sweep.page import write_sweep_report
+from runner.report.sweep.terminal import terminal_tables
 from runner.store import Store
 from runner.sweep import recommend, results, settings
 from runner.sweep.board import Board
 from runner.sweep.search import Found, search
-from runner.sweep.terminal import terminal_tables
 from runner.sweep.trial import Sweeping, measured
 from runner.work import Work, prepare
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from runner.report.blocks import on_page
-from runner.report.guards_markdown import guards_markdown, in_short
+from runner.report.blocks.checks import guards_markdown, in_short
 from runner.report.markdown import headed
 from tests.runner.report.conftest import small_results
 

@@ -3,7 +3,7 @@ import io
 from typing import Any
 
 from runner.report.blocks import files, on_page
-from runner.report.comparison_tables import comparisons_csv, comparisons_markdown
+from runner.report.blocks.comparisons import comparisons_csv, comparisons_markdown
 from tests.runner.report.conftest import figure, small_results
 
 

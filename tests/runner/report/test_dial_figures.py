@@ -7,12 +7,12 @@ from matplotlib.collections import PolyCollection
 from matplotlib.container import ErrorbarContainer
 
 from runner.report import style
-from runner.report.against_figure import against_figure
+from runner.report.blocks.against import against_figure
+from runner.report.blocks.roc import MOST_BANDS, roc_figure, roc_linear_figure
+from runner.report.blocks.thresholds import thresholds_figure
 from runner.report.captions import captions
 from runner.report.dial_lines import dial_lines
 from runner.report.figures import save
-from runner.report.roc_figure import MOST_BANDS, roc_figure, roc_linear_figure
-from runner.report.thresholds_figure import thresholds_figure
 
 
 def panels(drawing: Any) -> dict[str, Axes]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from runner.report.epsilon_tables import epsilon_csv, epsilon_markdown, in_short
+from runner.report.blocks.epsilon import epsilon_csv, epsilon_markdown, in_short
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
 from runner.report import style
+from runner.report.blocks.privacy_robustness import privacy_robustness_figure
+from runner.report.blocks.roc import roc_figure
 from runner.report.captions import captions
 from runner.report.figures import draw, save
 from runner.report.labels import CLEARLY
-from runner.report.privacy_robustness import privacy_robustness_figure
-from runner.report.roc_figure import roc_figure
 
 DRAW = {"roc": roc_figure, "privacy_robustness": privacy_robustness_figure}
 

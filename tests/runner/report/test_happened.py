@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from runner.report import sweep_page, write_report
-from runner.report.happened import happened_html, happened_markdown, in_short
+from runner.report import write_report
+from runner.report.blocks.events import happened_html, happened_markdown, in_short
 from runner.report.page import html
+from runner.report.sweep import page
 from tests.runner.report.test_page import Page
 from tests.runner.report.test_sweep_report import by_weight
 
@@ -53,9 +54,9 @@ def test_without_events_the_page_says_so_and_results_of_before_say_nothing(
 def test_what_an_event_says_is_text_on_every_page(results: dict[str, Any]):
     evil = '<script>alert("1")</script> & </details> | *a*'
     swept = by_weight()
-    for one, page in ((results, html), (swept, sweep_page.html)):
+    for one, write in ((results, html), (swept, page.html)):
         one["events"] = [{"at": "2001-09-09T01:46:40+00:00", "text": evil}]
-        read = Page(page(one, {}))
+        read = Page(write(one, {}))
         assert "script" not in {tag for tag, _ in read.tags}
         assert evil in read.text
         text = happened_markdown(one)

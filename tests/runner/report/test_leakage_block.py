@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runner.report.leakage_tables import leakage_csv, leakage_markdown, leakage_tables
+from runner.report.blocks.leakage import leakage_csv, leakage_markdown, leakage_tables
 from tests.runner.report.conftest import figure
 
 

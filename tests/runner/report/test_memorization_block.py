@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from runner.report import style
-from runner.report.memorization_figure import memorization_figure
+from runner.report.blocks._memorization_figure import memorization_figure
+from runner.report.blocks.memorization import memorization_csv, memorization_tables
 from runner.report.memorization_markdown import memorization_markdown
-from runner.report.memorization_tables import memorization_csv, memorization_tables
 from tests.runner.report.conftest import figure, small_results
 
 COUNTS = [600, 300, 100]

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from runner.report import tables, write_report
+from runner.report import table, write_report
 from runner.report.figures import draw, save
 from runner.report.page import html
 
@@ -141,7 +141,7 @@ def test_new_text_of_the_user_is_escaped(noisy):
     assert {tag for tag, _ in read.tags}.isdisjoint({"b", "script"})
     for what in ("remark", "why", "arm", "shadow", "data"):
         assert what + " " + evil in read.text
-    assert "<script>" not in (tables.guarantees_markdown(noisy) or "<script>")
+    assert "<script>" not in (table.guarantees_markdown(noisy) or "<script>")
 
 
 def test_the_page_fetches_nothing_and_runs_nothing(written):

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from runner.report import style
-from runner.report.queries_figure import families, queries_figure, queries_markdown
+from runner.report.blocks.queries import families, queries_figure, queries_markdown
 
 VIEWS = {
     "lira_online": ["identity", "flip"],

@@ -3,12 +3,12 @@ import io
 
 from rich.console import Console
 
+from runner.report.blocks.guarantees import guarantees, guarantees_csv
 from runner.report.csv_rows import csv_rows
-from runner.report.guarantees import guarantees, guarantees_csv
 from runner.report.lower_bounds import lower_bounds, lower_bounds_note
 from runner.report.readings import readings
 from runner.report.shadows import shadows_told, with_shadows
-from runner.report.tables import (
+from runner.report.table import (
     decisions_markdown,
     guarantees_markdown,
     latex,

@@ -11,10 +11,10 @@ import pytest
 from matplotlib.lines import Line2D
 
 from runner.report import style
+from runner.report.blocks.robustness import robustness_csv, robustness_tables
 from runner.report.figures import save
 from runner.report.robustness_figure import sanity_figure
 from runner.report.robustness_markdown import robustness_markdown
-from runner.report.robustness_tables import robustness_csv, robustness_tables
 from tests.runner.report.conftest import figure
 
 NOTE = "pgd20 leaves 0.7 points fewer images standing than autoattack: <why>"

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from runner.report import style, sweep_tables
-from runner.report.axis_figure import axis_caption, axis_figure
-from runner.report.pareto_figure import pareto_caption, pareto_figure
-from runner.report.sweep_page import html, write_sweep_report
-from runner.report.sweep_readings import Trial, axis_names, best_of, number
+from runner.report import style
+from runner.report.sweep import tables
+from runner.report.sweep.axis_figure import axis_caption, axis_figure
+from runner.report.sweep.page import html, write_sweep_report
+from runner.report.sweep.pareto_figure import pareto_caption, pareto_figure
+from runner.report.sweep.readings import Trial, axis_names, best_of, number
 from runner.report.sweep_scale import norm_of, scale_of
 from tests.runner.report.test_page import Page
 
@@ -225,7 +226,7 @@ def test_without_a_robust_objective_there_is_one_panel_and_auc_is_no_percentage(
     )
     assert [0.5, 0.5] in [list(line.get_ydata()) for line in panel.lines]
     assert "| t0 | 0.0 | 16 | 80.0 \\[79.0, 81.0\\] | 0.200 \\[0.190, 0.210\\] |" in (
-        sweep_tables.trials_markdown(one_axis)
+        tables.trials_markdown(one_axis)
     )
     figure = panels(axis_figure(one_axis))
     assert len(figure) == 2
@@ -292,15 +293,15 @@ def test_an_axis_is_called_by_as_much_of_its_key_as_no_other_shares():
 
 
 def test_the_tables_show_every_setting_and_the_front_least_leaky_first(chosen):
-    text = sweep_tables.trials_markdown(chosen)
+    text = tables.trials_markdown(chosen)
     cells = "| t1 | 0.4 | 16 | 79.0 [78.0, 80.0] | 34.0 [33.0, 35.0] | 10.00 [9.00, 11.00] |"
     plain = text.replace("\\", "")
     assert f"{cells} finished | front, recommended |" in plain
     assert "| t3 | 1.0 | 8 |" in plain
     assert "| stopped: worse than t1 |" in plain
     assert "| t4 | 10.0 | – | – | – | – | failed: loss is NaN |  |" in plain
-    assert [line.id for line in sweep_tables.lines(chosen, front=True)] == ["t1", "t2", "t0"]
-    plain = sweep_tables.pareto_markdown(chosen).replace("\\", "")
+    assert [line.id for line in tables.lines(chosen, front=True)] == ["t1", "t2", "t0"]
+    plain = tables.pareto_markdown(chosen).replace("\\", "")
     assert "| weight 0.4: fresh seed 1, 32 models | 79.0 [78.0, 80.0] | 33.0" in plain
     assert "| pgd_at: as it was chosen against | 80.0" in plain
 
@@ -315,21 +316,21 @@ def test_the_tables_show_every_setting_and_the_front_least_leaky_first(chosen):
 )
 def test_the_verdict_is_that_of_the_fresh_models(chosen, leakage, told):
     chosen["recommended"]["fresh"] = three(0.8, 0.3, leakage, 32)
-    assert told in sweep_tables.verdict(chosen)
-    assert f"{100 * leakage:.2f}" in sweep_tables.verdict(chosen)
+    assert told in tables.verdict(chosen)
+    assert f"{100 * leakage:.2f}" in tables.verdict(chosen)
 
 
 def test_the_verdict_says_what_is_missing(chosen, one_axis):
     base = chosen["recommended"].pop("fresh_base")
-    assert "no base that was measured afresh" in sweep_tables.verdict(chosen)
+    assert "no base that was measured afresh" in tables.verdict(chosen)
     chosen["recommended"]["fresh_base"] = copy.deepcopy(base)
     chosen["recommended"]["fresh_base"]["leakage"] |= {"low": None, "high": None}
-    assert "without intervals, this sweep does not show" in sweep_tables.verdict(chosen)
+    assert "without intervals, this sweep does not show" in tables.verdict(chosen)
     chosen["recommended"]["fresh"] = None
-    assert "was not measured afresh" in sweep_tables.verdict(chosen)
+    assert "was not measured afresh" in tables.verdict(chosen)
     one_axis["recommended"], one_axis["recommended_why"] = None, "nothing was measured."
     expected = "No setting is recommended: nothing was measured."
-    assert sweep_tables.verdict(one_axis) == expected
+    assert tables.verdict(one_axis) == expected
 
 
 def test_the_report_is_these_files(written):
@@ -379,7 +380,7 @@ def test_text_of_the_user_is_escaped(chosen):
     assert {tag for tag, _ in page.tags}.isdisjoint({"b", "script"})
     for what in ("sweep", "description", "arm", "base", "warning", "why", "label"):
         assert f"{what} {evil}" in page.text
-    assert "<script>" not in sweep_tables.trials_markdown(chosen)
+    assert "<script>" not in tables.trials_markdown(chosen)
 
 
 def test_many_settings_of_ten_axes_are_drawn():
@@ -393,7 +394,7 @@ def test_many_settings_of_ten_axes_are_drawn():
     results["objectives"]["robustness"] = None
     figure = panels(axis_figure(results))
     assert len(figure) == 20
-    assert len(sweep_tables.lines(results)) == 40
+    assert len(tables.lines(results)) == 40
     assert Page(html(results, {})).text.count("finished") == 2 * 40 + 1
 
 

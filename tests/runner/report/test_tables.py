@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 from rich.console import Console
 
-from runner.report.as_text import percent, printed, significant
 from runner.report.columns import main_columns, rows
 from runner.report.csv_rows import csv_rows
-from runner.report.tables import latex, markdown, terminal_table
+from runner.report.table import latex, markdown, terminal_table
+from runner.report.text import percent, printed, significant
 
 
 def terminal(results, width: int = 200) -> str:

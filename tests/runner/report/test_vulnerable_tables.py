@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runner.report import write_report
-from runner.report.vulnerable_tables import MOST_CLASSES, vulnerable_csv, vulnerable_markdown
+from runner.report.blocks.vulnerable import MOST_CLASSES, vulnerable_csv, vulnerable_markdown
 from tests.runner.report.conftest import figure, small_results
 
 

@@ -4,9 +4,9 @@ import csv
 import io
 from typing import Any
 
-from runner.report.as_text import DASH, printed, rate_title
 from runner.report.markdown import headed, in_markdown
 from runner.report.readings import INTERVAL
+from runner.report.text import DASH, printed, rate_title
 from runner.report.vulnerable_notes import class_notes, columns, notes
 
 MOST_CLASSES = 20

@@ -5,9 +5,9 @@ import io
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from runner.report.as_text import printed, rate_title
 from runner.report.markdown import headed, in_markdown
 from runner.report.readings import INTERVAL, Figure, by_draws, label, measured, membership
+from runner.report.text import printed, rate_title
 
 
 class Measure(NamedTuple):

@@ -8,8 +8,8 @@ from matplotlib.lines import Line2D
 
 from runner.report import style
 from runner.report.readings import Figure, ends
-from runner.report.sweep_look import STOPPED, bases, line_of_chance
-from runner.report.sweep_readings import (
+from runner.report.sweep.look import STOPPED, bases, line_of_chance
+from runner.report.sweep.readings import (
     Quantity,
     Trial,
     axis_names,

@@ -7,8 +7,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from runner.report.sweep_readings import axis_names, quantities
-from runner.report.sweep_tables import lines, recommended, verdict
+from runner.report.sweep.readings import axis_names, quantities
+from runner.report.sweep.tables import lines, recommended, verdict
 
 
 def terminal_tables(results: dict[str, Any]) -> Group:

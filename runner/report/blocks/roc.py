@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from runner.report import style
-from runner.report.as_text import percent
 from runner.report.columns import num_negatives
 from runner.report.readings import Reading, calibrated, membership, readings
 from runner.report.shadows import with_shadows
+from runner.report.text import percent
 
 Curve = dict[str, Any]  # fpr, tpr and, where there are several models, low and high: lists
 Curves = list[tuple[Reading, Curve]]

@@ -7,7 +7,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.lines import Line2D
 
 from runner.report import style
-from runner.report.sweep_readings import (
+from runner.report.sweep.readings import (
     Three,
     Trial,
     axis_names,

@@ -4,9 +4,9 @@ import csv
 import io
 from typing import Any
 
-from runner.report.as_text import DASH, in_full, percent, significant
 from runner.report.markdown import headed, in_markdown
 from runner.report.readings import by_draws, label
+from runner.report.text import DASH, in_full, percent, significant
 
 HEAD = ("arm", "attack", "one run: median", "largest", "the most it could show")
 OVER_MODELS = ("over models", "(the most it could show)")

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
 from runner.report import style
-from runner.report.memorization_tables import tpr_title
+from runner.report.blocks.memorization import tpr_title
 from runner.report.readings import ends, measured
 
 MOST_TICKS = 5  # of the scores above 0

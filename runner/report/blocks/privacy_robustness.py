@@ -8,7 +8,6 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
 from runner.report import columns, labels, style
-from runner.report.as_text import DAGGER, rate_title
 from runner.report.readings import (
     Figure,
     Figures,
@@ -21,6 +20,7 @@ from runner.report.readings import (
     robust_accuracy_of,
 )
 from runner.report.shadows import with_shadows
+from runner.report.text import DAGGER, rate_title
 
 SHOWN_RATE = 0.001  # the FPR at which the papers compare; else the smallest that was resolved
 Points = list[tuple[Reading, labels.Point]]

@@ -9,9 +9,8 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
 from runner.report import columns, style
-from runner.report.as_text import printed, rate_title
+from runner.report.blocks.privacy_robustness import SHOWN_RATE
 from runner.report.markdown import headed, in_markdown
-from runner.report.privacy_robustness import SHOWN_RATE
 from runner.report.readings import (
     Figure,
     Figures,
@@ -22,6 +21,7 @@ from runner.report.readings import (
     membership,
     readings,
 )
+from runner.report.text import printed, rate_title
 
 KINDS = {"natural": "natural queries", "adversarial": "adversarial queries", "both": "both"}
 MARKERS = {"natural": "o", "adversarial": "^", "both": "D"}

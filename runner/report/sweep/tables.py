@@ -2,16 +2,16 @@
 
 from typing import Any, NamedTuple
 
-from runner.report.as_text import DASH, Printed, printed
 from runner.report.markdown import headed, in_markdown
 from runner.report.readings import measured
-from runner.report.sweep_readings import (
+from runner.report.sweep.readings import (
     Three,
     axis_names,
     overlap,
     quantities,
     told,
 )
+from runner.report.text import DASH, Printed, printed
 
 CELLS = "Mean over models with its 95 % interval."
 

@@ -5,16 +5,16 @@ from typing import Any, NamedTuple
 
 from markdown_it import MarkdownIt
 
-from runner.report.comparison_tables import comparisons_csv, comparisons_markdown
-from runner.report.epsilon_tables import epsilon_csv, epsilon_markdown
-from runner.report.guards_markdown import guards_markdown
-from runner.report.leakage_tables import leakage_csv, leakage_markdown
+from runner.report.blocks.checks import guards_markdown
+from runner.report.blocks.comparisons import comparisons_csv, comparisons_markdown
+from runner.report.blocks.epsilon import epsilon_csv, epsilon_markdown
+from runner.report.blocks.leakage import leakage_csv, leakage_markdown
+from runner.report.blocks.memorization import memorization_csv
+from runner.report.blocks.queries import queries_markdown
+from runner.report.blocks.robustness import robustness_csv
+from runner.report.blocks.vulnerable import vulnerable_csv, vulnerable_markdown
 from runner.report.memorization_markdown import memorization_markdown
-from runner.report.memorization_tables import memorization_csv
-from runner.report.queries_figure import queries_markdown
 from runner.report.robustness_markdown import robustness_markdown
-from runner.report.robustness_tables import robustness_csv
-from runner.report.vulnerable_tables import vulnerable_csv, vulnerable_markdown
 
 
 class Block(NamedTuple):

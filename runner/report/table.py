@@ -7,13 +7,13 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from runner.report.as_text import DAGGER, DASH, Printed, percent
+from runner.report.blocks.guarantees import guarantees
 from runner.report.columns import Column, Row, decision_columns, groups, main_columns, notes, rows
-from runner.report.guarantees import guarantees
 from runner.report.lower_bounds import AT_LEAST, MOST, lower_bounds, lower_bounds_note
 from runner.report.markdown import headed, in_markdown, joined
 from runner.report.readings import calibrated, share_of_members
 from runner.report.shadows import with_shadows
+from runner.report.text import DAGGER, DASH, Printed, percent
 
 ACROSS = 4  # arms beside each other on a terminal of 80 columns
 

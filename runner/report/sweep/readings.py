@@ -5,8 +5,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from runner.report.as_text import rate_title
 from runner.report.readings import Figure, finite, measured
+from runner.report.text import rate_title
 
 Three = dict[str, Any]  # natural, robust and leakage: a Figure each; robust may be None
 

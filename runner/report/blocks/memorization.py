@@ -5,10 +5,10 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-from runner.report.as_text import DASH, percent, printed, rate_title
+from runner.report.blocks.robustness import Table
 from runner.report.memorization_notes import bin_names, memorization_notes
 from runner.report.readings import INTERVAL, Figure
-from runner.report.robustness_tables import Table
+from runner.report.text import DASH, percent, printed, rate_title
 
 
 def memorization_tables(results: dict[str, Any]) -> list[Table]:

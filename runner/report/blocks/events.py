@@ -7,7 +7,7 @@ import jinja2
 
 from runner.report.markdown import headed, in_markdown
 
-TEMPLATE = Path(__file__).with_name("happened.html.j2")
+TEMPLATE = Path(__file__).with_name("events.html.j2")
 HEAD = ["time (UTC)", "what"]
 FEW = 10  # more of them are folded up
 

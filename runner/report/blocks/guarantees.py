@@ -4,8 +4,8 @@ import csv
 import io
 from typing import Any, NamedTuple
 
-from runner.report.as_text import DASH, in_full, significant
 from runner.report.lower_bounds import known_bounds
+from runner.report.text import DASH, in_full, significant
 
 HEAD = ("arm", "epsilon", "delta", "status", "of")
 BOUND = ("mean", "low", "high", "num_models", "delta", "largest")

@@ -5,8 +5,8 @@ import io
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from runner.report.as_text import DASH, printed, significant
 from runner.report.readings import INTERVAL, Reading, readings
+from runner.report.text import DASH, printed, significant
 
 CHECKS = {  # of results.json, and what a column says of each
     "eps_monotone": "accuracy falls as eps grows",

@@ -7,17 +7,17 @@ import jinja2
 import matplotlib
 
 from runner.cloud import Folder
-from runner.report import sweep_tables
-from runner.report.axis_figure import axis_caption, axis_figure
+from runner.report.blocks.events import happened_html, happened_markdown
 from runner.report.figures import forms
-from runner.report.folder import fill
-from runner.report.happened import happened_html, happened_markdown
-from runner.report.inlined import inline, sheet
-from runner.report.pareto_figure import pareto_caption, pareto_figure
+from runner.report.html import inline, sheet
 from runner.report.style import RC
-from runner.report.sweep_readings import axis_names, most_models, quantities, trials
+from runner.report.sweep import tables
+from runner.report.sweep.axis_figure import axis_caption, axis_figure
+from runner.report.sweep.pareto_figure import pareto_caption, pareto_figure
+from runner.report.sweep.readings import axis_names, most_models, quantities, trials
+from runner.store import fill
 
-TEMPLATE = Path(__file__).with_name("sweep_page.html.j2")
+TEMPLATE = Path(__file__).with_name("page.html.j2")
 
 
 def write_sweep_report(results: dict[str, Any], folder: Folder) -> Folder:
@@ -34,8 +34,8 @@ def write_sweep_report(results: dict[str, Any], folder: Folder) -> Folder:
         drawn = {"pareto": pareto_figure(results), "axes": axis_figure(results)}
     happened = happened_markdown(results)
     files: dict[str, bytes | None] = {
-        "trials.md": sweep_tables.trials_markdown(results).encode(),
-        "pareto.md": sweep_tables.pareto_markdown(results).encode(),
+        "trials.md": tables.trials_markdown(results).encode(),
+        "pareto.md": tables.pareto_markdown(results).encode(),
         "events.md": happened.encode() if happened else None,
     }
     files |= forms(drawn)
@@ -63,10 +63,10 @@ def html(results: dict[str, Any], svgs: dict[str, str]) -> str:
         counts={state: states.count(state) for state in dict.fromkeys(states)},
         axes=axis_names(results),
         quantities=quantities(results),
-        recommended=sweep_tables.recommended(results),
-        verdict=sweep_tables.verdict(results),
-        front=sweep_tables.lines(results, front=True),
-        lines=sweep_tables.lines(results),
+        recommended=tables.recommended(results),
+        verdict=tables.verdict(results),
+        front=tables.lines(results, front=True),
+        lines=tables.lines(results),
         most=most_models(results),
         happened=happened_html(results),
         rungs=sorted({trial.num_models for trial in trials(results)}),

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from runner.report.as_text import DASH, percent, printed
+from runner.report.blocks.robustness import Table
 from runner.report.markdown import headed, in_markdown
 from runner.report.readings import INTERVAL, Figure, Reading, finite, membership, rates_of, readings
-from runner.report.robustness_tables import Table
 from runner.report.shadows import with_shadows
+from runner.report.text import DASH, percent, printed
 
 HEAD = ["arm", "attack", "TPR of a target (%)", "pooled TPR (%)"]
 HEAD += ["TPR at shadows' threshold (%)", "FPR reached (%)"]

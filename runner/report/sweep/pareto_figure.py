@@ -7,7 +7,7 @@ from matplotlib.figure import Figure as Drawing
 
 from runner.report import labels, style
 from runner.report.readings import ends
-from runner.report.sweep_look import (
+from runner.report.sweep.look import (
     BASE,
     FRESH,
     STOPPED,
@@ -19,7 +19,7 @@ from runner.report.sweep_look import (
     look_of,
     ring,
 )
-from runner.report.sweep_readings import (
+from runner.report.sweep.readings import (
     Quantity,
     Three,
     Trial,
