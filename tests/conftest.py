@@ -17,6 +17,7 @@ from runner.work import Work, prepare
 from runner.workplace import Workplace, make_workplace
 
 torch.set_num_threads(1)
+pytest.register_assert_rewrite("tests.made")  # so that their assertions say what they compared
 ROOT = Path(__file__).parents[1]
 
 TINY = {

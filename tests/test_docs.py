@@ -4,12 +4,11 @@ import importlib
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
@@ -50,16 +49,15 @@ from runner.fit import fit
 from runner.models import ImageShape, Model
 from runner.named_cluster import NodesOfOneKind
 from runner.questions import Sanity
-from runner.results import gather
 from runner.work import Work, prepare
 from tests import oracles
 from tests.conftest import NOISY, TINY
-from tests.defenses import test_contract as contract
-from tests.runner.memorization.test_memorization import Made, experiment_of
-from tests.runner.memorization.test_published import DATA, published
-from tests.runner.test_epsilon_figures import with_everything
-from tests.runner.vulnerable.test_vulnerable import Made as AtRiskMade
-from tests.runner.vulnerable.test_vulnerable import experiment_of as at_risk_experiment
+from tests.made import defense_contract as contract
+from tests.made.epsilon import with_everything
+from tests.made.gathered import gathered
+from tests.made.memorization import DATA, Made, experiment_of, published
+from tests.made.vulnerable import Made as AtRiskMade
+from tests.made.vulnerable import experiment_of as at_risk_experiment
 
 HOUSE = Path(__file__).parent.parent
 PAGES = [*sorted((HOUSE / "docs").glob("*.md")), HOUSE / "README.md", HOUSE / "CONTRIBUTING.md"]
@@ -159,13 +157,11 @@ def test_there_is_one_example_of_everything_that_is_found_by_name():
 
 def test_the_example_of_a_defense_keeps_the_contract_and_can_be_switched_off(added):
     assert "defenses" in added
-    contract.test_losses_are_finite_and_one_per_example("label_smoothing")
-    contract.test_every_parameter_gets_a_gradient_and_the_model_stays_in_train_mode(
-        "label_smoothing"
-    )
-    contract.test_the_same_seed_gives_the_same_bits("label_smoothing")
-    contract.test_examples_meet_exactly_when_the_defense_says_so("label_smoothing")
-    contract.test_a_defense_survives_its_yaml("label_smoothing")
+    contract.losses_are_finite_and_one_per_example("label_smoothing")
+    contract.every_parameter_gets_a_gradient("label_smoothing")
+    contract.the_same_seed_gives_the_same_bits("label_smoothing")
+    contract.examples_meet_exactly_when_it_says_so("label_smoothing")
+    contract.it_survives_its_yaml("label_smoothing")
     images, labels = contract.batch()
     off = contract.gradients(added["defenses"](smoothing=0), images, labels)
     assert torch.equal(off, contract.gradients(ERM(), images, labels))
@@ -499,56 +495,6 @@ def by_memorization(folder: Path) -> Iterator[dict[str, Any]]:
     yield {"memorization": Made(experiment_of(arm="erm"), folder / "own").results()}
     file = published(folder / "m.npz", np.linspace(0, 1, 200), DATA.pool_labels[:200])
     yield {"memorization": Made(experiment_of(file=str(file)), folder / "file").results()}
-
-
-def gathered(
-    work: Work,
-    null_scores: np.ndarray | None = None,
-    member_scores: Mapping[int, np.ndarray] | None = None,
-) -> dict[str, Any]:
-    """results.json of an experiment whose stages wrote made-up facts and scores (M, N).
-
-    Model m is right on 0.9 - m / 100 of its members and on 0.5 of the others; the mean over draws,
-    where there are any, on 0.05 more of both.
-
-    Args:
-        member_scores: by the number of draws; None are random numbers.
-    """
-    experiment, at = work.experiment, work.store
-    for arm, run in [(arm, run) for arm, runs in work.plan.arms.items() for run in runs]:
-        questions = experiment.questions(arm)
-        answers = questions.answers
-        by = {"": 0.0} | ({"_mean": 0.05} if answers.draws > 1 else {})
-        store.finish(at.run(run.id), [], {"train_time_s": 1.0})
-        told = {f"train_accuracy{key}": 0.9 - run.number / 100 + more for key, more in by.items()}
-        folder, labels = at.answers(run.id, questions.answers_id), np.zeros(len(run.member))
-        once = tables.Answered(np.zeros((len(labels), len(answers.names))))
-        content = tables.answers_to_bytes(labels, once, answers.names)
-        store.write(folder / "answers.parquet", content)
-        store.finish(folder, ["answers.parquet"], told)
-        for attack, asked in questions.attacks_of(run.number).items():
-            folder = at.robustness(run.id, questions.robustness_id(attack))
-            labels = np.zeros(asked.num_examples or 60, int)
-            right = {f"accuracy{key}": 0.5 + more for key, more in by.items()}
-            said = [(np.arange(len(labels)) < share * len(labels)) - 1 for share in right.values()]
-            content = tables.robustness_to_bytes(np.arange(len(labels)), labels, *said)
-            store.write(folder / "robustness.parquet", content)
-            store.finish(folder, ["robustness.parquet"], {**right, "num_examples": 60})
-    examples = np.arange(work.plan.member.shape[1], dtype=np.int32)
-    random = np.random.default_rng(0).random(work.plan.member.shape)
-    for source in work.sources:
-        given = (member_scores or {}).get(source.draws, random)
-        for attack in experiment.membership.attacks:
-            for matrix, scores in (("member", given), ("null", null_scores)):
-                table = tables.scores_table(
-                    tables.Reading(*source, attack, matrix),
-                    examples,
-                    random if scores is None else scores,
-                )
-                folder = work.scores / "blocks"
-                pq.write_to_dataset(table, folder, partition_cols=tables.PARTITIONS)
-    runs = {"trained": 0, "reused": len(work.plan.runs)}
-    return gather(experiment, work.dataset, work.plan, at, work.scores, work.sources, runs)
 
 
 FIGURE = {"mean", "low", "high", "num_models"}

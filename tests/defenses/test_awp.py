@@ -13,10 +13,10 @@ from defenses.dp_sgd import DPSGD
 from defenses.erm import ERM
 from defenses.residual_perturbation import ResidualPerturbation
 from runner.workplace import Workplace
-from tests.defenses import test_contract as contract
 from tests.defenses.oracles import batch, network, weight_step
-from tests.defenses.test_dp_sgd import a_run, trained
-from tests.defenses.test_losses import DEFENSES, PGD_AT, gradients
+from tests.made import defense_contract as contract
+from tests.made.defenses import DEFENSES, PGD_AT, gradients
+from tests.made.training import a_run, trained
 
 BASES: dict[str, Defense] = {
     **{name: DEFENSES[name] for name in ("erm", "pgd_at", "trades", "mart")},

@@ -7,7 +7,7 @@ from torch import Tensor
 from defenses.demem import DeMem
 from defenses.erm import ERM
 from tests.defenses.oracles import batch, network, slow
-from tests.defenses.test_losses import DEFENSES, gradients
+from tests.made.defenses import DEFENSES, gradients
 
 CASES = [(name, on) for name, base in DEFENSES.items() for on in sorted(base.terms)]
 WEIGHT = 0.3

@@ -1,8 +1,6 @@
 """DP-SGD's gradients, steps and refusals, with Opacus itself."""
 
-import copy
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,12 +16,11 @@ from defenses.erm import ERM
 from defenses.pgd_at import PGDAT
 from defenses.trades import TRADES, InnerPGD
 from runner.experiment import Schedule
-from runner.fit import fit, rate
+from runner.fit import rate
 from runner.models import ImageShape
 from runner.models.resnet import ResNet
-from runner.models.small_cnn import SmallCnn
-from runner.plan import Run
 from runner.workplace import Workplace
+from tests.made.training import a_run, trained
 
 SHAPE = ImageShape(3, 8, 8, 4, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 INNER = {"eps": 0.1, "step_size": 0.05, "num_steps": 2}
@@ -194,17 +191,6 @@ def test_the_memory_bound_counts_the_bytes_of_all_gradients(monkeypatch: pytest.
     monkeypatch.setattr("defenses.dp_sgd.GRADIENT_BYTES", 6 * size + 1)
     defense = DPSGD(noise_multiplier=0.0, poisson_sampling=False)
     assert train(defense, protected(defense)) == [[6, 6, 6, 2]]
-
-
-def trained(run: Run, place: Workplace, state: dict | None = None) -> list[tuple[dict, dict]]:
-    epochs: Iterator = fit(run, place.pool_images, place.pool_labels, place.shape, state=state)
-    return [(epoch.metrics, copy.deepcopy(epoch.state())) for epoch in epochs]
-
-
-def a_run(work: Any, defense: Defense, **training: Any) -> Run:
-    run = work.plan.arms["erm"][0]
-    changed = run.training.model_copy(update=training)
-    return replace(run, model=SmallCnn(width=4, norm="group"), defense=defense, training=changed)
 
 
 @pytest.mark.parametrize("name", ["erm", "pgd_at"])

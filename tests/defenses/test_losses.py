@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from attacks.evasion.pgd import PGD
 from defenses import Defense
@@ -12,20 +12,8 @@ from defenses.erm import ERM
 from defenses.mart import MART
 from defenses.pgd_at import PGDAT
 from defenses.trades import TRADES, InnerPGD
-from tests.defenses.oracles import BETA, GAMMA, INNER, batch, network, slow
-
-PGD_AT = PGDAT(attack=PGD(**INNER))
-DEFENSES: dict[str, Defense] = {
-    "erm": ERM(),
-    "pgd_at": PGD_AT,
-    "trades": TRADES(beta=BETA, attack=InnerPGD(**INNER)),
-    "mart": MART(beta=BETA, attack=InnerPGD(**INNER)),
-    "awp": AWP(gamma=GAMMA, base=PGD_AT),
-}
-
-
-def gradients(model: nn.Module, loss: Tensor) -> list[Tensor]:
-    return list(torch.autograd.grad(loss, list(model.parameters()), retain_graph=True))
+from tests.defenses.oracles import INNER, batch, network, slow
+from tests.made.defenses import DEFENSES, PGD_AT, gradients
 
 
 def loss_and_gradients(defense: Defense) -> list[Tensor]:

@@ -1,29 +1,12 @@
 """Noise at one place of a network, measured and against closed forms."""
 
 import math
-from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor
 
 from defenses._residual_noise import NoisyJoin, Strategy, normal_like
-
-
-def features(*shape: int, seed: int = 4) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def seeded(run: Callable[[], Tensor], seed: int = 3) -> Tensor:
-    torch.manual_seed(seed)
-    return run()
-
-
-def has_std(noise: Tensor, std: float) -> bool:
-    """Whether mean and standard deviation are those of so many normal draws, to 4 sigma."""
-    noise, n = noise.double(), noise.numel()
-    off = abs(noise.std().item() / std - 1)
-    return abs(noise.mean().item()) < 4 * std / math.sqrt(n) and off < 4 / math.sqrt(2 * n)
+from tests.made.noise import features, has_std, seeded
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -21,8 +21,8 @@ from defenses.pgd_at import PGDAT
 from defenses.residual_perturbation import ResidualPerturbation
 from defenses.trades import TRADES
 from runner.models import ImageShape, Model
-from tests.defenses import test_contract as contract
-from tests.defenses.test_residual_noise import features, has_std, seeded
+from tests.made import defense_contract as contract
+from tests.made.noise import features, has_std, seeded
 
 SHAPE = ImageShape(3, 8, 8, 5, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
 RESIDUAL: list[dict[str, Any]] = [

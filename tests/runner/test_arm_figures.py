@@ -13,7 +13,7 @@ from runner.experiment import Experiment
 from runner.intervals import mean_interval
 from runner.work import Work, prepare
 from tests.conftest import NOISY
-from tests.test_docs import gathered
+from tests.made.gathered import gathered
 
 EOT = {"name": "pgd", "eps": 0.1, "step_size": 0.05, "num_steps": 2, "draws": 4}
 

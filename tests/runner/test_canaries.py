@@ -12,21 +12,7 @@ from runner.experiment import Experiment
 from runner.plan import make_plan, member_matrix
 from runner.work import DataMissing, prepare
 from tests.conftest import TINY, do_here
-
-NUM = 40  # canaries; the pool of TINY has 200 images
-
-LEAN = {  # what a canary audit asks of TINY
-    "name": "lean",
-    "arms": {"erm": {"defense": "erm"}},
-    "robustness": {},
-    "membership": {"attacks": {"loss": {"name": "threshold"}}},
-}
-
-
-def audited(num_models: int = 3, changes: dict[str, Any] | None = None, **canaries: Any):
-    """A small experiment with canaries."""
-    design = {"name": "canaries", "num_models": num_models, "canaries": {"num": NUM, **canaries}}
-    return Experiment.model_validate({**TINY, **LEAN, "design": design, **(changes or {})})
+from tests.made.canaries import NUM, audited
 
 
 @pytest.fixture(scope="module")

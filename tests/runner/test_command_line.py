@@ -4,22 +4,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner
 
-from runner.__main__ import app
 from tests.conftest import TINY
+from tests.made.commands import invoke
 
 HOUSE = Path(__file__).parents[2]
 SHIPPED = sorted(
     path for path in (HOUSE / "configs").rglob("*.yaml") if "cluster" not in path.parts
 )
-
-
-def invoke(*arguments: str) -> tuple[int, str]:
-    """The exit code and everything printed of one command, in this process."""
-    result = CliRunner().invoke(app, list(arguments))
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result.exit_code, result.output
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from runner import metrics
 from runner.intervals import Interval, bootstrap_interval, mean_interval
 from runner.resampling import resampled_figures
-from tests.runner.simulated_arms import FIGURES, RATES, REGIMES, draw, figures
+from tests.made.simulated_arms import FIGURES, RATES, REGIMES, draw, figures
 
 NUM_REPEATS = 1000
 NUM_RESAMPLES = 48

@@ -15,10 +15,11 @@ from runner import config
 from runner.config import parse
 from runner.experiment import Experiment
 from runner.sweep import settings
-from tests.runner.test_data import write_cifar
-from tests.runner.test_presets import HOUSE, cells, done, write_idx_files
+from tests.conftest import ROOT
+from tests.made.datasets import write_cifar, write_idx_files
+from tests.made.presets import cells, done
 
-CONFIGS = HOUSE / "configs"
+CONFIGS = ROOT / "configs"
 PRESETS = sorted((CONFIGS / "demem").rglob("*.yaml"))
 SWEEPS = [
     p
@@ -191,7 +192,7 @@ def test_presets_open_with_their_command_cost_and_figures():
         text = preset.read_text()
         head = text[: text.index("\nname: ")]
         word = "sweep" if preset in SWEEPS else "run"
-        assert f"#   python -m runner {word} {preset.relative_to(HOUSE).as_posix()}\n" in head
+        assert f"#   python -m runner {word} {preset.relative_to(ROOT).as_posix()}\n" in head
         assert "# Cost: " in head
         assert "# Paper" in head
         assert "# Expected" in head or "# Measured" in head

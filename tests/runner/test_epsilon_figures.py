@@ -2,58 +2,15 @@
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from attacks.epsilon import largest_certifiable, largest_of_one_run, one_run_bound
-from runner import store, tables
 from runner.epsilon_figures import Tried, alarms, certified, epsilon_figures, num_correct
-from runner.work import Work, prepare
-from tests.runner.test_canaries import NUM, audited
-
-FIRST = 160  # the place of the first canary in the pool
-
-
-def figures(work: Work, scores: np.ndarray, odds: np.ndarray | None = None) -> dict[str, Any]:
-    """`epsilon` of results.json where every attack gives the same scores (M, N).
-
-    Args:
-        odds: (M,) float, the log-odds of the first canary; None: no answers are there.
-    """
-    examples = np.arange(scores.shape[1], dtype=np.int32)
-    for source in work.sources:
-        for attack in work.experiment.membership.attacks:
-            table = tables.scores_table(tables.Reading(*source, attack, "member"), examples, scores)
-            pq.write_to_dataset(table, work.scores / "blocks", partition_cols=tables.PARTITIONS)
-    for source, paths in work.sources.items():
-        for path, of_first in zip(paths, [] if odds is None else odds, strict=odds is not None):
-            answers = np.zeros((len(examples), 1))
-            answers[FIRST] = of_first
-            once = tables.Answered(answers)
-            mean = tables.Answered(answers) if source.draws > 1 else None
-            content = tables.answers_to_bytes(work.dataset.pool_labels, once, ["identity"], mean)
-            store.write(Path(path), content)
-    given = work.experiment, work.dataset, work.plan, work.store, work.scores
-    found = epsilon_figures(*given)
-    assert found is not None
-    return found
-
-
-def made(folder: Path, **changed: Any) -> Work:
-    changes = {"epsilon": {"guesses": [0.5]}, **changed.pop("changes", {})}
-    return prepare(audited(changes=changes, **changed), folder)
-
-
-def with_everything(folder: Path) -> dict[str, Any]:
-    """The parts of results.json about canaries, with enough models, a guarantee and an alarm."""
-    arms = {"private": {"defense": {"name": "dp_sgd", "noise_multiplier": 20, "accountant": "rdp"}}}
-    work = made(folder, num_models=30, changes={"arms": arms})
-    member = work.plan.member.astype(float)
-    design = work.experiment.design.model_dump(exclude_none=True)
-    return {"design": design, "epsilon": figures(work, member, member[:, FIRST])}
+from runner.work import Work
+from tests.made.canaries import NUM
+from tests.made.epsilon import FIRST, figures, made
 
 
 def test_a_model_that_gives_all_canaries_away_shows_the_most_that_so_many_guesses_can(

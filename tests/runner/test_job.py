@@ -21,7 +21,7 @@ from runner.store import Store
 from runner.work import prepare
 from tests.clusters import HOUSE, RAY, client_environment, started_head
 from tests.conftest import TINY, do_here
-from tests.runner.foreign.given import member_of, write
+from tests.made.given import member_of, write
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

@@ -22,24 +22,15 @@ from runner.train import train
 from runner.work import Work, prepare
 from runner.workplace import Workplace
 from tests.conftest import TINY, place_of
-from tests.runner.test_command_line import invoke
+from tests.made.commands import invoke
+from tests.made.timings import DEVICE, done
 
 HOUSE = Path(__file__).parents[2]
-DEVICE = "some device"
 
 
 def cluster(**keys: Any) -> NamedCluster:
     of = NodesOfOneKind.model_validate({"nodes": 1, "cpus": 1, "speed": 1, "start_s": 0, **keys})
     return NamedCluster("mine", "mine.yaml", of)
-
-
-def done(work: Work, arm: str, number: int, seconds: float, device: str = DEVICE) -> None:
-    """Mark a Run done: so many seconds of training, and a tenth of them for each question."""
-    run = work.plan.arms[arm][number]
-    facts = {"train_time_s": seconds, "epoch_time_s": seconds / 2, "other_time_s": 0.0}
-    store.finish(work.store.run(run.id), [], {**facts, "device": device})
-    for folder in work.asked(run):
-        store.finish(folder, [], {"time_s": seconds / 10, "device": device})
 
 
 def audited(work: Work) -> None:

@@ -17,8 +17,8 @@ from runner.tables import Reading
 from runner.train import train
 from runner.work import Work
 from runner.workplace import Workplace
-from tests.runner.planted import Trap, trap
-from tests.runner.test_train import do
+from tests.made.planted import Trap, trap
+from tests.made.training import do
 
 
 def torch_trap(sprung: Path) -> bytes:

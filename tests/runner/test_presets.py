@@ -4,27 +4,23 @@ Runs are trained and audited in this process; what `runner run` adds, the lanes 
 tested with quickstart.
 """
 
-import csv
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-from rich.console import Console
 
 pytest.importorskip("ray", reason="machines that only train have no Ray")
 
-from runner import config, pipeline
+from runner import config
 from runner.experiment import Experiment
-from runner.work import prepare
-from tests.conftest import do_here
-from tests.runner.test_data import idx, write_cifar, write_idc
+from tests.conftest import ROOT
+from tests.made.datasets import write_cifar, write_idc, write_idx_files
+from tests.made.presets import cells, done
 
 pytestmark = pytest.mark.slow
 
-HOUSE = Path(__file__).parents[2]
-PRESETS = sorted((HOUSE / "configs" / "residual_perturbation").glob("*.yaml"))
-AUDITS = sorted((HOUSE / "configs" / "audits").glob("canaries_*.yaml"))
+
+PRESETS = sorted((ROOT / "configs" / "residual_perturbation").glob("*.yaml"))
+AUDITS = sorted((ROOT / "configs" / "audits").glob("canaries_*.yaml"))
 SHRUNK = (
     "design.num_models=2",
     "answers.draws=2",
@@ -75,17 +71,6 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("storage")
 
 
-def write_idx_files(folder: Path) -> None:
-    """60 images of 28x28 of each class and split, as MNIST is published."""
-    random = np.random.default_rng(0)
-    folder.mkdir(parents=True)
-    for split in ("train", "t10k"):
-        labels = np.repeat(np.arange(10, dtype=np.uint8), 60)
-        images = random.integers(0, 256, (600, 28, 28), np.uint8)
-        for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
-            (folder / f"{split}-{kind}-ubyte").write_bytes(idx(array))
-
-
 def shrunk(preset: Path, root: Path, more: tuple[str, ...] = ()) -> Experiment:
     """The preset with few models, one epoch, and the small files as its data."""
     overrides: list[str] = [*SHRUNK, *more]
@@ -103,18 +88,6 @@ def shrunk(preset: Path, root: Path, more: tuple[str, ...] = ()) -> Experiment:
         if chosen.training.batch_size > 16:
             overrides.append(f"arms.{arm}.training.batch_size=16")
     return config.load(preset, overrides, Experiment)
-
-
-def done(experiment: Experiment, storage: Path) -> dict[str, Any]:
-    """Do everything in this process; report as `run` does."""
-    return pipeline.run(do_here(prepare(experiment, storage)), Console(quiet=True))
-
-
-def cells(storage: Path, name: str) -> set[tuple[str, str, str]]:
-    """(arm, draws, metric) of every line of table.csv."""
-    path = storage / "experiments" / name / "report" / "table.csv"
-    with path.open() as file:
-        return {(row["arm"], row["draws"], row["metric"]) for row in csv.DictReader(file)}
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.stem)
@@ -157,7 +130,7 @@ def test_every_table_and_figure_has_a_preset_of_full_and_of_small_size():
 def test_dp_sgd_states_its_proved_epsilon_and_residual_perturbation_its_claim(
     root: Path, storage: Path
 ):
-    experiment = shrunk(HOUSE / "configs/residual_perturbation/table_3_cifar10.yaml", root)
+    experiment = shrunk(ROOT / "configs/residual_perturbation/table_3_cifar10.yaml", root)
     arms = done(experiment, storage)["arms"]
     proved, claimed = arms["dp_sgd"]["guarantee"], arms["en1"]["guarantee"]
     assert (proved["status"], proved["of"]) == ("proved", "the weights")
@@ -185,6 +158,6 @@ def test_presets_open_with_their_command_cost_and_figures():
     for preset in (*PRESETS, *AUDITS):
         text = preset.read_text()
         head = text[: text.index("\nname: ")]
-        assert f"#   python -m runner run {preset.relative_to(HOUSE)}\n" in head
+        assert f"#   python -m runner run {preset.relative_to(ROOT)}\n" in head
         assert "# Cost: " in head
         assert "# Expected" in head or "# Measured" in head

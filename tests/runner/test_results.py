@@ -15,7 +15,7 @@ from runner.intervals import Interval
 from runner.results import git_commit
 from runner.work import Work, prepare
 from tests.conftest import TINY
-from tests.test_docs import gathered
+from tests.made.gathered import gathered
 
 
 def test_a_line_names_everything_that_is_nested_with_its_defaults():

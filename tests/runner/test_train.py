@@ -1,7 +1,6 @@
 """The steps of a Run and the loop of a worker, in this process and without Ray."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,32 +11,14 @@ from runner.augment import to_float
 from runner.cloud import Folder
 from runner.experiment import Experiment
 from runner.plan import Run
-from runner.queue import RunQueue, Step, Task
 from runner.selection import accuracy_of
 from runner.store import Corrupt
 from runner.work import Work, prepare
 
-from runner.train import train, work as work_on  # isort: skip
+from runner.train import train  # isort: skip
 from runner.workplace import Workplace
 from tests.conftest import TINY, place_of
-
-
-def do(runs: list[Run], steps: Sequence[Step], place: Workplace) -> RunQueue:
-    """Let one worker do the Runs; return its queue."""
-    queue = RunQueue()
-    queue.add([Task(run, steps) for run in runs])
-    queue.close()
-
-    def call(method: str, *arguments: object) -> object:
-        return getattr(queue, method)(*arguments)
-
-    def claim() -> Task | None:
-        task = queue.claim("l/0")
-        assert task != "wait", "a single worker of a closed queue never waits"
-        return task
-
-    work_on(claim, call, "l/0", place._replace(note=queue.note))
-    return queue
+from tests.made.training import do
 
 
 def files(folder: Folder) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ from runner.rates import rates_of, steps_left
 from runner.weights import operations, weights
 from runner.work import Work, prepare
 from tests.conftest import TINY
-from tests.runner.test_plan_on_cluster import done
+from tests.made.timings import done
 
 
 def two_layers(folder: Path, **arms: Any) -> Work:

@@ -1,12 +1,11 @@
 import pytest
 import torch
-import torch.nn.functional as F
 from pydantic import ValidationError
-from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from attacks.evasion.autoattack import AutoAttack
 from attacks.evasion.pgd import PGD
+from tests.made.digits import digits
 
 
 class Linear(nn.Module):
@@ -43,24 +42,6 @@ def robust_radius(model: Linear, images: Tensor, labels: Tensor) -> Tensor:
 def mean_answer(model: nn.Module, images: Tensor, draws: int = 500) -> Tensor:
     with torch.no_grad():
         return torch.stack([model(images).softmax(1) for _ in range(draws)]).mean(0)
-
-
-def digits(n: int) -> tuple[nn.Module, Tensor, Tensor]:
-    """A small network trained on all digits but the last n, and these."""
-    pixels, digit = map(torch.tensor, load_digits(return_X_y=True))
-    images, labels = pixels.float().view(-1, 1, 8, 8) / 16, digit
-    torch.manual_seed(0)
-    model = nn.Sequential(
-        nn.Conv2d(1, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 16, 3, 2, 1), nn.ReLU(), nn.Flatten()
-    ).append(nn.Linear(64, 10))
-    optimizer = torch.optim.Adam(model.parameters(), 0.01)
-    for _ in range(8):
-        for chosen in torch.randperm(len(images) - n).split(128):
-            optimizer.zero_grad()
-            F.cross_entropy(model(images[chosen]), labels[chosen]).backward()
-            optimizer.step()
-    optimizer.zero_grad()
-    return model.eval(), images[-n:], labels[-n:]
 
 
 @pytest.mark.slow

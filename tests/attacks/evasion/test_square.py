@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from attacks.evasion.square import HALVED_AFTER, Square
-from tests.attacks.evasion.test_autoattack import digits
+from tests.made.digits import digits
 
 
 class Counting(nn.Module):

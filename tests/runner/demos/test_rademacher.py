@@ -19,7 +19,7 @@ from runner.demos.rademacher import (
     sampled_factor,
 )
 from runner.demos.rademacher_search import KINDS, Problem, suprema
-from tests.runner.test_command_line import invoke
+from tests.made.commands import invoke
 
 
 def examples(num_examples: int, dim: int, seed: int = 0) -> np.ndarray:

@@ -17,7 +17,7 @@ from runner.demos.reversal import (
     rmse,
     velocity,
 )
-from tests.runner.test_command_line import invoke
+from tests.made.commands import invoke
 
 
 def picture(rows: int = 12, cols: int = 18, channels: int = 3) -> np.ndarray:

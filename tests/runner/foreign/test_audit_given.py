@@ -20,7 +20,7 @@ from runner.foreign.listing import listed
 from runner.foreign.reading import opened
 from runner.tables import Reading
 from runner.work import Work
-from tests.runner.foreign.given import C, N, labels_of, logits_of, member_of, write
+from tests.made.given import C, N, labels_of, logits_of, member_of, write
 
 PAGE = Path(__file__).parents[3] / "docs" / "foreign_answers.md"
 

@@ -12,7 +12,7 @@ from runner import tables
 from runner.foreign.converting import Converted, convert_all
 from runner.foreign.faults import BadAnswers
 from runner.foreign.listing import listed
-from tests.runner.foreign.given import C, N, labels_of, logits_of, member_of, to_parquet, write
+from tests.made.given import C, N, labels_of, logits_of, member_of, to_parquet, write
 
 
 def convert(folder: Path, to: Path, num_examples: int = N) -> dict[str, list[Converted]]:

@@ -9,7 +9,7 @@ import pytest
 from runner import tables
 from runner.foreign.faults import BadAnswers
 from runner.foreign.members import check_member, partners, read_member, redrawn
-from tests.runner.foreign.given import M, N, member_of
+from tests.made.given import M, N, member_of
 
 
 def test_every_kind_of_file_gives_the_same_matrix(tmp_path: Path):

@@ -6,69 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from runner import store, tables
-from runner.experiment import Experiment
 from runner.memorization import leakage_by_memorization, target_rates
 from runner.memorization.scores import num_scoring
-from runner.plan import Plan, make_plan
-from runner.store import Corrupt, Store
-from tests.conftest import TINY
-from tests.runner.memorization.test_published import DATA, NUM, published
-
-NUM_MODELS = 16
-RATE = 0.05
-
-
-def experiment_of(**memorization: Any) -> Experiment:
-    chosen = {"false_positive_rate": RATE, **memorization}
-    design = {"name": "pairs", "num_models": NUM_MODELS}
-    data = {"name": "digits"}  # whole, as a published file is of all of it
-    changed = {"data": data, "design": design, "memorization": chosen}
-    return Experiment.model_validate(TINY | changed)
-
-
-class Made:
-    """An experiment whose stages wrote made-up answers and scores, both given by arm."""
-
-    def __init__(self, experiment: Experiment, folder: Path) -> None:
-        self.experiment, self.at, self.scores = experiment, Store(folder), folder / "scores"
-        self.at.check_writable()
-        self.plan: Plan = make_plan(experiment, DATA)
-        random = np.random.default_rng(2)
-        shape = (NUM_MODELS, NUM)
-        inside = self.plan.member == 1
-        memorized = random.random(NUM) * (random.random(NUM) < 0.5)
-        rate = {"erm": np.where(inside, 1, 1 - memorized), "pgd_at": np.full(shape, 0.6)}
-        self.right = {arm: random.random(shape) < p for arm, p in rate.items()}
-        self.found = {
-            "erm": random.normal(size=shape) + 3 * inside * memorized,
-            "pgd_at": np.round(random.normal(size=shape) + inside, 1),  # with ties
-        }
-
-    def results(self) -> dict[str, Any]:
-        for arm, right in self.right.items():
-            questions = self.experiment.questions(arm)
-            for run, of_model in zip(self.plan.arms[arm], right, strict=True):
-                folder = self.at.answers(run.id, questions.answers_id)
-                said = (DATA.pool_labels + ~of_model) % 10
-                answered = tables.Answered(np.zeros((NUM, 1)), np.eye(10)[said])
-                content = tables.answers_to_bytes(DATA.pool_labels, answered, ["identity"])
-                store.write(folder / "answers.parquet", content)
-        for arm, scores in self.found.items():
-            reading = tables.Reading(arm, 1, "lira_online", "member")
-            table = tables.scores_table(reading, np.arange(NUM, dtype=np.int32), scores)
-            pq.write_to_dataset(
-                table,
-                self.scores / "blocks",
-                partition_cols=tables.PARTITIONS,
-                existing_data_behavior="delete_matching",
-            )
-        found = leakage_by_memorization(self.experiment, DATA, self.plan, self.at, self.scores)
-        assert found is not None
-        return found
+from runner.store import Corrupt
+from tests.made.memorization import DATA, NUM, NUM_MODELS, RATE, Made, experiment_of, published
 
 
 @pytest.fixture

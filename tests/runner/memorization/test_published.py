@@ -1,32 +1,10 @@
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from runner.data import Dataset
 from runner.memorization.published import check_file, read_file
-
-NUM = 300
-
-
-def dataset_of(labels: np.ndarray) -> Dataset:
-    images = np.zeros((len(labels), 1, 8, 8), np.uint8)
-    return Dataset(images, labels, images[:4], labels[:4], 10, (0.5,), (0.5,))
-
-
-DATA = dataset_of(np.random.default_rng(1).integers(0, 10, NUM))
-
-
-def published(path: Path, score: np.ndarray, labels: np.ndarray | None = None) -> Path:
-    """A file like Feldman and Zhang's."""
-    named = {} if labels is None else {"tr_labels": labels}
-    save(path, {"tr_mem": score, "infl": np.zeros((2, 2)), **named})
-    return path
-
-
-def save(path: Path, arrays: dict[str, Any]) -> None:
-    np.savez(path, **arrays)
+from tests.made.memorization import DATA, NUM, published, save
 
 
 def test_a_file_that_fits_gives_its_scores_in_order(tmp_path: Path):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from runner.sweep.board import Board
-from tests.runner.sweep.test_pareto import figures
+from tests.made.sweeps import figures
 
 RUNGS = (8, 16)
 FIGURES = {  # by setting and rung

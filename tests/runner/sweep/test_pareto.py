@@ -6,19 +6,7 @@ import numpy as np
 import pytest
 
 from runner.sweep.pareto import beaten, on_front, points
-
-
-def figures(natural: float, robust: float | None, leakage: float, half: float = 0.0) -> Any:
-    """A setting whose intervals are all as wide."""
-
-    def interval(mean: float) -> dict[str, float]:
-        return {"mean": mean, "low": mean - half, "high": mean + half, "num_models": 8}
-
-    return {
-        "natural": interval(natural),
-        "robust": None if robust is None else interval(robust),
-        "leakage": interval(leakage),
-    }
+from tests.made.sweeps import figures
 
 
 def test_more_accuracy_and_less_leakage_are_better():

@@ -13,8 +13,7 @@ from runner.experiment import Experiment
 from runner.sweep import recommend, results
 from runner.sweep.board import Ended
 from runner.sweep.settings import id_of
-from tests.runner.sweep.test_pareto import figures
-from tests.runner.sweep.test_settings import swept
+from tests.made.sweeps import figures, swept
 
 EVENTS = [{"at": "2001-09-09T01:46:40+00:00", "text": "a node was lost"}]
 BASE = figures(0.9, 0.6, 0.3)

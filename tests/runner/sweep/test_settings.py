@@ -12,33 +12,7 @@ from runner.config import ConfigError, parse, validate
 from runner.experiment import Experiment
 from runner.sweep import settings
 from tests.conftest import TINY
-
-SWEPT = {
-    **TINY,
-    "design": {"name": "pairs", "num_models": 16},
-    "membership": {"false_positive_rates": [0.1]},
-    "memorization": {"arm": "erm", "false_positive_rate": 0.1},
-    "report": {"baseline": "erm"},
-    "sweep": {
-        "arm": "pgd_at",
-        "axes": {
-            "arms.pgd_at.defense.attack.eps": {
-                "values": [0.05, 0.2],
-                "also": ["robustness.attacks.pgd2.eps"],
-            },
-            "training.epochs": [1, 2, 4],
-        },
-        "rungs": [6, 8],
-        "objectives": {"false_positive_rate": 0.1},
-    },
-}
-
-
-def swept(axes: dict[str, Any] | None = None, **rest: Any) -> tuple[dict[str, Any], Experiment]:
-    """The YAML of SWEPT with other axes or other keys of the sweep, and the experiment."""
-    data = copy.deepcopy(SWEPT)
-    data["sweep"] |= ({"axes": axes} if axes else {}) | rest
-    return data, validate(data, Experiment, "swept.yaml")
+from tests.made.sweeps import SWEPT, swept
 
 
 def sweep_of(axes: dict[str, Any], **search: Any) -> Sweep:

@@ -6,82 +6,17 @@ import math
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from runner import tables
 from runner.averages import Averaging
-from runner.experiment import Experiment
-from runner.plan import Plan, make_plan
-from runner.sources import Source
-from runner.vulnerable import Found, find_vulnerable, most_at_risk
+from runner.vulnerable import Found, most_at_risk
 from runner.vulnerable.classes import by_class
 from runner.vulnerable.file import examples_file
 from runner.vulnerable.flags import Flags
-from tests.conftest import TINY
-
-RATE, PLANTED = 0.05, np.arange(0, 200, 20)
-
-
-def experiment_of(num_models: int = 16, design: str = "pairs", **chosen: Any) -> Experiment:
-    changed: dict[str, Any] = {
-        "design": {"name": design, "num_models": num_models},
-        "vulnerable": {"false_positive_rate": RATE, **chosen},
-    }
-    if design == "quarters":
-        changed["membership"] = {"attacks": {"own": {"name": "shadow_mlp"}}}
-    return Experiment.model_validate(TINY | changed)
-
-
-class Made:
-    """An experiment whose stages wrote made-up answers and scores.
-
-    erm's scores know the planted examples where a model is trained on them, its answers too;
-    pgd_at's are random numbers.
-    """
-
-    def __init__(self, experiment: Experiment, folder: Path) -> None:
-        self.experiment, self.folder = experiment, folder
-        data = experiment.data.load()
-        self.plan: Plan = make_plan(experiment, data)
-        self.labels = data.pool_labels
-        random = np.random.default_rng(1)
-        shape, inside = self.plan.member.shape, self.plan.member == 1
-        planted = np.isin(np.arange(shape[1]), PLANTED)
-        self.scores = {
-            "erm": random.normal(size=shape) + 100 * (inside & planted),
-            "pgd_at": random.normal(size=shape),
-        }
-        self.odds = {
-            "erm": np.where(planted & ~inside, -1.0, 1.0) + random.normal(size=shape) / 4,
-            "pgd_at": random.normal(size=shape),
-        }
-
-    def find(self, in_ray: bool = False) -> Found:
-        attack, sources = next(iter(self.experiment.membership.attacks)), {}
-        for arm, scores in self.scores.items():
-            reading = tables.Reading(arm, 1, attack, "member")
-            places = np.arange(len(self.labels), dtype=np.int32)
-            pq.write_to_dataset(
-                tables.scores_table(reading, places, scores),
-                self.folder / "scores" / "blocks",
-                partition_cols=tables.PARTITIONS,
-                existing_data_behavior="delete_matching",
-            )
-            paths = [self.folder / f"{arm}-{m}.parquet" for m in range(len(scores))]
-            for path, odds in zip(paths, self.odds[arm], strict=True):
-                logits = np.zeros((len(odds), 10))
-                logits[np.arange(len(odds)), self.labels] = odds
-                # The plain view is the second one; the first one is always right.
-                of_views = np.stack([np.full(len(odds), 9.0), odds - np.log(9)], axis=1)
-                said = tables.Answered(of_views, logits, np.stack([odds > -99, odds > 0], axis=1))
-                path.write_bytes(tables.answers_to_bytes(self.labels, said, ["flip", "identity"]))
-            sources[Source(arm, 1)] = [str(path) for path in paths]
-        given = (self.experiment, self.labels, self.plan, sources, self.folder / "scores")
-        return find_vulnerable(*given, in_ray)
+from tests.made.vulnerable import PLANTED, RATE, Made, experiment_of
 
 
 @pytest.fixture

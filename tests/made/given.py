@@ -1,4 +1,4 @@
-"""Small answers of made-up models, and how they are written, for the tests beside this file."""
+"""Small answers of made-up models, and how they are written, for audits of given answers."""
 
 from pathlib import Path
 from typing import Any
