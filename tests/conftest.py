@@ -2,12 +2,15 @@
 
 import contextlib
 import logging
+import os
 import subprocess
 import uuid
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported
 
 import pytest
 import torch
