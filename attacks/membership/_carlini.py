@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attacks.membership._left_out import moments, moments_left_out
-from attacks.membership._others import sum_of_others
+from attacks.membership._left_out import moments, moments_left_out, sum_of_others
 from attacks.membership._sorted import medians
 
 EXAMPLES_AT_ONCE = 256

@@ -1,15 +1,25 @@
 """What all examples together say of the variance of one, and what then an answer should be."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
+from scipy.special import digamma, gammaln, polygamma
 
-from attacks.membership import _shrunk
 from attacks.membership._densities import Predicted
-from attacks.membership._left_out import Moments, fitted, outer, ratio, total_of
+from attacks.membership._left_out import VARIANCE_FLOOR, Moments, fitted, outer, ratio, total_of
 
-Known = np.ndarray | _shrunk.Prior | None
+LEAST_EXCESS = 2e-6  # of the variance of log-variances: a million degrees of freedom, a normal
+
+
+class Prior(NamedTuple):
+    """What is known of an example's covariance before its own shadows are seen, for T targets."""
+
+    scale: np.ndarray  # (T, G, G)
+    freedom: np.ndarray  # (T,), of how many residuals it is worth
+
+
+Known = np.ndarray | Prior | None
 
 
 def sums(
@@ -26,7 +36,7 @@ def sums(
     if variance == "total":
         return raw_sums(values, in_class)
     found = fitted(values, in_class, partner)
-    return _shrunk.prior_sums(found) if variance == "shrunk" else pooled_sums(found)
+    return prior_sums(found) if variance == "shrunk" else pooled_sums(found)
 
 
 def known(
@@ -40,7 +50,7 @@ def known(
         return raw_covariance(totals, partner)
     if variance == "pooled":
         return ratio(totals["squares"], totals["count"])
-    return _shrunk.prior(totals, freedom) if variance == "shrunk" else None
+    return prior(totals, freedom) if variance == "shrunk" else None
 
 
 def predicted(centre: np.ndarray, found: Moments, known: Known) -> Predicted:
@@ -49,8 +59,8 @@ def predicted(centre: np.ndarray, found: Moments, known: Known) -> Predicted:
     It is NaN where the class has no shadow, or where the variance is unknown.
     """
     centre = np.where(found.number[:, :, None] > 0, centre, np.nan)
-    if isinstance(known, _shrunk.Prior):
-        return _shrunk.predicted(centre, found, known)
+    if isinstance(known, Prior):
+        return predicted_by_prior(centre, found, known)
     views = centre.shape[2]
     if known is None:
         number = found.number[:, :, None, None]
@@ -103,3 +113,81 @@ def raw_covariance(sums: Mapping[str, np.ndarray], partner: np.ndarray | None) -
     )
     mean = total / np.maximum(number, 1)[:, None]
     return np.where(number[:, None, None] > 1, ratio(products, number) - outer(mean), np.nan)
+
+
+def prior_sums(found: Moments) -> dict[str, np.ndarray]:
+    """Return what `prior` needs: squares over n - 1, and of log-variances what noise adds to them.
+
+    With d = n - 1 residuals of variance s^2, log(sample variance) - digamma(d/2) + log(d/2) has
+    mean log s^2 and variance trigamma(d/2).
+    """
+    several, number = found.number > 1, found.number.astype(np.intp)
+    counts = np.maximum(np.arange(number.max(initial=0) + 1) - 1, 1)
+    half = counts / 2
+    bias, noise = digamma(half) - np.log(half), polygamma(1, half)
+    variance = np.einsum("...gg->...g", found.squares) / counts[number][:, :, None]
+    logs = np.log(np.maximum(variance, VARIANCE_FLOOR)) - bias[number][:, :, None]
+    return {
+        "squares": total_of(found.squares, several),
+        "freedom": np.sum(found.number - 1, axis=1, where=several),
+        "examples": several.sum(axis=1).astype(np.float64),
+        "logs": total_of(logs, several),
+        "log_squares": total_of(np.square(logs), several),
+        "noise": np.sum(noise[number], axis=1, where=several),
+    }
+
+
+def prior(sums: Mapping[str, np.ndarray], freedom: float | Literal["estimated"]) -> Prior:
+    """Return the prior of an example's covariance, which is NaN where no example has residuals.
+
+    estimated: variances that differ between examples as scaled inverse chi-squares of `freedom`
+    have log-variances of variance trigamma(freedom / 2) beyond that of their estimates; scale and
+    freedom are those of the moments found. Source: Smyth (2004), limma, section 6.2,
+    https://doi.org/10.2202/1544-6115.1027. Views share one freedom. A number is taken as it is,
+    and the scale is then the pooled residual variance over n - 1.
+    """
+    scale = ratio(sums["squares"], sums["freedom"])
+    if freedom != "estimated":
+        return Prior(scale, np.full(len(scale), float(freedom)))
+    examples = np.maximum(sums["examples"], 1)[:, None]
+    logs = sums["logs"] / examples
+    excess = sums["log_squares"] / examples - np.square(logs) - sums["noise"][:, None] / examples
+    half = inverse_trigamma(np.maximum(excess.mean(axis=1), LEAST_EXCESS))
+    variance = np.exp(logs + (digamma(half) - np.log(half))[:, None])
+    more = variance / np.maximum(np.einsum("tgg->tg", scale), VARIANCE_FLOOR)
+    return Prior(scale * outer(np.sqrt(more)), 2 * half)
+
+
+def predicted_by_prior(centre: np.ndarray, found: Moments, prior: Prior) -> Predicted:
+    """Return the Student's t that an example's shadows predict of one model more.
+
+    Given answers N(mean, variance) with a flat prior of the mean and a scaled inverse chi-square of
+    the variance, the variance's posterior has freedom' = freedom + n - 1 and the scale
+    (freedom * scale + squares) / freedom'. One more answer then is Student's t with freedom', and
+    that scale times 1 + 1/n, since the mean is known from n answers only. Source: Gelman et al.,
+    Bayesian Data Analysis, sections 3.2 and, for G views with an inverse Wishart prior of
+    freedom + G - 1, under which each view alone has the prior above, 3.6. BaVarIA,
+    https://arxiv.org/abs/2603.11799, is this idea for LiRA.
+    """
+    number, views = found.number, centre.shape[2]
+    table = np.arange(number.max() + 1)
+    freedom = np.maximum(prior.freedom[:, None] + table - 1, 0.5)  # no shadow scores NaN anyway
+    constant = gammaln((freedom + views) / 2) - gammaln(freedom / 2)
+    constant -= views / 2 * np.log(freedom * np.pi)
+    place = number.astype(int)
+    freedom, constant = (np.take_along_axis(each, place, axis=1) for each in (freedom, constant))
+    scale = (prior.freedom[:, None, None] * prior.scale)[:, None] + found.squares
+    widened = (1 + 1 / np.maximum(number, 1)) / freedom
+    return Predicted(centre, scale * widened[:, :, None, None], freedom, constant)
+
+
+def inverse_trigamma(value: np.ndarray) -> np.ndarray:
+    """Return y with trigamma(y) = value > 0, by Newton's method on 1 / trigamma, which is convex.
+
+    Source: Smyth (2004), appendix.
+    """
+    y = 0.5 + 1 / value
+    for _ in range(40):
+        trigamma = polygamma(1, y)
+        y = y + trigamma * (1 - trigamma / value) / polygamma(2, y)
+    return y

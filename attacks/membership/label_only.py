@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from attacks.membership import Column, Examples, MembershipAttack, Needs, Sums
-from attacks.membership._others import mean_of_others
+from attacks.membership._left_out import mean_of_others
 
 
 class LabelOnly(MembershipAttack):

@@ -37,7 +37,7 @@ class Lira(MembershipAttack):
             `centre` is the median, as in the authors' code. Rough from a few answers.
         pooled: one for all examples, the mean squared residual around their own means.
         shrunk: each example's own, drawn towards the others' by as much as they are alike, and a
-            Student's t for what remains unknown; see `shrunk` and `prior` in _spread.py.
+            Student's t for what remains unknown; see `prior` in _spread.py.
             `prior_freedom` is how many residuals the others are worth: `estimated`, or a number.
         total: that of all raw answers, which counts the difference between examples as noise.
     The default, `shrunk`, found as much as any other on the answers of real models, or more, from 4

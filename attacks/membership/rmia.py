@@ -7,10 +7,9 @@ from pydantic import Field, PositiveFloat, model_validator
 from scipy.special import expit
 
 from attacks.membership import Column, Examples, MembershipAttack, Needs, Sums
-from attacks.membership._others import mean_of_others
-from attacks.membership._relative import share_won, wins_of
+from attacks.membership._left_out import mean_of_others
+from attacks.membership._relative import share_won, taylor_softmax, wins_of
 from attacks.membership._sorted import trimmed_mean_left_out
-from attacks.membership._taylor import taylor_softmax
 
 MARGIN = 0.6  # of the 2024 signal
 MANY_CLASSES = 100  # from here on the 2024 values are those for CIFAR-100
@@ -51,7 +50,7 @@ class RMIA(MembershipAttack):
             mean over references: privacy_meter's second version, but for its search for `a` by
             attacks on the target's paired model, and but for the two faults below.
         rmia-2024: of the paper and its code. Taylor softmax with a soft margin
-            (`attacks.membership._taylor`), gamma 2, the mean over references without a fifth at
+            (`taylor_softmax` in _relative.py), gamma 2, the mean over references without a fifth at
             each end, and of several views those vote for each z; a tie is a no. `temperature` is 2,
             or 1 from 100 classes on. It costs num_z comparisons for each view of each answer.
     a: 0.3, or 0.6 from 100 classes on, the paper's values for CIFAR-10 and CIFAR-100.

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import expit
 
 from attacks.membership import Column, Examples, MembershipAttack, Needs, Sums
-from attacks.membership._others import sum_of_others
+from attacks.membership._left_out import sum_of_others
 
 # -log of a loss. From 148 nats, as wrong as answers get, to 1e-15, where 1 - p ends in float64.
 CUTS = np.linspace(-5, 35, 161)

@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from attacks.membership._left_out import fitted, moments_left_out
+from attacks.membership._left_out import (
+    fitted,
+    mean_of_others,
+    moments_left_out,
+    sum_of_others,
+)
 
 
 def case(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -64,3 +69,26 @@ def test_squares_are_never_below_zero():
     values = np.full((6, 4, 1), 1 / 3) + np.arange(6)[:, None, None] * 1e-16
     found = moments_left_out(values, np.ones((6, 4), bool), np.arange(6) ^ 1)
     assert (found.squares >= 0).all()
+
+
+def test_a_sum_of_others_leaves_out_a_target_and_its_partner():
+    rng = np.random.default_rng(11)
+    values, partner = rng.normal(size=(7, 5, 2)), np.array([3, 1, 6, 0, 5, 4, 2])
+    found = sum_of_others(values, partner)
+    for m in range(7):
+        others = [s for s in range(7) if s not in (m, partner[m])]
+        np.testing.assert_allclose(found[m], values[others].sum(axis=0), rtol=1e-12)
+
+
+def test_a_sum_of_others_keeps_what_a_subtraction_would_lose():
+    values = np.array([1.0, 1e-20, 1e-20, 1e-20])[:, None]
+    found = sum_of_others(values, np.arange(4))
+    assert found[0, 0] == pytest.approx(3e-20, rel=1e-12)
+    assert values.sum() - values[0, 0] == 0
+
+
+def test_a_mean_of_others_is_of_the_class_alone():
+    values, in_class = np.array([[2.0], [4], [9]]), np.array([[True], [True], [False]])
+    found = mean_of_others(values, in_class, np.arange(3))
+    np.testing.assert_array_equal(found, [[4], [2], [3]])
+    assert np.isnan(mean_of_others(values, in_class, np.array([1, 0, 2]))[:2]).all()

@@ -6,9 +6,7 @@ import pytest
 from scipy.stats import trim_mean
 
 from attacks.membership import Examples
-from attacks.membership._others import mean_of_others, sum_of_others
-from attacks.membership._relative import wins_of
-from attacks.membership._taylor import taylor_softmax
+from attacks.membership._relative import taylor_softmax, wins_of
 from attacks.membership.rmia import RMIA
 from runner.metrics import auc, roc, tpr_at_fpr
 from tests import oracles
@@ -319,26 +317,3 @@ def test_it_finds_members_at_a_small_rate_that_a_threshold_on_the_probability_do
 def test_keys_that_would_say_nothing_are_refused(keys: dict[str, Any], message: str):
     with pytest.raises(ValueError, match=message):
         RMIA(**keys)
-
-
-def test_a_sum_of_others_leaves_out_a_target_and_its_partner():
-    rng = np.random.default_rng(11)
-    values, partner = rng.normal(size=(7, 5, 2)), np.array([3, 1, 6, 0, 5, 4, 2])
-    found = sum_of_others(values, partner)
-    for m in range(7):
-        others = [s for s in range(7) if s not in (m, partner[m])]
-        np.testing.assert_allclose(found[m], values[others].sum(axis=0), rtol=1e-12)
-
-
-def test_a_sum_of_others_keeps_what_a_subtraction_would_lose():
-    values = np.array([1.0, 1e-20, 1e-20, 1e-20])[:, None]
-    found = sum_of_others(values, np.arange(4))
-    assert found[0, 0] == pytest.approx(3e-20, rel=1e-12)
-    assert values.sum() - values[0, 0] == 0
-
-
-def test_a_mean_of_others_is_of_the_class_alone():
-    values, in_class = np.array([[2.0], [4], [9]]), np.array([[True], [True], [False]])
-    found = mean_of_others(values, in_class, np.arange(3))
-    np.testing.assert_array_equal(found, [[4], [2], [3]])
-    assert np.isnan(mean_of_others(values, in_class, np.array([1, 0, 2]))[:2]).all()

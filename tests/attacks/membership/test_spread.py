@@ -5,7 +5,7 @@ from scipy.stats import t
 
 from attacks.membership._densities import log_survival
 from attacks.membership._left_out import moments
-from attacks.membership._shrunk import inverse_trigamma, prior, prior_sums
+from attacks.membership._spread import inverse_trigamma, prior, prior_sums
 from tests.attacks.membership import lira_oracle
 
 
