@@ -8,9 +8,9 @@ from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_
 from attacks.by_name import ByName, Keys, unknown
 from attacks.evasion import EvasionAttack
 from attacks.evasion.pgd import PGD
+from attacks.sanity import sanity_attacks
 from runner.augment import VIEWS
 from runner.ids import digest
-from runner.sanity import sanity_attacks
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]  # names a folder
 Checkpoint = Literal["last", "best"]

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from attacks import sanity
 from attacks.evasion import EvasionAttack
 from attacks.evasion.pgd import PGD
-from runner import sanity, tables
+from runner import tables
 from runner.averages import Averaging
 from runner.plan import Run
 from runner.questions import Questions

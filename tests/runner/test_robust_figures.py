@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from attacks import sanity
 from attacks.evasion import EvasionAttack
 from attacks.evasion.autoattack import AutoAttack
 from attacks.evasion.fgsm import FGSM
 from attacks.evasion.pgd import PGD
 from attacks.evasion.square import Square
-from runner import sanity, store, tables
+from runner import store, tables
 from runner.averages import Averaging
 from runner.intervals import mean_interval
 from runner.questions import Answers, Questions, Robustness, Sanity
