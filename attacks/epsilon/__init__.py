@@ -7,16 +7,14 @@ and others that count, or by Bonferroni. The largest bound of all thresholds is 
 """
 
 from attacks.epsilon.groups import of_one
-from attacks.epsilon.one_run import guess, largest_of_one_run, one_run_bound
+from attacks.epsilon.one_run import guess, one_run_bound
 from attacks.epsilon.rates import epsilon_lower_bound, largest_certifiable
-from attacks.epsilon.thresholds import bonferroni_bound, split_sample_bound
+from attacks.epsilon.thresholds import split_sample_bound
 
 __all__ = [
-    "bonferroni_bound",
     "epsilon_lower_bound",
     "guess",
     "largest_certifiable",
-    "largest_of_one_run",
     "of_one",
     "one_run_bound",
     "split_sample_bound",

@@ -1,7 +1,5 @@
 """Epsilon from the scores of trials, where the threshold is not known beforehand."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from attacks.epsilon.rates import check_options, epsilon_lower_bound, lower_bounds
@@ -51,50 +49,16 @@ def split_sample_bound(
     return _bound(found[column][1], counting[0][column], counting[1][column], delta, confidence)
 
 
-def bonferroni_bound(
-    scores_in: np.ndarray,
-    scores_out: np.ndarray,
-    thresholds: Sequence[float] | np.ndarray,
-    delta: float,
-    confidence: float = 0.95,
-) -> float:
-    """Return the largest `epsilon_lower_bound` of thresholds that share the error allowed.
-
-    It uses all trials at each threshold, which pays where there are few thresholds. They must be
-    fixed before these trials are seen: quantiles of their own scores are not.
-
-    Args:
-        scores_in: (n,) float, n >= 1, one of each trial with a member; the trials independent.
-        scores_out: (n',) float, n' >= 1, of the trials without.
-        thresholds: one or more; a score at or above one says "in".
-        delta: in [0, 1).
-        confidence: the probability, in (0, 1), that the bound holds.
-
-    Returns:
-        epsilon in nats, 0 or more.
-
-    Raises:
-        ValueError: an argument is outside its range.
-    """
-    told = _numbers(scores_in), _numbers(scores_out)
-    count = len(thresholds)
-    check_options(delta, confidence, count)
-    return max(_bound(threshold, *told, delta, confidence, count) for threshold in thresholds)
-
-
 def _bound(
     threshold: float,
     scores_in: np.ndarray,
     scores_out: np.ndarray,
     delta: float,
     confidence: float,
-    num_thresholds: int = 1,
 ) -> float:
     """The bound at one threshold."""
     hits, alarms = (int(np.sum(scores >= threshold)) for scores in (scores_in, scores_out))
-    return epsilon_lower_bound(
-        hits, len(scores_in), alarms, len(scores_out), delta, confidence, num_thresholds
-    )
+    return epsilon_lower_bound(hits, len(scores_in), alarms, len(scores_out), delta, confidence)
 
 
 def _best(

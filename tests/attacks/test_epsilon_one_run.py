@@ -6,13 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import logit
 
-from attacks.epsilon import (
-    epsilon_lower_bound,
-    guess,
-    largest_of_one_run,
-    of_one,
-    one_run_bound,
-)
+from attacks.epsilon import epsilon_lower_bound, guess, of_one, one_run_bound
+from attacks.epsilon.one_run import _at_least
+from tests.attacks.oracles import largest_of_one_run
 
 
 def p_value(m: int, r: int, v: int, epsilon: float, delta: float) -> float:
@@ -60,6 +56,20 @@ def test_the_bound_is_the_first_epsilon_that_is_not_refuted(delta: float, correc
     assert bound <= first
     if bound:
         assert p_value(60, 40, correct, bound, delta) == pytest.approx(0.05, rel=1e-6)
+
+
+@pytest.mark.parametrize("trials", [1, 2, 10, 60, 300])
+def test_the_tail_of_the_binomial_is_the_sum_of_its_terms_in_whole_numbers(trials: int):
+    numbers = np.unique(np.linspace(0, trials, 7, dtype=int))
+    for epsilon in (0.0, 0.1, 1.0, 3.0, 6.0):
+        chance = 1 / (1 + math.exp(-epsilon))
+        keep, whole = chance.as_integer_ratio()
+        terms = [
+            math.comb(trials, n) * keep**n * (whole - keep) ** (trials - n)
+            for n in range(trials + 1)
+        ]
+        expected = [sum(terms[number:]) / whole**trials for number in numbers]
+        np.testing.assert_allclose(_at_least(numbers, trials, chance), expected, rtol=1e-12)
 
 
 def test_guesses_without_error_have_a_closed_form_and_the_docstrings_figures_hold():

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from attacks.epsilon import bonferroni_bound, epsilon_lower_bound, split_sample_bound
+from attacks.epsilon import epsilon_lower_bound, split_sample_bound
 from attacks.epsilon.rates import lower_bounds
+from tests.attacks.oracles import bonferroni_bound
 
 EPSILON = 3.0
 NUM = 2000
@@ -108,6 +109,6 @@ def test_scores_that_no_bound_can_be_had_for_are_refused():
     with pytest.raises(ValueError, match="got 1 NaN"):
         split_sample_bound(np.array([0, np.nan, 1]), fine, 0.0)
     with pytest.raises(ValueError, match="1 threshold or more"):
-        bonferroni_bound(fine, fine, [], 0.0)
+        epsilon_lower_bound(4, 4, 0, 4, 0.0, num_thresholds=0)
     with pytest.raises(ValueError, match="confidence"):
         split_sample_bound(fine, fine, 0.0, confidence=95)

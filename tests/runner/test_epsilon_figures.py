@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attacks.epsilon import largest_certifiable, largest_of_one_run, one_run_bound
+from attacks.epsilon import largest_certifiable, one_run_bound
 from runner.epsilon_figures import Tried, alarms, certified, epsilon_figures, num_correct
 from runner.work import Work
+from tests.attacks.oracles import largest_of_one_run
 from tests.made.canaries import NUM
 from tests.made.epsilon import FIRST, figures, made
 
