@@ -20,8 +20,7 @@ from torch.optim import SGD
 from training_step import SHAPE, Step, compare, has_fast_bf16, now_on_gpu, ours
 
 from attacks.by_name import find
-from defenses._residual_noise import NoisyJoin
-from defenses.residual_perturbation import ResidualPerturbation
+from defenses.residual_perturbation import NoisyJoin, ResidualPerturbation
 from runner.models import Model
 
 GAMMA, ETA = 0.5, 0.1

@@ -26,7 +26,7 @@ from defenses import Defense
 from defenses.pgd_at import PGDAT
 from defenses.trades import TRADES
 from runner.models import ImageShape, Model
-from runner.models._layers import ConvNorm
+from runner.models.small_cnn import ConvNorm
 
 SHAPE = ImageShape(1, 28, 28, 10, (0.286,), (0.353,))
 EPS, STEP_SIZE, NUM_STEPS, BETA = 8 / 255, 2 / 255, 10, 6.0

@@ -15,6 +15,8 @@ from defenses._accounting import Accountant, calibrated, spent
 from defenses._poisson import in_parts, poisson_batches, sampling
 from defenses.erm import ERM
 
+__all__ = ["DPSGD", "Accountant", "calibrated", "sampling", "spent"]  # what `runner budget` asks
+
 GRADIENT_BYTES = 2 * 2**30  # of per-example gradients in memory at once, where the user sets none
 
 

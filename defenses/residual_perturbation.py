@@ -11,12 +11,36 @@ from defenses import Defense, Facts, Guarantee, Wrapper
 from defenses._residual_claims import claim_1, claim_2
 from defenses._residual_noise import (
     Ensemble,
+    NoisyJoin,
     Strategy,
     perturb_input,
     perturb_joins,
     perturb_logits,
 )
+from defenses._theorems import (
+    ASSUMES_1,
+    ASSUMES_2,
+    Budget,
+    Noise,
+    noise_1,
+    noise_2,
+    theorem_1,
+    theorem_2,
+)
 from defenses.erm import ERM
+
+__all__ = [  # the defense, its noise as a layer, and what `runner budget` asks
+    "ASSUMES_1",
+    "ASSUMES_2",
+    "Budget",
+    "Noise",
+    "NoisyJoin",
+    "ResidualPerturbation",
+    "noise_1",
+    "noise_2",
+    "theorem_1",
+    "theorem_2",
+]
 
 
 class ResidualPerturbation(Wrapper):

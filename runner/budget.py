@@ -4,9 +4,8 @@ from collections.abc import Collection, Iterator, Mapping
 from decimal import ROUND_CEILING, Context
 from typing import Any, get_args
 
-from defenses._accounting import Accountant, calibrated, spent
-from defenses._poisson import sampling
-from defenses._theorems import (
+from defenses.dp_sgd import Accountant, calibrated, sampling, spent
+from defenses.residual_perturbation import (
     ASSUMES_1,
     ASSUMES_2,
     Budget,

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from defenses import Facts, Guarantee, Kit
-from defenses._poisson import sampling
-from defenses.dp_sgd import DPSGD
+from defenses.dp_sgd import DPSGD, sampling
 from runner.ids import seed_of
 
 PIXELS = 64  # of an example; the last one is the canary's alone
