@@ -53,8 +53,8 @@ class MembershipAttack(Keys):
         needs: what a design must give every judged example and target. By default one model
             trained with the example and one without: an attack that compares such models and says
             nothing is refused where coins may leave an example without them. One that is right
-            about an example which all shadows hold, or none, says 0 and 0. Its YAML keys
-            `shadow_arm` and `num_shadows`, if it has them, are what `needs` returns by those names.
+            about an example which all shadows hold, or none, says 0 and 0. `num_shadows` and
+            `shadow_arm` are for attacks that are `per_target`, which have YAML keys of these names.
     """
 
     name: str

@@ -47,28 +47,6 @@ def verdicts(block: dict[str, Any]) -> dict[str, str]:
     return {name: check["verdict"] for name, check in block.items() if isinstance(check, dict)}
 
 
-def test_the_attacks_of_sanity_are_the_first_one_varied_in_radius_and_steps():
-    radii = sanity.of_each_eps(PGD20)
-    assert [a.eps for a in radii] == pytest.approx([0.05, 0.1, 0.2, 0.4, 1.0])
-    assert PGD20 in radii
-    assert [a.step_size / a.eps for a in radii] == pytest.approx([0.25] * 5)
-    steps = sanity.of_each_num_steps(PGD20)
-    assert [a.num_steps for a in steps] == [1, 5, 20, 100]
-    assert {a.eps for a in steps} == {0.1}
-    named = sanity.sanity_attacks(PGD20)
-    assert len(set(named.values())) == len(named) == 5 + 4 + 1 - 1  # the attack itself is in both
-    assert named["sanity_eps_0.1"] == PGD20
-    assert named["sanity_square"] == Square(eps=0.1, num_queries=500)
-
-
-@pytest.mark.parametrize("num_steps", [1, 2, 10])
-def test_at_eps_1_the_steps_reach_every_image_however_short_they_were(num_steps: int):
-    *_, largest = sanity.of_each_eps(PGD(eps=0.1, step_size=0.01, num_steps=num_steps))
-    assert largest.eps == 1
-    assert largest.step_size * num_steps >= 1
-    assert largest.step_size <= 1
-
-
 @pytest.mark.parametrize("attack", [PGD(eps=0.0), PGD(eps=1.0), PGD(num_steps=0), PGD(eps=0.6)])
 def test_any_pgd_can_be_varied_and_is_among_its_variations(attack: PGD):
     named = sanity.sanity_attacks(attack)

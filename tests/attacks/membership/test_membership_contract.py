@@ -304,6 +304,7 @@ def test_what_the_yaml_says_of_shadows_is_what_an_attack_says_it_needs(
 ):
     found = find("attacks.membership", name, MembershipAttack)
     if key in found.model_fields:
+        assert found.per_target, "attacks that judge all targets at once are given all models"
         assert getattr(found.model_validate({"name": name, key: value}).needs, key) == value
     else:
         assert all(getattr(attack.needs, key) is None for attack in variants(name))
