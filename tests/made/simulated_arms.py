@@ -76,27 +76,38 @@ def figures(
     point = np.empty((len(scores), 1 + len(RATES)))
     resampled = np.empty((len(scores), num_resamples, 1 + len(RATES)))
     point[:, 0], resampled[:, :, 0] = auc, (auc + moved).T
-    for b in range(len(scores)):
-        counted = None
-        for f, rate in enumerate(RATES, 1):
-            reached = int(rate * n + 1e-9) / n
-            rows = np.searchsorted(num_out[b], round(reached * n), side="right")
-            point[b, f] = num_in[b, rows - 1] / n if rows else 0
-            allowed = reached * out_each[:, b].astype(np.float64)
-            fewer = np.floor(allowed + 1e-6).astype(np.int32)
-            most = 2 * (fewer.max() + 1)
-            reach = most + 8 * np.sqrt(most) + 64
-            top = np.searchsorted(num_out[b], min(reach, n))
-            if counted is None:  # members in the low bits of a sum, others in the high ones
-                chosen = np.unpackbits(bits[order[b, :top]], axis=1, count=num_resamples)
-                of_row = np.where(inside[b, :top], 1, 1 << 16).astype(np.int32)
-                counted = np.cumsum(chosen * of_row[:, None], axis=0, dtype=np.int32)
-            true = np.empty((2, num_resamples))
-            for more in range(2):
-                last = (fewer + more) << 16 | 0xFFFF
-                found = np.count_nonzero(counted[:top] <= last, axis=0)
-                admitted = counted[np.maximum(found - 1, 0), np.arange(num_resamples)] & 0xFFFF
-                true[more] = np.where(found > 0, admitted, 0) / in_each[:, b]
-            part = np.maximum(allowed - fewer, 0)
-            resampled[b, :, f] = true[0] + part * (true[1] - true[0])
+    models, columns = np.arange(len(scores))[:, None], np.arange(num_resamples)
+    reached = np.array([int(rate * n + 1e-9) for rate in RATES])
+    for f, count in enumerate(reached, 1):
+        rows = (num_out <= count).sum(axis=1)
+        point[:, f] = np.where(rows > 0, num_in[models[:, 0], rows - 1], 0) / n
+    allowed = (reached / n)[:, None, None] * out_each.T.astype(np.float64)  # (F, B, R)
+    fewer = np.floor(allowed + 1e-6).astype(np.int32)
+    part = np.maximum(allowed - fewer, 0)
+    most = 2 * (fewer.max() + 1)
+    top = int((num_out < most + 8 * np.sqrt(most) + 64).sum(axis=1).max())
+    # Members are counted in the low bits of a sum, others in the high ones.
+    drawn = np.unpackbits(bits, axis=1, count=num_resamples).astype(np.int32)
+    of_example = np.concatenate([drawn, drawn << 16])
+    counted = np.empty((len(scores), top, num_resamples), np.int32)
+    for row, counts in zip(order[:, :top] + num * ~inside[:, :top], counted, strict=True):
+        np.take(of_example, row, axis=0, out=counts, mode="clip")  # "raise" would copy first
+        np.cumsum(counts, axis=0, out=counts)
+    found = rows_until(counted, np.stack([fewer, fewer + 1]) << 16 | 0xFFFF)
+    admitted = counted[models, np.maximum(found - 1, 0), columns] & 0xFFFF
+    with_fewer, with_more = np.where(found > 0, admitted, 0) / in_each.T
+    resampled[:, :, 1:] = np.moveaxis(with_fewer + part * (with_more - with_fewer), 0, 2)
     return point, resampled
+
+
+def rows_until(counted: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """How many rows of rising counts (B, rows, R) are at most `last` (..., B, R): by halving."""
+    num_models, num_rows, num_resamples = counted.shape
+    models, columns = np.arange(num_models)[:, None], np.arange(num_resamples)
+    low, high = np.zeros(last.shape, np.int64), np.full(last.shape, num_rows)
+    for _ in range(num_rows.bit_length()):
+        middle = (low + high) // 2
+        at = counted[models, np.minimum(middle, num_rows - 1), columns]
+        within = (middle < num_rows) & (at <= last)
+        low, high = np.where(within, middle + 1, low), np.where(within, high, middle)
+    return low
