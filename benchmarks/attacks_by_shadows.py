@@ -23,13 +23,13 @@ from attacks.membership.lira import Lira
 from attacks.membership.rmia import RMIA
 from attacks.membership.shadow_mlp import ShadowMLP
 from attacks.membership.threshold import Threshold
-from runner import config, tables
-from runner.experiment import Experiment
-from runner.intervals import Interval, mean_interval
-from runner.metrics import auc, roc, tpr_at_fpr
+from runner.experiment import config
+from runner.experiment.experiment import Experiment
+from runner.plan.work import prepare
 from runner.report import style
-from runner.sources import Source, column_of
-from runner.work import prepare
+from runner.statistics.intervals import Interval, mean_interval
+from runner.statistics.metrics import auc, roc, tpr_at_fpr
+from runner.storage.answers import Source, column_of, read_answers, read_views
 
 SHADOWS = (4, 8, 16, 32, 64)
 RATES = (0.01, 0.001)
@@ -117,10 +117,10 @@ def judged(attack: MembershipAttack, answered: Answered, shadows: int) -> dict[s
     for first in range(0, len(answered.member) - size + 1, size):
         models = np.arange(first, first + size)
         member, partner = answered.member[models], np.arange(size) ^ 1
-        views = tables.read_views(answered.paths[0])
+        views = read_views(answered.paths[0])
         signals = []
         for path in (answered.paths[m] for m in models):
-            said = tables.read_answers(path, column)
+            said = read_answers(path, column)
             said = said if attack.reads == "logits" else said[:, attack.columns(views)]
             signals.append(attack.signal(said, answered.examples))
         scores = scores_of(attack, np.stack(signals), member, partner, answered.examples)

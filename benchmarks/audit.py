@@ -24,10 +24,9 @@ from scipy.stats import norm
 
 from attacks.membership import Examples
 from attacks.membership.lira import Lira
-from runner import tables
-from runner.audit import audit
-from runner.sources import Source
-from runner.tables import Answered, Reading
+from runner.audit.scores import audit
+from runner.storage.answers import Answered, Source, answers_to_bytes
+from runner.storage.scores import Reading, read_scores
 
 ATTACKS = {
     f"{mode}_{variance}": Lira(mode=mode, variance=variance)
@@ -98,7 +97,7 @@ def write(answers: np.ndarray, folder: Path) -> list[str]:
     paths = []
     for m, log_odds in enumerate(answers):
         paths.append(str(folder / f"m{m:03d}.parquet"))
-        content = tables.answers_to_bytes(labels, Answered(log_odds, logits), views)
+        content = answers_to_bytes(labels, Answered(log_odds, logits), views)
         Path(paths[-1]).write_bytes(content)
     return paths
 
@@ -165,7 +164,7 @@ def main() -> None:
                 times.append(time.perf_counter() - start)
         ray.shutdown()
         reading = Reading("arm", 1, "online_per_example", "member")
-        scores = tables.read_scores(folder / "scores", reading, 0)
+        scores = read_scores(folder / "scores", reading, 0)
 
     start = time.perf_counter()
     looped = loop_over_examples(target, others, others_member)

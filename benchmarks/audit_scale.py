@@ -25,14 +25,15 @@ import ray
 from audit import PeakMemory, held, pairs  # beside this file
 
 from attacks.membership.lira import Lira
-from runner import metrics, store, tables
-from runner.audit import audit
-from runner.cloud import Folder
-from runner.judged import read_judged
-from runner.judging.stage import Judging, judge
-from runner.judging.target import Asked
-from runner.sources import Source
-from runner.tables import Answered, Reading
+from runner.audit._of_target import Asked
+from runner.audit.judge import Judging, judge
+from runner.audit.judged import read_judged
+from runner.audit.scores import audit
+from runner.statistics import metrics
+from runner.storage import store
+from runner.storage.answers import Answered, Source, answers_to_bytes
+from runner.storage.cloud import Folder
+from runner.storage.scores import Reading, read_scores
 
 ATTACKS = {"online": Lira(), "offline": Lira(mode="offline")}
 RATES = (0.1, 0.01, 0.001, 0.00001)
@@ -49,7 +50,7 @@ def write_answers(member: np.ndarray, folder: Path) -> list[str]:
         noise = np.random.default_rng([1, m]).standard_normal(num_examples, np.float32)
         log_odds = noise + hardness + row * np.maximum(5 - hardness, 0.3)
         paths.append(str(folder / f"m{m:03d}.parquet"))
-        content = tables.answers_to_bytes(labels, Answered(log_odds[:, None]), ["identity"])
+        content = answers_to_bytes(labels, Answered(log_odds[:, None]), ["identity"])
         Path(paths[-1]).write_bytes(content)
     return paths
 
@@ -98,7 +99,7 @@ def check(scores: Folder, outcome: Folder, member: np.ndarray, model: int) -> No
         found, control = (
             read_judged(outcome, reading._replace(matrix=matrix)) for matrix in ("member", "null")
         )
-        own = tables.read_scores(scores, reading, model)
+        own = read_scores(scores, reading, model)
         fpr, tpr = metrics.roc(own, member[model] == 1)
         assert found.auc[model] == metrics.auc(own, member[model] == 1)
         for f, rate in enumerate(RATES):

@@ -41,7 +41,7 @@ SIDES = {
 
 
 def step_of(name: str, batch: int, device: str) -> Step:
-    """A whole training step as runner/fit.py makes it."""
+    """A whole training step as runner/train/fit.py makes it."""
     facts = SIDES[name]
     defense = find("defenses", facts["name"], Defense).model_validate(facts)
     chosen = find("runner.models", "resnet8", Model).model_validate(

@@ -19,8 +19,8 @@ import yaml
 from faulty import POISON  # beside this file
 from ray.cluster_utils import Cluster
 
-from runner.cloud import Folder, folder_at
-from runner.driver import FILE, read
+from runner.driver.driver import FILE, read
+from runner.storage.cloud import Folder, folder_at
 
 HERE = Path(__file__).parent
 TINY: dict[str, Any] = {

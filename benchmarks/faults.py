@@ -37,7 +37,7 @@ import psutil
 from fault_kinds import FAULTS, NEEDS_ROOT, Fault  # beside this file
 from fault_worlds import HERE, World
 
-from runner.cluster import ENVIRONMENT
+from runner.cluster.connect import ENVIRONMENT
 
 LIMIT_S = 300.0  # for a command to end or to be struck again
 ROOM = 8e9  # bytes that a cluster and its Runs may take before Ray calls a node out of memory

@@ -9,10 +9,10 @@ from functools import partial
 from typing import Any
 
 from runner.__main__ import main
-from runner.plan import Run
-from runner.queue import Task
-from runner.work import Work
-from runner.workplace import Workplace
+from runner.fleet.queue import Task
+from runner.plan.plan import Run
+from runner.plan.work import Work
+from runner.train.workplace import Workplace
 
 POISON = "FAULTS_POISON"
 NUMBER = 3  # of the model that it is in

@@ -17,10 +17,12 @@ from pathlib import Path
 
 import ray
 
-from runner import cluster, fleet, store
-from runner.experiment import Experiment
-from runner.queue import Snapshot
-from runner.work import prepare
+from runner.cluster import connect
+from runner.driver.snapshot import Snapshot
+from runner.experiment.experiment import Experiment
+from runner.fleet import fleet
+from runner.plan.work import prepare
+from runner.storage import store
 
 
 def main() -> None:
@@ -54,7 +56,7 @@ def main() -> None:
                 last.append(time.perf_counter())
 
         began = time.perf_counter()
-        cluster.connect()
+        connect.connect()
         connected = time.perf_counter()
         tasks = [work.task(run) for run in work.plan.runs]
         end = fleet.train_all(tasks, work.dataset, experiment.fleet, work.store, watch)

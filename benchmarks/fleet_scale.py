@@ -40,17 +40,16 @@ import ray
 import torch
 from ray import cloudpickle
 
+from runner.cluster.timetable import list_schedule, turns
 from runner.data import Dataset
-from runner.experiment import Experiment
-from runner.lane import next_task
-from runner.plan import Run
-from runner.questions import Questions
-from runner.queue import RunQueue, Task
-from runner.store import Store
-from runner.timetable import list_schedule, turns
-from runner.train import work
-from runner.work import Work, prepare
-from runner.workplace import Workplace, make_workplace
+from runner.experiment.experiment import Experiment
+from runner.experiment.questions import Questions
+from runner.fleet._worker import next_task, work
+from runner.fleet.queue import RunQueue, Task
+from runner.plan.plan import Run
+from runner.plan.work import Work, prepare
+from runner.storage.store import Store
+from runner.train.workplace import Workplace, make_workplace
 
 NODES, PROCESSES, EPOCHS, POLL_S = 64, 4, 10, 0.5
 UNITS = {"erm": 1.0, "pgd_at": 8.0, "trades": 10.0, "dp_sgd": 4.0}

@@ -23,14 +23,16 @@ import psutil
 import ray
 from ray.cluster_utils import Cluster
 
-from runner import fleet
-from runner.cluster import connect
-from runner.experiment import Experiment, Fleet
-from runner.plan import Run
-from runner.queue import Snapshot, Task
-from runner.sites import sites
-from runner.work import prepare
-from runner.workplace import Workplace
+from runner.cluster.connect import connect
+from runner.cluster.sites import sites
+from runner.driver.snapshot import Snapshot
+from runner.experiment.experiment import Experiment
+from runner.experiment.fleet import Fleet
+from runner.fleet import fleet
+from runner.fleet.queue import Task
+from runner.plan.plan import Run
+from runner.plan.work import prepare
+from runner.train.workplace import Workplace
 
 MOST_BYTES, TIMER_S = 10e9, 20.0
 

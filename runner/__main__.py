@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from runner import config
-from runner.cloud import Folder, folder_at
-from runner.leaving import INTERRUPTED, MEANINGS, TERMINATED, ending
+from runner.driver.exits import (
+    INTERRUPTED,
+    MEANINGS,
+    TERMINATED,
+    ending,
+)
+from runner.experiment import config
+from runner.storage.cloud import Folder, folder_at
 
 if TYPE_CHECKING:
-    from runner.experiment import Experiment
+    from runner.experiment.experiment import Experiment
 
 app = typer.Typer(
     help="Train many defended models, ask them the same questions, and read privacy and robustness "
@@ -85,9 +90,9 @@ def plan(
 ) -> None:
     """Say what a run would do: models to train, time, disk, the smallest FPR it can show."""
     with complaints():
-        from runner.forecast import forecast
-        from runner.named_cluster import read_cluster
-        from runner.work import prepare
+        from runner.forecast.forecast import forecast
+        from runner.forecast.named_cluster import read_cluster
+        from runner.plan.work import prepare
 
         asked = read_cluster(cluster) if cluster else None
         work = prepare(_experiment(config_path, overrides), _storage(storage))
@@ -101,7 +106,7 @@ def run(config_path: ConfigPath, overrides: Overrides = None, storage: Storage =
     """Do what is missing: train, ask, audit, report. Safe to repeat after any stop."""
     with complaints():
         from runner import pipeline
-        from runner.work import prepare
+        from runner.plan.work import prepare
 
         console = Console()
         experiment = _experiment(config_path, overrides)
@@ -125,7 +130,7 @@ def report(config_path: ConfigPath, overrides: Overrides = None, storage: Storag
     """Write the report again from what a finished run left; needs no Ray and trains nothing."""
     with complaints():
         from runner import pipeline
-        from runner.work import prepare
+        from runner.plan.work import prepare
 
         work = prepare(_experiment(config_path, overrides), _storage(storage))
         pipeline.report(work, {"trained": 0, "reused": len(work.plan.runs)})
@@ -183,7 +188,7 @@ def say_status(
     Exit code 1: something that was named failed, was stopped, or was not heard of.
     """
     with complaints():
-        from runner import status
+        from runner.driver import status
 
         sys.exit(status.say_all(names or [], _storage(storage), watch, as_json, Console()))
 
@@ -226,9 +231,9 @@ def residual(
     given |= {"T": T, "batch_size": batch_size, "num_examples": num_examples, "members": members}
     given |= {"eta": eta, "B": B, "a": a, "queries": queries}
     with complaints():
-        from runner import budget
+        from runner.budget import noise
 
-        print(budget.residual(strategy, num_layers, delta, given))
+        print(noise.residual(strategy, num_layers, delta, given))
 
 
 @budget.command()
@@ -243,10 +248,10 @@ def dp_sgd(
 ) -> None:
     """DP-SGD, by Opacus's accountants for Poisson-sampled batches."""
     with complaints():
-        from runner import budget
+        from runner.budget import noise
 
         facts = (batch_size, num_examples, epochs, delta, accountant)
-        print(budget.dp_sgd(noise_multiplier, epsilon, *facts))
+        print(noise.dp_sgd(noise_multiplier, epsilon, *facts))
 
 
 @budget.command("audit")
@@ -264,8 +269,8 @@ def dp_audit(
 ) -> None:
     """Train DP-SGD with and without a canary, and refute its epsilon if it is broken."""
     with complaints():
-        from runner.dp_audit import alarm, command, told
-        from runner.dp_trials import Setting
+        from runner.budget.dp_audit import alarm, command, told
+        from runner.budget.dp_trials import Setting
 
         setting = Setting(num_examples, batch_size, steps)
         found = command(noise_multiplier, max_grad_norm, setting, trials, delta, seed, Console())
@@ -329,7 +334,7 @@ def complaints() -> Iterator[None]:
 
 def _show(results: dict[str, Any], folder: Folder, console: Console) -> None:
     """Print the table, the warnings, and where the report is."""
-    from runner.progress import say
+    from runner.driver.progress import say
     from runner.report.blocks.checks import in_short as checks_in_short
     from runner.report.blocks.epsilon import in_short as epsilon_in_short
     from runner.report.blocks.events import in_short as events_in_short
@@ -355,7 +360,7 @@ def _read(
     config_path: str, overrides: list[str] | None
 ) -> tuple[dict[str, Any], "Experiment", str]:
     """The YAML with its overrides, the experiment made from it, and what faults call it."""
-    from runner.experiment import Experiment
+    from runner.experiment.experiment import Experiment
 
     path = config.locate(config_path)
     data, lines = config.read(path, overrides or [])

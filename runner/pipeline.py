@@ -7,24 +7,24 @@ from typing import Any
 
 from rich.console import Console
 
-from runner import driver, store, tables
-from runner.discreet import discreet
-from runner.driver import Driver
-from runner.events import Event
-from runner.holding import hold
-from runner.judging.stage import judge
-from runner.leaving import KEPT
-from runner.progress import Show, say
-from runner.results import gather, git_commit, versions
-from runner.store import Corrupt
-from runner.work import Work
+from runner.audit.judge import judge
+from runner.driver import driver
+from runner.driver.driver import Driver
+from runner.driver.events import Event
+from runner.driver.exits import KEPT
+from runner.driver.lock import hold
+from runner.driver.progress import Show, say
+from runner.faults import Unfinished
+from runner.plan.work import Work
+from runner.results.gather import gather
+from runner.results.versions import git_commit, versions
+from runner.storage import store
+from runner.storage.cloud import discreet
+from runner.storage.scores import members_to_bytes
+from runner.storage.store import Corrupt
 
 MAX_REPAIRS = 20  # corrupt files set aside in one command before it gives up
 MAX_RETURNS = 3  # of a storage that was away
-
-
-class Unfinished(Exception):
-    """Some Runs failed or were not done; the rest is kept, and the same command goes on."""
 
 
 def run(work: Work, console: Console) -> dict[str, Any]:
@@ -118,11 +118,10 @@ def report(
         Unfinished: a model or the scores are missing.
         Corrupt: something that was finished cannot be read.
     """
+    from runner.audit.vulnerable import examples_file, find_vulnerable
     from runner.report import write_report  # matplotlib: only who draws waits for it
     from runner.report.samples import sample_png
     from runner.report.vulnerable_sheet import vulnerable_png
-    from runner.vulnerable import find_vulnerable
-    from runner.vulnerable.file import examples_file
 
     missing = len(work.pending)
     if missing or store.facts(work.scores) is None:
@@ -173,10 +172,10 @@ def _train_and_ask(work: Work, console: Console, driving: Driver) -> Mapping[str
     _describe(work)
     if not pending:
         return {}
-    from runner import fleet  # Ray: only who trains waits for it
-    from runner.disk import disk_bytes
-    from runner.preflight import ready
-    from runner.weights import weights
+    from runner.fleet import fleet  # Ray: only who trains waits for it
+    from runner.fleet.preflight import ready
+    from runner.forecast.costs import weights
+    from runner.forecast.disk import disk_bytes
 
     for remark, arms in work.remarks.items():
         say(console, f"note: {', '.join(arms)}: {remark}")
@@ -202,10 +201,10 @@ def _stop_if(failed: Mapping[str, str], work: Work) -> None:
 def _audit(work: Work, console: Console) -> None:
     """Compute scores and judge them over the cluster, unless that has been done."""
     if store.facts(work.scores) is None or store.facts(work.judging.folder) is None:
-        from runner import cluster
+        from runner.cluster import connect
 
         say(console, "audit: membership scores of every model as target")
-        cluster.connect()
+        connect.connect()
         score(work)
 
 
@@ -226,7 +225,7 @@ def score(work: Work, in_ray: bool = True) -> None:
 
 def _score(work: Work, in_ray: bool) -> None:
     """The scores of every model as target, in their folder."""
-    from runner.audit import audit
+    from runner.audit.scores import audit
 
     plan, attacks = work.plan, work.experiment.membership.attacks
     members = {"member": plan.member, "null": plan.null_member}
@@ -254,4 +253,4 @@ def _describe(work: Work) -> None:
         "command": discreet(sys.argv[1:]),
     }
     store.write_json(work.folder / "experiment.json", facts)
-    store.write(work.folder / "member.parquet", tables.members_to_bytes(work.plan.member))
+    store.write(work.folder / "member.parquet", members_to_bytes(work.plan.member))

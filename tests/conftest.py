@@ -15,9 +15,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is importe
 import pytest
 import torch
 
-from runner.experiment import Experiment
-from runner.work import Work, prepare
-from runner.workplace import Workplace, make_workplace
+from runner.experiment.experiment import Experiment
+from runner.plan.work import Work, prepare
+from runner.train.workplace import Workplace, make_workplace
 
 torch.set_num_threads(1)
 pytest.register_assert_rewrite("tests.made")  # so that their assertions say what they compared

@@ -4,8 +4,8 @@ import os
 import signal
 import time
 
-from runner.plan import Run
-from runner.workplace import Workplace
+from runner.plan.plan import Run
+from runner.train.workplace import Workplace
 
 
 def kill_number_1(run: Run, place: Workplace) -> None:

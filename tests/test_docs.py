@@ -21,35 +21,43 @@ from attacks.membership import MembershipAttack
 from attacks.membership.shadow_mlp import ShadowMLP
 from defenses import Defense
 from defenses.erm import ERM
-from runner import metrics, store, tables
 from runner.__main__ import app
-from runner.augment import VIEWS
-from runner.axes import Axis, Constraint, Objectives, Search, Sweep
-from runner.config import parse
 from runner.data import Augment, Data, image_shape
-from runner.experiment import (
-    Answers,
-    Arm,
+from runner.data._views import VIEWS
+from runner.experiment.config import parse
+from runner.experiment.experiment import Answers, Experiment, Robustness
+from runner.experiment.fields import Arm, Report
+from runner.experiment.fleet import Fleet
+from runner.experiment.judging import (
     Averages,
-    Canaries,
-    Design,
-    Experiment,
-    Fleet,
     LowerBounds,
     Membership,
-    Report,
-    Robustness,
-    Schedule,
-    Selection,
     Stated,
-    Training,
     Vulnerable,
 )
-from runner.fit import fit
+from runner.experiment.questions import Sanity
+from runner.experiment.sweep import (
+    Axis,
+    Constraint,
+    Objectives,
+    Search,
+    Sweep,
+)
+from runner.experiment.training import (
+    Canaries,
+    Design,
+    Schedule,
+    Selection,
+    Training,
+)
+from runner.forecast.named_cluster import NodesOfOneKind
 from runner.models import ImageShape, Model
-from runner.named_cluster import NodesOfOneKind
-from runner.questions import Sanity
-from runner.work import Work, prepare
+from runner.plan.work import Work, prepare
+from runner.statistics import metrics
+from runner.storage import store
+from runner.storage.answers import Answered, answers_to_bytes
+from runner.storage.scores import members_to_bytes
+from runner.train.fit import fit
 from tests import oracles
 from tests.conftest import NOISY, TINY
 from tests.made import defense_contract as contract
@@ -282,8 +290,8 @@ def test_the_snippet_reads_what_the_stages_write(work: Work, tmp_path: Path, mon
     labels = work.dataset.pool_labels
     odds = np.random.default_rng(0).normal(size=(len(runs), len(labels), 1)).astype(np.float32)
     for run, answers in zip(runs, odds, strict=True):
-        content = tables.answers_to_bytes(
-            labels, tables.Answered(answers, np.zeros((len(labels), 10))), ["identity"]
+        content = answers_to_bytes(
+            labels, Answered(answers, np.zeros((len(labels), 10))), ["identity"]
         )
         question = experiment.answers.settled(run.defense.randomized)
         store.write(at.answers(run.id, question.id) / "answers.parquet", content)
@@ -293,7 +301,7 @@ def test_the_snippet_reads_what_the_stages_write(work: Work, tmp_path: Path, mon
         "runs": {"erm": [run.id for run in runs]},
     }
     store.write_json(folder / "experiment.json", described)
-    store.write(folder / "member.parquet", tables.members_to_bytes(work.plan.member))
+    store.write(folder / "member.parquet", members_to_bytes(work.plan.member))
     read: dict[str, Any] = {}
     exec(snippet, read)
     assert np.array_equal(read["answers"], odds)

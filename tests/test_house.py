@@ -8,20 +8,22 @@ from pathlib import Path
 import pytest
 
 HOUSE = Path(__file__).parent.parent
-STAGES = {"answers", "audit", "fleet", "forecast", "lane", "report", "results", "robustness"}
-FLEET = {f"runner/{file}.py" for file in ("cluster", "fleet", "lane", "preflight", "trainer")}
-TASKS = {"runner/tasks.py", "runner/shipping.py"}
-AUDIT = {f"runner/audit/{file}.py" for file in ("blocks", "targets")}
-VULNERABLE = {f"runner/vulnerable/{file}.py" for file in ("file", "flags", "memorized")}
+FLEET = {
+    f"runner/fleet/{file}.py" for file in ("fleet", "_lane", "_worker", "preflight", "_trainer")
+}
+TASKS = {"runner/audit/_tasks.py", "runner/audit/_ray_data.py"}
+AUDIT = {f"runner/audit/{file}.py" for file in ("_blocks", "_targets")}
+VULNERABLE = {f"runner/audit/{file}.py" for file in ("vulnerable", "_flags", "_memorized")}
 FOREIGN = {f"runner/foreign/{file}.py" for file in ("listing", "members", "reading")}
 SWEEP = {f"runner/sweep/{file}.py" for file in ("stage", "search", "searchers", "trial")}
+STORAGE = {f"runner/storage/{file}.py" for file in ("cloud", "parquet", "answers", "scores")}
 ONLY_IN = {  # package -> the only files that may import it
-    "ray": {*FLEET, *TASKS, *SWEEP},
-    "grpc": {"runner/exposure.py"},
+    "ray": {"runner/cluster/connect.py", *FLEET, *TASKS, *SWEEP},
+    "grpc": {"runner/cluster/_exposure.py"},
     "optuna": {"runner/sweep/searchers.py"},
     "opacus": {f"defenses/{file}.py" for file in ("dp_sgd", "_accounting", "_per_example")},
     "pyautoattack": {"attacks/evasion/autoattack.py"},
-    "pyarrow": {"runner/cloud.py", "runner/tables.py", *TASKS, *AUDIT, *VULNERABLE, *FOREIGN},
+    "pyarrow": {*STORAGE, *TASKS, *AUDIT, *VULNERABLE, *FOREIGN},
     "typer": {"runner/__main__.py"},
 }
 SOURCES = sorted(
@@ -58,20 +60,10 @@ def test_outside_packages_are_imported_where_the_house_says(package: str):
     assert {source for source in SOURCES if package in rooms(source)} <= ONLY_IN[package]
 
 
-@pytest.mark.parametrize("stage", sorted(STAGES - {"fleet", "forecast"}))
-def test_a_stage_imports_no_stage(stage: str):
-    """fleet and lane are one stage, and forecast is a reader of the pipeline."""
-    sources = [s for s in SOURCES if s.startswith((f"runner/{stage}.py", f"runner/{stage}/"))]
-    assert sources
-    others = {f"runner.{other}" for other in STAGES - {stage}}
-    for source in sources:
-        assert not imports(source) & others
-
-
 def test_training_and_asking_work_without_ray():
     """On a machine that has no Ray, everything below the fleet can be imported."""
-    needed = "runner.train, runner.answers, runner.robustness, runner.results, runner.workplace"
-    needed += ", runner.sweep.settings, runner.sweep.results, runner.pipeline, runner.audit"
+    needed = "runner.train.train, runner.ask.answers, runner.ask.robustness, runner.results.gather"
+    needed += ", runner.sweep.settings, runner.sweep.results, runner.pipeline, runner.audit.scores"
     code = f"import sys; sys.modules['ray'] = None; import {needed}"
     done = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -79,7 +71,7 @@ def test_training_and_asking_work_without_ray():
 
 def test_tasks_of_the_audit_and_the_queue_need_no_torch():
     """It would take each of their processes 2 seconds and 500 MB, on every node."""
-    needed = "runner.audit, runner.judging.stage, runner.vulnerable, runner.shipping, runner.queue"
+    needed = "runner.audit.scores, runner.audit.judge, runner.audit.vulnerable, runner.fleet.queue"
     code = f"import sys, {needed}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True)
     assert done.stdout == "False\n", done.stderr

@@ -7,10 +7,10 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from runner import store
 from runner.demos import BadInput, expect
 from runner.report.figures import save
 from runner.report.style import RC
+from runner.storage import store
 
 
 def check_folder(folder: Path) -> None:

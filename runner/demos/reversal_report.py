@@ -12,8 +12,8 @@ from sklearn.datasets import load_sample_image
 from runner.demos import BadInput, expect, output
 from runner.demos.reversal import STRATEGIES, check, psnr_db, recoveries, rmse
 from runner.demos.reversal_figures import ATTACKERS, curve_figure, decibels, recovery_figure
-from runner.intervals import mean_interval
 from runner.report.style import RC
+from runner.statistics.intervals import mean_interval
 
 LONGEST = 192  # pixels of a side; larger images are shrunk, for speed
 GAMMAS = (0.01, 0.03, 0.1, 0.3, 1.0, 2.0)

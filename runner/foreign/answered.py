@@ -1,13 +1,13 @@
-"""What columns of other people's answers say, in the terms of runner.tables, or why they cannot."""
+"""What columns of other people's answers say, in our terms, or why they cannot."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from attacks.membership import log_odds
-from runner.foreign.faults import BadAnswers
+from runner.faults import BadAnswers
 from runner.foreign.reading import SCHEMA, Columns
-from runner.tables import Answered
+from runner.storage.answers import Answered
 
 PLAIN = "identity"  # the name of the view that is the image as it is
 
@@ -17,7 +17,7 @@ class Kind(NamedTuple):
 
     views: tuple[str, ...]
     num_classes: int | None  # None: there are no logits to tell
-    columns: tuple[str, ...]  # of runner.tables.Answered
+    columns: tuple[str, ...]  # of runner.storage.answers.Answered
 
 
 class Block(NamedTuple):

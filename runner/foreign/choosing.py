@@ -11,8 +11,8 @@ from attacks.membership.label_only import LabelOnly
 from attacks.membership.lira import Lira
 from attacks.membership.rmia import RMIA
 from attacks.membership.threshold import Threshold
+from runner.faults import BadAnswers
 from runner.foreign.answered import Kind
-from runner.foreign.faults import BadAnswers
 from runner.foreign.schema import Audit
 
 Attacks = Mapping[str, MembershipAttack]

@@ -7,14 +7,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from runner import store, tables
-from runner.cloud import Folder
+from runner.faults import BadAnswers
 from runner.foreign.answered import Block, Kind, block_of
-from runner.foreign.faults import BadAnswers
 from runner.foreign.listing import Given
 from runner.foreign.reading import SCHEMA, Read, opened
-from runner.ids import digest
-from runner.store import Corrupt
+from runner.storage import store
+from runner.storage.answers import blocks_to_bytes, read_answers
+from runner.storage.cloud import Folder
+from runner.storage.ids import digest
+from runner.storage.parquet import BLOCK
+from runner.storage.store import Corrupt
 
 VERSION = 1  # raise it when the same file would be converted otherwise
 FILE = "answers.parquet"
@@ -75,7 +77,7 @@ def convert_all(
 
 def _folder(folder: Folder, arm: str, number: int, given: Given) -> Folder:
     """Another file, or the same one changed, gets another folder."""
-    facts = [VERSION, tables.BLOCK, given.told, given.size, given.modified]
+    facts = [VERSION, BLOCK, given.told, given.size, given.modified]
     return folder / f"{arm}-m{number:03d}-{digest(facts)}"
 
 
@@ -104,7 +106,7 @@ def _convert(folder: Folder, given: Given) -> None:
         if first is None:
             raise BadAnswers(given.told, "it holds no examples", SCHEMA)
         every = ((block.label, block.answered) for block in chain([first], blocks))
-        store.write(folder / FILE, tables.blocks_to_bytes(every, first.kind.views))
+        store.write(folder / FILE, blocks_to_bytes(every, first.kind.views))
     if read.unread:
         tally.notes[f"not read: {', '.join(read.unread)}"] = None
     store.finish(folder, [FILE], tally.facts(first.kind))
@@ -144,7 +146,7 @@ class Tally:
 def _check_labels(first: Converted, one: Converted) -> None:
     if one.labels == first.labels:
         return
-    labels, expected = (tables.read_answers(of.path, "label") for of in (one, first))
+    labels, expected = (read_answers(of.path, "label") for of in (one, first))
     at = int(np.flatnonzero(labels != expected)[0])
     raise BadAnswers(
         one.given.told,

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import pyarrow as pa
 from pyarrow import fs
 
-from runner.cloud import CloudPath, folder_at, public
-from runner.foreign.faults import BadAnswers
+from runner.faults import BadAnswers
+from runner.storage.cloud import CloudPath, folder_at, public
 
 ENDINGS = (".parquet", ".npz")
 ONLY_ARM = "models"  # where there are no sub-folders
@@ -35,7 +35,7 @@ class Given(NamedTuple):
 
 
 def locate(where: str) -> Place:
-    """Return the place of a local path, or of a URI as `runner.cloud.folder_at` takes them.
+    """Return the place of a local path, or of a URI as `runner.storage.cloud.folder_at` takes them.
 
     Raises:
         BadAnswers: it is no URI of a file system that is known.

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from runner.foreign.faults import BadAnswers
+from runner.faults import BadAnswers
 from runner.foreign.listing import locate
 from runner.foreign.reading import array_of, numbers, readable
-from runner.ids import seed_of
+from runner.storage.ids import seed_of
 
 ROWS = "row m is the model of file m, sorted by name; entries 1 in, 0 out, -1 not judged"
 

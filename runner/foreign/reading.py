@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from runner.foreign.faults import BadAnswers
+from runner.faults import BadAnswers
 from runner.foreign.listing import Given
-from runner.tables import BLOCK
+from runner.storage.parquet import BLOCK
 
 ALSO = {"labels": "label"}  # other names that are understood
 TAKEN = ("example", "label", "logits", "log_odds", "correct", "view_logits")

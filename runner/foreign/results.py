@@ -5,23 +5,29 @@ from typing import Any
 
 import numpy as np
 
-from runner import tables
-from runner.averages import Averaging, averaging
-from runner.cloud import Folder
-from runner.comparisons import BOTH_WAYS, Pair, leakage_differences
-from runner.describe import one_line
-from runner.events import Event
+from runner.audit.judged import read_judged
+from runner.driver.events import Event
+from runner.experiment.describe import one_line
 from runner.foreign.answered import PLAIN
-from runner.foreign.checks import checks_of
 from runner.foreign.converting import Converted
 from runner.foreign.schema import Audit
-from runner.guards import NULL_TOLERANCE, null_control, warnings_of
-from runner.intervals import mean_interval
-from runner.judged import read_judged
-from runner.membership_figures import membership_figures
-from runner.plan import Plan
-from runner.results import git_commit, versions
-from runner.tables import Reading
+from runner.plan.plan import Plan
+from runner.results.checks import (
+    NULL_TOLERANCE,
+    Guard,
+    count_guard,
+    null_control,
+    null_guard,
+    warnings_of,
+)
+from runner.results.comparisons import BOTH_WAYS, Pair, leakage_differences
+from runner.results.membership import membership_figures
+from runner.results.versions import git_commit, versions
+from runner.statistics.averages import Averaging, averaging
+from runner.statistics.intervals import Interval, mean_interval
+from runner.storage.answers import read_answers
+from runner.storage.cloud import Folder
+from runner.storage.scores import Reading
 
 Accuracies = dict[str, np.ndarray]  # by figure, (M,)
 Arms = Mapping[str, Sequence[Converted]]
@@ -172,8 +178,50 @@ def _accuracies(of_arm: Sequence[Converted], member: np.ndarray) -> Accuracies:
     plain = kind.views.index(PLAIN) if PLAIN in kind.views else 0
     natural, train = [], []
     for one, row in zip(of_arm, member, strict=True):
-        correct = tables.read_answers(one.path, "correct")[:, plain]
+        correct = read_answers(one.path, "correct")[:, plain]
         natural.append(correct[row == 0].mean())
         train.append(correct[row == 1].mean())
     found = {"natural_accuracy": np.array(natural), "train_accuracy": np.array(train)}
     return found | {"generalization_gap": found["train_accuracy"] - found["natural_accuracy"]}
+
+
+def checks_of(audit: Audit, plan: Plan, nulls: Mapping[tuple[str, str], Interval]) -> list[Guard]:
+    """Return the checks.
+
+    Args:
+        nulls: by arm and attack, the AUC under a redrawn member matrix.
+    """
+    return [
+        null_guard(nulls),
+        count_guard(plan.member, plan.partner),
+        Guard(
+            "an answer does not depend on its batch",
+            "unknown",
+            "answers alone do not tell; ask models in eval mode",
+        ),
+        recipe_guard(audit.shadow_recipe),
+        Guard(
+            "examples have no twins",
+            "unknown",
+            "there are no images to compare; a member's twin among the non-members is answered "
+            "like a member, so leakage is understated",
+        ),
+        Guard(
+            "all models were asked the same",
+            "pass",
+            f"{len(plan.member) * len(plan.arms)} files of answers hold the same views and labels",
+        ),
+    ]
+
+
+def recipe_guard(told: str) -> Guard:
+    """Whether the attacker's shadows are trained as the target is, as the user says."""
+    name = "target and shadows share a recipe"
+    kind, _, how = told.partition(":")
+    if kind == "same":
+        return Guard(name, "pass", f"as whoever trained the models says{how and ':'}{how}")
+    if kind == "differs":
+        return Guard(
+            name, "fail", f"as whoever trained the models says, they differ{how and ':'}{how}"
+        )
+    return Guard(name, "unknown", "nobody said; tell it with --shadow-recipe same, or differs: how")

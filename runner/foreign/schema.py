@@ -8,9 +8,14 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat
 
 from attacks.by_name import Keys
-from runner import config
-from runner.experiment import Averages, Membership, Stated, Vulnerable
-from runner.questions import Name
+from runner.experiment import config
+from runner.experiment.judging import (
+    Averages,
+    Membership,
+    Stated,
+    Vulnerable,
+)
+from runner.experiment.questions import Name
 
 SHARED = ("same", "differs", "unknown")  # how a recipe of the shadows begins
 

@@ -8,26 +8,25 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.console import Console
 
-from runner import store, tables
-from runner.cloud import Folder, folder_at
-from runner.driver import Driver
+from runner.audit.judge import Judging, judge, judging_of
+from runner.audit.vulnerable import examples_file, find_vulnerable
+from runner.driver.driver import Driver
+from runner.driver.lock import hold
+from runner.driver.progress import say
+from runner.faults import BadAnswers
 from runner.foreign.choosing import check_names, chosen
 from runner.foreign.converting import Converted, convert_all
-from runner.foreign.faults import BadAnswers
 from runner.foreign.listing import listed, locate
 from runner.foreign.members import check_member, partners, read_member, redrawn
 from runner.foreign.results import gather
 from runner.foreign.schema import Audit
-from runner.holding import hold
-from runner.ids import digest
-from runner.judging.stage import Judging, judge, judging_of
-from runner.plan import Plan
-from runner.progress import say
-from runner.sources import Source, Sources
-from runner.store import Corrupt, StorageError, Store
-from runner.vulnerable import find_vulnerable
-from runner.vulnerable.file import examples_file
-from runner.work import SCORES_VERSION
+from runner.plan.plan import Plan
+from runner.plan.work import SCORES_VERSION
+from runner.storage import store
+from runner.storage.answers import Source, Sources, read_answers
+from runner.storage.cloud import Folder, folder_at
+from runner.storage.ids import digest
+from runner.storage.store import Corrupt, StorageError, Store
 
 MAX_REPAIRS = 20  # corrupt files set aside in one command before it gives up
 
@@ -133,9 +132,9 @@ def _audited(given: Given, in_ray: bool, console: Console, driving: Driver) -> d
     if missing:
         say(console, "audit: membership scores of every model as target")
         if in_ray:
-            from runner import cluster
+            from runner.cluster import connect
 
-            cluster.connect()
+            connect.connect()
         _score(given, in_ray)
     in_ray = in_ray and missing  # else nobody has joined a cluster
     judged = judge(given.judging, in_ray)
@@ -153,14 +152,14 @@ def _vulnerable(given: Given, in_ray: bool) -> tuple[dict[str, Any], dict[str, b
     first = next(iter(given.converted.values()))[0]
     if "logits" not in first.kind.columns:
         return dict.fromkeys(given.converted), {}
-    labels = tables.read_answers(first.path, "label")
+    labels = read_answers(first.path, "label")
     asked = (given.audit, labels, given.plan, given.sources, given.scores)
     found = find_vulnerable(*asked, in_ray)
     return found.figures, examples_file(labels, found.examples)
 
 
 def _score(given: Given, in_ray: bool) -> None:
-    from runner.audit import audit
+    from runner.audit.scores import audit
 
     plan, attacks = given.plan, given.audit.membership.attacks
     members = {"member": plan.member, "null": plan.null_member}

@@ -5,8 +5,8 @@
 
 from typing import Any
 
-from runner.cloud import Folder
-from runner.store import fill
+from runner.storage.cloud import Folder
+from runner.storage.store import fill
 
 
 def write_report(

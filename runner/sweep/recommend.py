@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
-from runner.axes import Constraint, Sweep
-from runner.experiment import Experiment
+from runner.experiment.experiment import Experiment
+from runner.experiment.sweep import Constraint, Sweep
 from runner.report.text import printed
 from runner.sweep.pareto import OBJECTIVES, Three
 from runner.sweep.settings import Setting, in_words, with_setting

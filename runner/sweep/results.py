@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from runner import store
-from runner.axes import Objectives, Sweep
-from runner.cloud import Folder
-from runner.events import Event
-from runner.experiment import Experiment
+from runner.driver.events import Event
+from runner.experiment.experiment import Experiment
+from runner.experiment.sweep import Objectives, Sweep
 from runner.report.readings import every_figure
-from runner.results import git_commit, versions
-from runner.sweep.board import Ended
+from runner.results.versions import git_commit, versions
+from runner.storage import store
+from runner.storage.cloud import Folder
 from runner.sweep.pareto import OBJECTIVES, on_front, points
 from runner.sweep.recommend import meets
+from runner.sweep.rungs import Ended
 from runner.sweep.settings import Setting, labels_of
 
 Trial = dict[str, Any]  # one of `trials` in sweep.json

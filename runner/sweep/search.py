@@ -12,10 +12,10 @@ from ray.exceptions import RayError
 from ray.tune import Callback
 from rich.console import Console
 
-from runner.driver import Driver
-from runner.pipeline import Unfinished
-from runner.progress import say
-from runner.sweep.board import Ended
+from runner.driver.driver import Driver
+from runner.driver.progress import say
+from runner.faults import Unfinished
+from runner.sweep.rungs import Ended
 from runner.sweep.searchers import Generations, asked_by
 from runner.sweep.settings import Setting, id_of, in_words, num_asked
 from runner.sweep.trial import Sweeping, trial

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from ray.tune.search import Searcher
 
-from runner.axes import Axis, Sweep
+from runner.experiment.sweep import Axis, Sweep
 from runner.sweep.settings import Setting, drawn, grid, id_of, rounded
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from runner import config
-from runner.axes import Axis, Sweep, times
-from runner.config import ConfigError, Fault
-from runner.experiment import Experiment
-from runner.ids import digest, seed_of
+from runner.experiment import config
+from runner.experiment.config import ConfigError, Fault
+from runner.experiment.experiment import Experiment
+from runner.experiment.sweep import Axis, Sweep, times
+from runner.storage.ids import digest, seed_of
 
 Setting = dict[str, Any]  # value by axis, a dotted key
 

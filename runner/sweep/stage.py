@@ -8,27 +8,31 @@ from typing import Any
 import ray
 from rich.console import Console
 
-from runner import cluster, config, fleet, metrics, store
-from runner.axes import Objectives, Sweep
-from runner.cloud import Folder, folder_at
-from runner.config import ConfigError, Fault
-from runner.disk import disk_bytes
-from runner.driver import Driver
-from runner.experiment import Experiment
-from runner.holding import hold
-from runner.leaving import KEPT
-from runner.pipeline import Unfinished
-from runner.preflight import ready
-from runner.progress import Show, say
+from runner.cluster import connect
+from runner.driver.driver import Driver
+from runner.driver.exits import KEPT
+from runner.driver.lock import hold
+from runner.driver.progress import Show, say
+from runner.experiment import config
+from runner.experiment.config import ConfigError, Fault
+from runner.experiment.experiment import Experiment
+from runner.experiment.sweep import Objectives, Sweep
+from runner.faults import Unfinished
+from runner.fleet import fleet
+from runner.fleet.preflight import ready
+from runner.forecast.disk import disk_bytes
+from runner.plan.work import Work, prepare
 from runner.report.blocks.events import in_short
 from runner.report.sweep.page import write_sweep_report
 from runner.report.sweep.terminal import terminal_tables
-from runner.store import Store
+from runner.statistics import metrics
+from runner.storage import store
+from runner.storage.cloud import Folder, folder_at
+from runner.storage.store import Store
 from runner.sweep import recommend, results, settings
-from runner.sweep.board import Board
+from runner.sweep.rungs import Board
 from runner.sweep.search import Found, search
 from runner.sweep.trial import Sweeping, measured
-from runner.work import Work, prepare
 
 NOT_ALIKE = "the settings are attacked or asked differently, so none is better than another"
 
@@ -91,7 +95,7 @@ def _sweep(
     say(console, f"sweep of {total} settings over {', '.join(sweep.axes)}; starting Ray")
     settled = ready(work, disk_bytes(work) * total, console)
     board: Any = (
-        ray.remote(Board).options(**cluster.beside_driver()).remote(sweep.rungs, total, sweep.alike)
+        ray.remote(Board).options(**connect.beside_driver()).remote(sweep.rungs, total, sweep.alike)
     )
     given = (data, experiment, objectives, work.store.root, work.folder)
     driving.count_settings(total, 0)

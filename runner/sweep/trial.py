@@ -7,17 +7,19 @@ from typing import Any, NamedTuple
 import ray
 from ray import tune
 
-from runner import config, pipeline, store
-from runner.axes import Objectives
-from runner.cloud import Folder
-from runner.experiment import Experiment
-from runner.pipeline import Unfinished
-from runner.queue import Outcome, Task
-from runner.store import Corrupt
+from runner import pipeline
+from runner.experiment import config
+from runner.experiment.experiment import Experiment
+from runner.experiment.sweep import Objectives
+from runner.faults import Unfinished
+from runner.fleet.queue import Outcome, Task
+from runner.plan.work import Work, prepare
+from runner.storage import store
+from runner.storage.cloud import Folder
+from runner.storage.store import Corrupt
 from runner.sweep.pareto import OBJECTIVES
 from runner.sweep.results import objectives_of
 from runner.sweep.settings import id_of, with_setting
-from runner.work import Work, prepare
 
 POLL_S = 0.3
 

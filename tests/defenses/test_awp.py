@@ -12,7 +12,7 @@ from defenses.demem import DeMem
 from defenses.dp_sgd import DPSGD
 from defenses.erm import ERM
 from defenses.residual_perturbation import ResidualPerturbation
-from runner.workplace import Workplace
+from runner.train.workplace import Workplace
 from tests.defenses.oracles import batch, network, weight_step
 from tests.made import defense_contract as contract
 from tests.made.defenses import DEFENSES, PGD_AT, gradients

@@ -15,11 +15,11 @@ from defenses.dp_sgd import DPSGD
 from defenses.erm import ERM
 from defenses.pgd_at import PGDAT
 from defenses.trades import TRADES, InnerPGD
-from runner.experiment import Schedule
-from runner.fit import rate
+from runner.experiment.training import Schedule
 from runner.models import ImageShape
 from runner.models.resnet import ResNet
-from runner.workplace import Workplace
+from runner.train.fit import rate
+from runner.train.workplace import Workplace
 from tests.made.training import a_run, trained
 
 SHAPE = ImageShape(3, 8, 8, 4, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))

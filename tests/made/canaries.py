@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from runner.experiment import Experiment
+from runner.experiment.experiment import Experiment
 from tests.conftest import TINY
 
 NUM = 40  # canaries; the pool of TINY has 200 images

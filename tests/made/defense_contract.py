@@ -11,7 +11,7 @@ from torch import nn
 
 from attacks.by_name import find
 from defenses import Defense
-from runner.config import parse
+from runner.experiment.config import parse
 
 
 def examples(name: str) -> list[Defense]:

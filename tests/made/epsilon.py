@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from runner import store, tables
-from runner.epsilon_figures import epsilon_figures
-from runner.work import Work, prepare
+from runner.plan.work import Work, prepare
+from runner.results._epsilon import epsilon_figures
+from runner.storage import store
+from runner.storage.answers import Answered, answers_to_bytes
+from runner.storage.scores import PARTITIONS, Reading, scores_table
 from tests.made.canaries import audited
 
 FIRST = 160  # the place of the first canary in the pool
@@ -23,15 +25,15 @@ def figures(work: Work, scores: np.ndarray, odds: np.ndarray | None = None) -> d
     examples = np.arange(scores.shape[1], dtype=np.int32)
     for source in work.sources:
         for attack in work.experiment.membership.attacks:
-            table = tables.scores_table(tables.Reading(*source, attack, "member"), examples, scores)
-            pq.write_to_dataset(table, work.scores / "blocks", partition_cols=tables.PARTITIONS)
+            table = scores_table(Reading(*source, attack, "member"), examples, scores)
+            pq.write_to_dataset(table, work.scores / "blocks", partition_cols=PARTITIONS)
     for source, paths in work.sources.items():
         for path, of_first in zip(paths, [] if odds is None else odds, strict=odds is not None):
             answers = np.zeros((len(examples), 1))
             answers[FIRST] = of_first
-            once = tables.Answered(answers)
-            mean = tables.Answered(answers) if source.draws > 1 else None
-            content = tables.answers_to_bytes(work.dataset.pool_labels, once, ["identity"], mean)
+            once = Answered(answers)
+            mean = Answered(answers) if source.draws > 1 else None
+            content = answers_to_bytes(work.dataset.pool_labels, once, ["identity"], mean)
             store.write(Path(path), content)
     given = work.experiment, work.dataset, work.plan, work.store, work.scores
     found = epsilon_figures(*given)

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from runner import store, tables
-from runner.results import gather
-from runner.work import Work
+from runner.plan.work import Work
+from runner.results.gather import gather
+from runner.storage import store
+from runner.storage.answers import Answered, answers_to_bytes, robustness_to_bytes
+from runner.storage.scores import PARTITIONS, Reading, scores_table
 
 
 def gathered(
@@ -32,8 +34,8 @@ def gathered(
         store.finish(at.run(run.id), [], {"train_time_s": 1.0})
         told = {f"train_accuracy{key}": 0.9 - run.number / 100 + more for key, more in by.items()}
         folder, labels = at.answers(run.id, questions.answers_id), np.zeros(len(run.member))
-        once = tables.Answered(np.zeros((len(labels), len(answers.names))))
-        content = tables.answers_to_bytes(labels, once, answers.names)
+        once = Answered(np.zeros((len(labels), len(answers.names))))
+        content = answers_to_bytes(labels, once, answers.names)
         store.write(folder / "answers.parquet", content)
         store.finish(folder, ["answers.parquet"], told)
         for attack, asked in questions.attacks_of(run.number).items():
@@ -41,7 +43,7 @@ def gathered(
             labels = np.zeros(asked.num_examples or 60, int)
             right = {f"accuracy{key}": 0.5 + more for key, more in by.items()}
             said = [(np.arange(len(labels)) < share * len(labels)) - 1 for share in right.values()]
-            content = tables.robustness_to_bytes(np.arange(len(labels)), labels, *said)
+            content = robustness_to_bytes(np.arange(len(labels)), labels, *said)
             store.write(folder / "robustness.parquet", content)
             store.finish(folder, ["robustness.parquet"], {**right, "num_examples": 60})
     examples = np.arange(work.plan.member.shape[1], dtype=np.int32)
@@ -50,12 +52,12 @@ def gathered(
         given = (member_scores or {}).get(source.draws, random)
         for attack in experiment.membership.attacks:
             for matrix, scores in (("member", given), ("null", null_scores)):
-                table = tables.scores_table(
-                    tables.Reading(*source, attack, matrix),
+                table = scores_table(
+                    Reading(*source, attack, matrix),
                     examples,
                     random if scores is None else scores,
                 )
                 folder = work.scores / "blocks"
-                pq.write_to_dataset(table, folder, partition_cols=tables.PARTITIONS)
+                pq.write_to_dataset(table, folder, partition_cols=PARTITIONS)
     runs = {"trained": 0, "reused": len(work.plan.runs)}
     return gather(experiment, work.dataset, work.plan, at, work.scores, work.sources, runs)

@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from runner import store, tables
 from runner.data import Dataset
-from runner.experiment import Experiment
-from runner.memorization import leakage_by_memorization
-from runner.plan import Plan, make_plan
-from runner.store import Store
+from runner.experiment.experiment import Experiment
+from runner.plan.plan import Plan, make_plan
+from runner.results._memorization import leakage_by_memorization
+from runner.storage import store
+from runner.storage.answers import Answered, answers_to_bytes
+from runner.storage.scores import PARTITIONS, Reading, scores_table
+from runner.storage.store import Store
 from tests.conftest import TINY
 
 NUM = 300  # examples
@@ -74,16 +76,16 @@ class Made:
             for run, of_model in zip(self.plan.arms[arm], right, strict=True):
                 folder = self.at.answers(run.id, questions.answers_id)
                 said = (DATA.pool_labels + ~of_model) % 10
-                answered = tables.Answered(np.zeros((NUM, 1)), np.eye(10)[said])
-                content = tables.answers_to_bytes(DATA.pool_labels, answered, ["identity"])
+                answered = Answered(np.zeros((NUM, 1)), np.eye(10)[said])
+                content = answers_to_bytes(DATA.pool_labels, answered, ["identity"])
                 store.write(folder / "answers.parquet", content)
         for arm, scores in self.found.items():
-            reading = tables.Reading(arm, 1, "lira_online", "member")
-            table = tables.scores_table(reading, np.arange(NUM, dtype=np.int32), scores)
+            reading = Reading(arm, 1, "lira_online", "member")
+            table = scores_table(reading, np.arange(NUM, dtype=np.int32), scores)
             pq.write_to_dataset(
                 table,
                 self.scores / "blocks",
-                partition_cols=tables.PARTITIONS,
+                partition_cols=PARTITIONS,
                 existing_data_behavior="delete_matching",
             )
         found = leakage_by_memorization(self.experiment, DATA, self.plan, self.at, self.scores)

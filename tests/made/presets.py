@@ -10,8 +10,8 @@ from rich.console import Console
 
 from runner import pipeline
 from runner.data import Dataset, image_shape
-from runner.experiment import Experiment
-from runner.work import prepare
+from runner.experiment.experiment import Experiment
+from runner.plan.work import prepare
 from tests.conftest import do_here
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from runner.resampling import half_samples
+from runner.statistics.resampling import half_samples
 
 RATES = (0.1, 0.01)
 FIGURES = ("auc", *RATES)

@@ -3,8 +3,8 @@
 import copy
 from typing import Any
 
-from runner.config import validate
-from runner.experiment import Experiment
+from runner.experiment.config import validate
+from runner.experiment.experiment import Experiment
 from tests.conftest import TINY
 
 

@@ -1,7 +1,7 @@
 """Runs that are marked done, with seconds that nobody has measured."""
 
-from runner import store
-from runner.work import Work
+from runner.plan.work import Work
+from runner.storage import store
 
 DEVICE = "some device"
 

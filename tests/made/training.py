@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from defenses import Defense
-from runner.fit import fit
+from runner.fleet.queue import RunQueue, Step, Task
 from runner.models.small_cnn import SmallCnn
-from runner.plan import Run
-from runner.queue import RunQueue, Step, Task
-from runner.workplace import Workplace
+from runner.plan.plan import Run
+from runner.train.fit import fit
+from runner.train.workplace import Workplace
 
-from runner.train import work as work_on  # isort: skip
+from runner.fleet._worker import work as work_on  # isort: skip
 
 
 def trained(run: Run, place: Workplace, state: dict | None = None) -> list[tuple[dict, dict]]:

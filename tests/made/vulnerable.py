@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from runner import tables
-from runner.experiment import Experiment
-from runner.plan import Plan, make_plan
-from runner.sources import Source
-from runner.vulnerable import Found, find_vulnerable
+from runner.audit.vulnerable import Found, find_vulnerable
+from runner.experiment.experiment import Experiment
+from runner.plan.plan import Plan, make_plan
+from runner.storage.answers import Answered, Source, answers_to_bytes
+from runner.storage.scores import PARTITIONS, Reading, scores_table
 from tests.conftest import TINY
 
 RATE = 0.05  # the false positive rate of all
@@ -56,12 +56,12 @@ class Made:
         """Write it all, and find the examples at risk."""
         attack, sources = next(iter(self.experiment.membership.attacks)), {}
         for arm, scores in self.scores.items():
-            reading = tables.Reading(arm, 1, attack, "member")
+            reading = Reading(arm, 1, attack, "member")
             places = np.arange(len(self.labels), dtype=np.int32)
             pq.write_to_dataset(
-                tables.scores_table(reading, places, scores),
+                scores_table(reading, places, scores),
                 self.folder / "scores" / "blocks",
-                partition_cols=tables.PARTITIONS,
+                partition_cols=PARTITIONS,
                 existing_data_behavior="delete_matching",
             )
             paths = [self.folder / f"{arm}-{m}.parquet" for m in range(len(scores))]
@@ -70,8 +70,8 @@ class Made:
                 logits[np.arange(len(odds)), self.labels] = odds
                 # The plain view is the second one; the first one is always right.
                 of_views = np.stack([np.full(len(odds), 9.0), odds - np.log(9)], axis=1)
-                said = tables.Answered(of_views, logits, np.stack([odds > -99, odds > 0], axis=1))
-                path.write_bytes(tables.answers_to_bytes(self.labels, said, ["flip", "identity"]))
+                said = Answered(of_views, logits, np.stack([odds > -99, odds > 0], axis=1))
+                path.write_bytes(answers_to_bytes(self.labels, said, ["flip", "identity"]))
             sources[Source(arm, 1)] = [str(path) for path in paths]
         given = (self.experiment, self.labels, self.plan, sources, self.folder / "scores")
         return find_vulnerable(*given, in_ray)

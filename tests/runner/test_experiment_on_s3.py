@@ -11,11 +11,12 @@ import pytest
 import yaml
 from rich.console import Console
 
-from runner import pipeline, store
-from runner.cloud import CloudPath, Folder, folder_at
-from runner.experiment import Experiment
-from runner.work import Work, prepare
-from runner.workplace import Workplace
+from runner import pipeline
+from runner.experiment.experiment import Experiment
+from runner.plan.work import Work, prepare
+from runner.storage import store
+from runner.storage.cloud import CloudPath, Folder, folder_at
+from runner.train.workplace import Workplace
 from tests.conftest import TINY, do_here, place_of
 
 pytestmark = pytest.mark.slow

@@ -15,10 +15,10 @@ import pytest
 import yaml
 
 from runner import pipeline
-from runner.experiment import Experiment
-from runner.standing import standing
-from runner.store import Store
-from runner.work import prepare
+from runner.driver._standing import standing
+from runner.experiment.experiment import Experiment
+from runner.plan.work import prepare
+from runner.storage.store import Store
 from tests.clusters import HOUSE, RAY, client_environment, started_head
 from tests.conftest import TINY, do_here
 from tests.made.given import member_of, write

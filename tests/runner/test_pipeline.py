@@ -20,9 +20,9 @@ import yaml
 from rich.console import Console
 
 from runner import pipeline
-from runner.experiment import Experiment
-from runner.train import train
-from runner.work import prepare
+from runner.experiment.experiment import Experiment
+from runner.plan.work import prepare
+from runner.train.train import train
 from tests.conftest import NOISY, TINY, do_here, fill, place_of, small_disk
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from runner import store, tables
-from runner.foreign.faults import BadAnswers
+from runner.audit.judged import Judged, read_judged, write_judged
+from runner.faults import BadAnswers
 from runner.foreign.members import read_member
-from runner.judged import Judged, read_judged, write_judged
-from runner.store import Corrupt
-from runner.tables import Reading
-from runner.train import train
-from runner.work import Work
-from runner.workplace import Workplace
+from runner.plan.work import Work
+from runner.storage import store
+from runner.storage.answers import num_blocks, read_block
+from runner.storage.scores import Reading
+from runner.storage.store import Corrupt
+from runner.train.train import train
+from runner.train.workplace import Workplace
 from tests.made.planted import Trap, trap
 from tests.made.training import do
 
@@ -72,9 +73,9 @@ def test_planted_answers_are_refused_unopened(tmp_path: Path):
     path = tmp_path / "answers.parquet"
     path.write_bytes(trap(tmp_path / "sprung"))
     with pytest.raises(Corrupt, match=r"answers\.parquet"):
-        tables.read_block(str(path), 0, "log_odds")
+        read_block(str(path), 0, "log_odds")
     with pytest.raises(Corrupt, match=r"answers\.parquet"):
-        tables.num_blocks(str(path))
+        num_blocks(str(path))
     assert not (tmp_path / "sprung").exists()
 
 

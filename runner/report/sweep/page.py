@@ -6,7 +6,6 @@ from typing import Any
 import jinja2
 import matplotlib
 
-from runner.cloud import Folder
 from runner.report.blocks.events import happened_html, happened_markdown
 from runner.report.figures import forms
 from runner.report.html import inline, sheet
@@ -15,7 +14,8 @@ from runner.report.sweep import tables
 from runner.report.sweep.axis_figure import axis_caption, axis_figure
 from runner.report.sweep.pareto_figure import pareto_caption, pareto_figure
 from runner.report.sweep.readings import axis_names, most_models, quantities, trials
-from runner.store import fill
+from runner.storage.cloud import Folder
+from runner.storage.store import fill
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 

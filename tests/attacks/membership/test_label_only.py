@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from attacks.membership.label_only import LabelOnly
-from runner.metrics import auc, roc, tpr_at_fpr
+from runner.statistics.metrics import auc, roc, tpr_at_fpr
 from tests import oracles
 
 ANY = oracles.unlabelled(1)  # which examples they are does not matter

@@ -7,7 +7,7 @@ import pytest
 
 from attacks.membership import MembershipAttack
 from attacks.membership.lira import Lira
-from runner.describe import one_line
+from runner.experiment.describe import one_line
 from tests.attacks.membership import lira_oracle
 from tests.oracles import unlabelled
 
@@ -498,6 +498,6 @@ def simulated(num_shadows: int) -> dict[str, float]:
 
 def test_workers_of_the_audit_need_no_torch():
     pytest.importorskip("ray", reason="machines that only train have no Ray")
-    modules = "attacks.membership.lira, runner.tables, runner.audit"
+    modules = "attacks.membership.lira, runner.storage.answers, runner.audit.scores"
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -14,9 +14,9 @@ from sklearn.datasets import load_digits
 import attacks.membership
 from attacks.by_name import find
 from attacks.membership import Examples, MembershipAttack, log_odds
-from runner.config import parse
-from runner.metrics import auc
-from runner.tables import Answered
+from runner.experiment.config import parse
+from runner.statistics.metrics import auc
+from runner.storage.answers import Answered
 
 NAMES = [m.name for m in pkgutil.iter_modules(attacks.membership.__path__) if m.name[0] != "_"]
 VIEWS = ("identity", "flip")

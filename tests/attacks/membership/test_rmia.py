@@ -8,7 +8,7 @@ from scipy.stats import trim_mean
 from attacks.membership import Examples
 from attacks.membership._relative import taylor_softmax, wins_of
 from attacks.membership.rmia import RMIA
-from runner.metrics import auc, roc, tpr_at_fpr
+from runner.statistics.metrics import auc, roc, tpr_at_fpr
 from tests import oracles
 
 MODES = ("online", "offline")

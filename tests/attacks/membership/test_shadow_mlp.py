@@ -7,7 +7,7 @@ from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier
 
 from attacks.membership.shadow_mlp import ShadowMLP, top_probabilities
-from runner.metrics import auc
+from runner.statistics.metrics import auc
 from tests import oracles
 
 ANY = oracles.unlabelled(1)  # which examples they are does not matter to it

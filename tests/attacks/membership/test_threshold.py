@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attacks.membership.threshold import CUTS, Threshold, modified_entropy
-from runner.metrics import auc
+from runner.statistics.metrics import auc
 from tests import oracles
 
 ANY = oracles.unlabelled(1)

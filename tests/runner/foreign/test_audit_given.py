@@ -13,13 +13,16 @@ from typer.testing import CliRunner
 
 from attacks.membership import Examples, log_odds
 from attacks.membership.lira import Lira
-from runner import metrics, pipeline, store, tables
+from runner import pipeline
 from runner.__main__ import app
-from runner.cloud import folder_at
 from runner.foreign.listing import listed
 from runner.foreign.reading import opened
-from runner.tables import Reading
-from runner.work import Work
+from runner.plan.work import Work
+from runner.statistics import metrics
+from runner.storage import store
+from runner.storage.answers import Answered, answers_to_bytes
+from runner.storage.cloud import folder_at
+from runner.storage.scores import Reading, members_to_bytes, read_scores
 from tests.made.given import C, N, labels_of, logits_of, member_of, write
 
 PAGE = Path(__file__).parents[3] / "docs" / "foreign_answers.md"
@@ -77,7 +80,7 @@ def test_scores_are_those_of_the_attack_on_the_arrays(trained: tuple[Path, str])
     for m, row in enumerate(member):
         others = [k for k in range(8) if k not in (m, m ^ 1)]
         expected = Lira().score(odds[m], odds[others], member[others], examples)
-        found = tables.read_scores(scores, Reading("models", 1, "lira_online", "member"), m)
+        found = read_scores(scores, Reading("models", 1, "lira_online", "member"), m)
         np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-5)
         aucs.append(metrics.auc(found, row == 1))
     (arm,) = results_in(folder)["arms"].values()
@@ -142,15 +145,15 @@ def test_answers_of_our_own_store_get_the_scores_that_a_run_gave_them(work: Work
         for run in runs:
             logits = rng.normal(0, 1, (len(labels), 10)).astype(np.float32)
             logits[np.arange(len(labels)), labels] += 2 * (run.member == 1)
-            said = tables.Answered(
+            said = Answered(
                 log_odds(logits, labels)[:, None], logits, (logits.argmax(1) == labels)[:, None]
             )
-            content = tables.answers_to_bytes(labels, said, ["identity"])
+            content = answers_to_bytes(labels, said, ["identity"])
             folder = work.store.answers(run.id, question)
             store.write(folder / "answers.parquet", content)
             store.finish(folder, ["answers.parquet"], {})
             (tmp_path / "answers" / arm / f"m{run.number:03d}.parquet").write_bytes(content)
-    (tmp_path / "member.parquet").write_bytes(tables.members_to_bytes(work.plan.member))
+    (tmp_path / "member.parquet").write_bytes(members_to_bytes(work.plan.member))
     pipeline.score(work, in_ray=False)
     attacks = {k: a.model_dump() for k, a in work.experiment.membership.attacks.items()}
     config = tmp_path / "audit.yaml"
@@ -162,7 +165,7 @@ def test_answers_of_our_own_store_get_the_scores_that_a_run_gave_them(work: Work
         for attack in attacks:
             for m in range(len(work.plan.member)):
                 reading = Reading(arm, 1, attack, "member")
-                given, run = (tables.read_scores(at, reading, m) for at in (scores, work.scores))
+                given, run = (read_scores(at, reading, m) for at in (scores, work.scores))
                 np.testing.assert_array_equal(given, run)
     (compared,) = results_in(tmp_path, "own")["comparisons"]
     assert [compared["arm"], compared["against"]] == ["pgd_at", "erm"]

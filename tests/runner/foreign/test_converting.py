@@ -8,10 +8,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from attacks.membership import log_odds
-from runner import tables
+from runner.faults import BadAnswers
 from runner.foreign.converting import Converted, convert_all
-from runner.foreign.faults import BadAnswers
 from runner.foreign.listing import listed
+from runner.storage.answers import (
+    KINDS,
+    Answered,
+    answers_to_bytes,
+    num_blocks,
+    read_answers,
+    read_views,
+)
+from runner.storage.parquet import BLOCK
 from tests.made.given import C, N, labels_of, logits_of, member_of, to_parquet, write
 
 
@@ -20,20 +28,20 @@ def convert(folder: Path, to: Path, num_examples: int = N) -> dict[str, list[Con
 
 
 def test_logits_alone_give_every_column_in_the_layout_of_our_own_answers(tmp_path: Path):
-    num, rng = tables.BLOCK + 5, np.random.default_rng(0)
+    num, rng = BLOCK + 5, np.random.default_rng(0)
     label, logits = rng.integers(0, C, num), rng.normal(0, 9, (num, C)).astype(np.float32)
     (tmp_path / "given").mkdir()
     to_parquet(tmp_path / "given" / "a.parquet", 777, label=label, logits=logits)
     np.savez(tmp_path / "given" / "b.npz", labels=label, logits=logits)
-    expected = tables.Answered(
+    expected = Answered(
         log_odds=log_odds(logits, label)[:, None],
         logits=logits,
         correct=(logits.argmax(1) == label)[:, None],
     )
-    content = tables.answers_to_bytes(label, expected, ["identity"])
+    content = answers_to_bytes(label, expected, ["identity"])
     for one in convert(tmp_path / "given", tmp_path / "to", num)["models"]:
         assert Path(one.path).read_bytes() == content
-        assert tables.num_blocks(one.path) == 2
+        assert num_blocks(one.path) == 2
 
 
 @pytest.mark.parametrize("order", [["identity", "flip"], ["flip", "identity"], None])
@@ -49,8 +57,8 @@ def test_logits_of_several_views_give_log_odds_of_each_and_the_plain_image_by_na
     plain = (order or ["identity"]).index("identity")
     for one in convert(tmp_path / "given", tmp_path / "to")["models"]:
         assert one.kind.views == tuple(order or ("view0", "view1"))
-        assert tables.read_views(one.path) == one.kind.views
-        read = {name: tables.read_answers(one.path, name) for name in tables.KINDS}
+        assert read_views(one.path) == one.kind.views
+        read = {name: read_answers(one.path, name) for name in KINDS}
         np.testing.assert_array_equal(read["view_logits"], logits.astype(np.float32))
         np.testing.assert_array_equal(read["logits"], logits[:, plain].astype(np.float32))
         np.testing.assert_array_equal(read["correct"], logits.argmax(2) == label[:, None])
@@ -65,23 +73,23 @@ def test_log_odds_alone_are_enough(tmp_path: Path):
     to_parquet(tmp_path / "given" / "b.parquet", 9, label=labels_of(), log_odds=odds)
     for one in convert(tmp_path / "given", tmp_path / "to")["models"]:
         assert one.kind == (("identity",), None, ("log_odds",))
-        found = tables.read_answers(one.path, "log_odds")
+        found = read_answers(one.path, "log_odds")
         np.testing.assert_array_equal(found, odds[:, None].astype(np.float32))
 
 
 def test_our_own_answers_come_out_as_they_were(tmp_path: Path):
     rng, label = np.random.default_rng(0), labels_of()
     logits = rng.normal(0, 1, (N, C)).astype(np.float32)
-    own = tables.Answered(
+    own = Answered(
         log_odds=rng.normal(0, 1, (N, 2)).astype(np.float32),
         logits=logits,
         correct=rng.integers(0, 2, (N, 2)).astype(bool),
         view_logits=rng.normal(0, 1, (N, 2, C)).astype(np.float32),
     )
     (tmp_path / "given").mkdir()
-    once = tables.answers_to_bytes(label, own, ["flip", "identity"])
+    once = answers_to_bytes(label, own, ["flip", "identity"])
     (tmp_path / "given" / "a.parquet").write_bytes(once)
-    randomized = tables.answers_to_bytes(label, own, ["flip", "identity"], mean=own)
+    randomized = answers_to_bytes(label, own, ["flip", "identity"], mean=own)
     (tmp_path / "given" / "b.parquet").write_bytes(randomized)
     plain, drawn = convert(tmp_path / "given", tmp_path / "to")["models"]
     assert Path(plain.path).read_bytes() == Path(drawn.path).read_bytes() == once
@@ -102,16 +110,16 @@ def test_what_was_converted_is_not_read_again_unless_it_changed_or_was_damaged(t
     assert [a.folder == b.folder for a, b in zip(first, second, strict=True)] == [True] * 7 + [
         False
     ]
-    found = tables.read_answers(second[7].path, "logits")
+    found = read_answers(second[7].path, "logits")
     np.testing.assert_array_equal(found, logits_of(member_of())[0])
-    repaired = tables.read_answers(second[2].path, "logits")
+    repaired = read_answers(second[2].path, "logits")
     np.testing.assert_array_equal(repaired, logits_of(member_of())[2])
 
 
 def test_a_file_that_fails_in_its_last_block_leaves_nothing_and_those_before_it_stay(
     tmp_path: Path,
 ):
-    num = tables.BLOCK + 5
+    num = BLOCK + 5
     label, logits = np.zeros(num, int), np.zeros((num, C), np.float32)
     (tmp_path / "given").mkdir()
     np.savez(tmp_path / "given" / "a.npz", labels=label, logits=logits)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.foreign.faults import BadAnswers
+from runner.faults import BadAnswers
 from runner.foreign.listing import ONLY_ARM, listed, locate
 
 

@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from runner import tables
-from runner.foreign.faults import BadAnswers
+from runner.faults import BadAnswers
 from runner.foreign.members import check_member, partners, read_member, redrawn
+from runner.storage.scores import members_to_bytes
 from tests.made.given import M, N, member_of
 
 
@@ -18,7 +18,7 @@ def test_every_kind_of_file_gives_the_same_matrix(tmp_path: Path):
     np.save(tmp_path / "a.npy", member)
     np.savez(tmp_path / "a.npz", member=member.astype(float))
     np.savetxt(tmp_path / "a.csv", member, fmt="%d", delimiter=",")
-    (tmp_path / "a.parquet").write_bytes(tables.members_to_bytes(member))
+    (tmp_path / "a.parquet").write_bytes(members_to_bytes(member))
     for ending in ("npy", "npz", "csv", "parquet"):
         found = read_member(str(tmp_path / f"a.{ending}"))
         assert found.dtype == np.int8

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from runner.axes import Constraint, Objectives
-from runner.config import parse, validate
-from runner.experiment import Experiment
+from runner.experiment.config import parse, validate
+from runner.experiment.experiment import Experiment
+from runner.experiment.sweep import Constraint, Objectives
 from runner.sweep import recommend, results
-from runner.sweep.board import Ended
+from runner.sweep.rungs import Ended
 from runner.sweep.settings import id_of
 from tests.made.sweeps import figures, swept
 

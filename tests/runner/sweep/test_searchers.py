@@ -10,7 +10,7 @@ pytest.importorskip("ray", reason="machines that only train have no Ray")
 
 from ray.tune.search import Searcher
 
-from runner.axes import Sweep
+from runner.experiment.sweep import Sweep
 from runner.sweep.searchers import Asked, Generations, Listed, asked_by
 from runner.sweep.settings import Setting, id_of
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runner.axes import Axis, Sweep, times
-from runner.config import ConfigError, parse, validate
-from runner.experiment import Experiment
+from runner.experiment.config import ConfigError, parse, validate
+from runner.experiment.experiment import Experiment
+from runner.experiment.sweep import Axis, Sweep, times
 from runner.sweep import settings
 from tests.conftest import TINY
 from tests.made.sweeps import SWEPT, swept

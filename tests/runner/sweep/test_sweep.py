@@ -16,9 +16,9 @@ import yaml
 from rich.console import Console
 
 from runner import pipeline
-from runner.config import parse
-from runner.experiment import Experiment
-from runner.work import prepare
+from runner.experiment.config import parse
+from runner.experiment.experiment import Experiment
+from runner.plan.work import prepare
 from tests.conftest import TINY
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

@@ -1,0 +1,1 @@
+"""Ask: a trained model's answers to the same questions, also under attack."""

@@ -1,0 +1,183 @@
+"""Attacks that judge every model as target at once: tasks are blocks of examples."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from attacks.membership import Examples, MembershipAttack, Sums
+from runner.audit._packed import Packed, packed
+from runner.audit._tasks import rows, write
+from runner.storage.answers import (
+    Source,
+    Sources,
+    column_of,
+    num_blocks,
+    num_classes,
+    read_block,
+    read_views,
+)
+from runner.storage.cloud import Folder
+from runner.storage.parquet import BLOCK
+from runner.storage.scores import PARTITIONS, Reading, scores_table
+
+SPAN = 16  # blocks whose sums one task adds, so that few of them reach the driver
+
+
+class Job(NamedTuple):
+    """What every task knows."""
+
+    sources: Sources
+    members: Mapping[str, Packed]
+    partner: np.ndarray
+    attacks: Mapping[str, MembershipAttack]
+    tasks: Sequence[tuple[Source, int]]  # (source, block) of each
+    totals: Mapping[Reading, Sums]
+
+    @property
+    def num_examples(self) -> int:
+        return next(iter(self.members.values())).num_examples
+
+
+def score_blocks(
+    sources: Sources,
+    members: Mapping[str, np.ndarray],
+    partner: np.ndarray,
+    attacks: Mapping[str, MembershipAttack],
+    folder: Folder,
+    in_ray: bool,
+) -> list[str]:
+    """Write the scores of attacks that are closed forms over blocks, and return the files.
+
+    See `runner.audit.scores.audit`. A task reads one block of examples from all files of an arm, so
+    nothing is shuffled. A first pass adds up what some attacks must know of all examples.
+    """
+    matrices = {name: packed(matrix) for name, matrix in members.items()}
+    job = Job(sources, matrices, partner, attacks, tasks=[], totals={})
+    expected = -(-job.num_examples // BLOCK)
+    for paths in sources.values():
+        _check_footers(paths, expected)
+    if _needs_sums(job):
+        spans = [(source, first) for source in sources for first in range(0, expected, SPAN)]
+        job = job._replace(totals=_totals(job._replace(tasks=spans), in_ray))
+    blocks = [(source, block) for source in sources for block in range(expected)]
+    job = job._replace(tasks=blocks)
+    return write(scores_of_block, job, len(blocks), folder, PARTITIONS, in_ray)
+
+
+def sums_of_span(job: Job, task: int) -> Iterator[pa.Table]:
+    """Yield what each attack must know of all examples, from SPAN blocks of them."""
+    source, first = job.tasks[task]
+    last = min(first + SPAN, -(-job.num_examples // BLOCK))
+    totals: dict[Reading, dict[str, np.ndarray]] = {}
+    for block in range(first, last):
+        for reading, answers, examples, member in _readings(job, source, block):
+            sums = job.attacks[reading.attack].sums(answers, member, job.partner, examples)
+            _add(totals.setdefault(reading, {}), sums)
+    for reading, sums in totals.items():
+        for key, values in sums.items():
+            yield pa.table(
+                {
+                    "task": [task],
+                    "reading": [list(map(str, reading))],
+                    "key": [key],
+                    "shape": pa.array([list(values.shape)], pa.list_(pa.int64())),
+                    "values": pa.array([values.astype(np.float64).tobytes()], pa.large_binary()),
+                }
+            )
+
+
+def scores_of_block(job: Job, task: int) -> Iterator[pa.Table]:
+    """Yield the scores of one block of examples: rows of `runner.storage.parquet.scores_table`."""
+    for reading, answers, examples, member in _readings(job, *job.tasks[task]):
+        totals = job.totals.get(reading, {})
+        attack = job.attacks[reading.attack]
+        scores = attack.score_all(answers, member, job.partner, examples, totals)
+        if np.isnan(scores[member >= 0]).any():
+            raise ValueError(
+                f"{reading.attack} cannot judge every example of {reading.arm} under the "
+                f"{reading.matrix} matrix: it needs more other models in each class for every "
+                "example; train more models"
+            )
+        yield scores_table(reading, examples.number, scores)
+
+
+def _check_footers(paths: Sequence[str], expected: int) -> None:
+    """Refuse, before any task starts, files that cannot belong together."""
+    views = read_views(paths[0])
+    for path in paths:
+        if read_views(path) != views:
+            raise ValueError(f"{path} answers {read_views(path)}, {paths[0]} {views}")
+        if num_blocks(path) != expected:
+            raise ValueError(
+                f"{path} has {num_blocks(path)} blocks of {BLOCK} examples, "
+                f"the member matrix {expected}"
+            )
+
+
+def _needs_sums(job: Job) -> bool:
+    """Whether any attack asks for the first pass; one example tells."""
+    return any(
+        job.attacks[reading.attack].sums(answers[:, :1], member[:, :1], job.partner, one)
+        for source in job.sources
+        for reading, answers, examples, member in _readings(job, source, 0)
+        for one in [examples._replace(number=examples.number[:1], label=examples.label[:1])]
+    )
+
+
+def _totals(job: Job, in_ray: bool) -> dict[Reading, Sums]:
+    """The sums of all blocks, added in the order of the blocks: every rerun has the same bits."""
+    totals: dict[Reading, dict[str, np.ndarray]] = {}
+    found = rows(sums_of_span, job, len(job.tasks), in_ray)
+    for row in sorted(found, key=lambda row: row["task"]):
+        arm, draws, attack, matrix = row["reading"]
+        values = np.frombuffer(row["values"]).reshape(row["shape"])
+        _add(totals.setdefault(Reading(arm, int(draws), attack, matrix), {}), {row["key"]: values})
+    return dict(totals)
+
+
+def _add(totals: dict[str, np.ndarray], sums: Sums) -> None:
+    for key, values in sums.items():
+        totals[key] = totals[key] + values if key in totals else values
+
+
+def _readings(
+    job: Job, source: Source, block: int
+) -> Iterator[tuple[Reading, np.ndarray, Examples, np.ndarray]]:
+    """Each reading of a block: its name, signals (M, B, K), examples and membership (M, B)."""
+    for name, attack in job.attacks.items():
+        signals, examples = _signals(job, source, attack, block)
+        start, stop = int(examples.number[0]), int(examples.number[-1]) + 1
+        for matrix, member in job.members.items():
+            columns = member.columns(start, stop)
+            yield Reading(*source, name, matrix), signals, examples, columns
+
+
+def _signals(
+    job: Job, source: Source, attack: MembershipAttack, block: int
+) -> tuple[np.ndarray, Examples]:
+    """The signals (M, B, K) of one block of examples, from all files of an arm."""
+    paths, column = job.sources[source], column_of(attack.reads, source)
+    start, stop = block * BLOCK, min((block + 1) * BLOCK, job.num_examples)
+    number, signals, examples = np.arange(start, stop, dtype=np.int32), [], None
+    for path in paths:
+        found = read_block(path, block, column)
+        if not np.array_equal(found.example, number):
+            raise ValueError(f"block {block} of {path} holds other examples than were asked for")
+        if not np.isfinite(found.answers).all():
+            raise ValueError(f"block {block} of {path} has {column} that are not finite")
+        if examples is None:
+            examples = Examples(number, found.label, job.num_examples, num_classes(path))
+        elif not np.array_equal(found.label, examples.label):
+            raise ValueError(f"block {block} of {path} has other labels than {paths[0]}")
+        signals.append(attack.signal(chosen(attack, found.answers, path), examples))
+    assert examples is not None
+    return np.stack(signals), examples
+
+
+def chosen(attack: MembershipAttack, answers: np.ndarray, path: str) -> np.ndarray:
+    """Return the answers of the views that an attack reads, in the order of the file's views."""
+    if attack.reads == "logits":
+        return answers
+    return answers[:, attack.columns(read_views(path))]

@@ -1,0 +1,131 @@
+"""How often each example is called a member: tasks are targets, each with its own threshold."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from runner.audit._packed import Packed, packed
+from runner.audit._tasks import rows
+from runner.statistics.metrics import threshold_at_fpr
+from runner.storage.cloud import Folder
+from runner.storage.scores import Reading, read_scores
+
+HALVES = 2  # of the pairs of models, to see whether each finds the same examples
+
+
+class Flags(NamedTuple):
+    """How often N examples are called members in M models, in all and of each class.
+
+    The first axis of what is (2, N) is the half of the pairs of models.
+    """
+
+    num_in: np.ndarray  # (2, N) int32, models trained on the example
+    flagged_in: np.ndarray  # (2, N) int32, and those of them in which it is called a member
+    num_out: np.ndarray  # (2, N) int32, models that judge the example and were not trained on it
+    flagged_out: np.ndarray  # (2, N) int32
+    chance: float  # how often a member is called one by an attack that knows nothing
+    members: np.ndarray  # (M, C) int64, members of each class
+    true: np.ndarray  # (M, C) int64, and those of them that are called members
+    non_members: np.ndarray  # (M, C) int64
+    false: np.ndarray  # (M, C) int64
+
+
+class Job(NamedTuple):
+    """What every task knows."""
+
+    scores: Folder
+    tasks: Sequence[tuple[Reading, int]]  # (reading, model) of each
+    member: Packed
+    labels: np.ndarray
+    num_classes: int
+    false_positive_rate: float
+
+
+def count_flags(
+    scores: Folder,
+    readings: Sequence[Reading],
+    member: np.ndarray,
+    labels: np.ndarray,
+    num_classes: int,
+    false_positive_rate: float,
+    partner: np.ndarray,
+    in_ray: bool,
+) -> dict[str, Flags]:
+    """Return each arm's flags; a task returns N bits, and what is held grows with M N / 8 bytes.
+
+    Args:
+        scores: the folder that the audit wrote.
+        readings: one of each arm.
+        member: (M, N) int8: 1 in, 0 out, -1 not judged.
+        labels: (N,) int in [0, C).
+        false_positive_rate: at which each target's threshold lies, over its own non-members.
+        partner: (M,) int, the other model of each one's pair, or the model itself.
+    """
+    tasks = [(reading, model) for reading in readings for model in range(len(member))]
+    job = Job(scores, tasks, packed(member), labels, num_classes, false_positive_rate)
+    by_arm: dict[str, list[Mapping]] = {reading.arm: [] for reading in readings}
+    for row in rows(flags_of_target, job, len(tasks), in_ray):
+        reading, _ = tasks[row["task"]]
+        by_arm[reading.arm].append(row)
+    half = _halves(partner)
+    return {arm: _added(found, member, num_classes, half) for arm, found in by_arm.items()}
+
+
+def flags_of_target(job: Job, task: int) -> Iterator[pa.Table]:
+    """Yield one row: the bits of the examples that a target's attack calls members, and counts."""
+    reading, model = job.tasks[task]
+    scores, row = read_scores(job.scores, reading, model), job.member.row(model)
+    if len(scores) != len(row):
+        raise ValueError(f"{len(scores)} scores of {reading}, but {len(row)} examples")
+    negatives = scores[row == 0]
+    threshold = threshold_at_fpr(negatives, job.false_positive_rate)
+    flagged = (row >= 0) & (scores > threshold)
+    counts = {
+        "members": row == 1,
+        "true": flagged & (row == 1),
+        "non_members": row == 0,
+        "false": flagged & (row == 0),
+    }
+    by_class = {k: np.bincount(job.labels[v], minlength=job.num_classes) for k, v in counts.items()}
+    yield pa.table(
+        {
+            "task": [task],
+            "model": [model],
+            "flagged": pa.array([np.packbits(flagged).tobytes()], pa.large_binary()),
+            # A score without meaning is as likely as any of the n to be among the highest k + 1.
+            "chance": [(int(by_class["false"].sum()) + 1) / (len(negatives) + 1)],
+            **{k: pa.array([v.tolist()], pa.list_(pa.int64())) for k, v in by_class.items()},
+        }
+    )
+
+
+def _halves(partner: np.ndarray) -> np.ndarray:
+    """The half of each model, (M,) int, of whole pairs; the first half is the smaller one."""
+    first = np.minimum(np.arange(len(partner)), partner)
+    pairs, pair = np.unique(first, return_inverse=True)
+    return (pair >= len(pairs) // HALVES).astype(np.int64)
+
+
+def _added(
+    found: Sequence[Mapping], member: np.ndarray, num_classes: int, halves: np.ndarray
+) -> Flags:
+    """The counts of one arm over its targets: sums of integers, the same in any order."""
+    num_models, num_examples = member.shape
+    num_in, flagged_in, num_out, flagged_out = np.zeros((4, HALVES, num_examples), np.int32)
+    by_class = np.zeros((4, num_models, num_classes), np.int64)
+    for row in found:
+        model = row["model"]
+        half = halves[model]
+        bits = np.frombuffer(row["flagged"], np.uint8)
+        flagged = np.unpackbits(bits, count=num_examples).view(bool)
+        inside, outside = member[model] == 1, member[model] == 0
+        num_in[half] += inside
+        flagged_in[half] += inside & flagged
+        num_out[half] += outside
+        flagged_out[half] += outside & flagged
+        for i, kind in enumerate(("members", "true", "non_members", "false")):
+            by_class[i, model] = row[kind]
+    chances = [row["chance"] for row in sorted(found, key=lambda row: row["model"])]
+    return Flags(num_in, flagged_in, num_out, flagged_out, float(np.mean(chances)), *by_class)

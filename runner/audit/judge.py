@@ -1,0 +1,187 @@
+"""Judge every target by its scores, without any place where all scores of all targets meet."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from runner.audit._of_target import (
+    Arrays,
+    Asked,
+    above,
+    edges,
+    figures,
+)
+from runner.audit._packed import Packed, packed
+from runner.audit._pooled import Counts, shadow_thresholds, union
+from runner.audit._tasks import rows
+from runner.audit.judged import write_judged
+from runner.storage import store
+from runner.storage.answers import Sources
+from runner.storage.cloud import Folder
+from runner.storage.ids import digest, seed_of
+from runner.storage.parquet import array_of, arrays_table
+from runner.storage.scores import Reading, read_targets
+
+if TYPE_CHECKING:  # it would be torch, which tasks on the nodes have no use for
+    from runner.experiment.judging import Audited
+    from runner.plan.plan import Plan
+
+JUDGED_VERSION = 2  # raise it when the same scores would be judged otherwise
+NUM_EDGES = 16_384  # that all targets of a reading have together
+SCORES_AT_ONCE = 4_000_000  # that a task reads, of several targets: 16 MB
+COUNTS_AT_ONCE = 32_000_000  # that meet on the driver, of several readings: 256 MB
+
+
+class Judging(NamedTuple):
+    """Which scores are judged, and what is asked of them."""
+
+    scores: Folder
+    asked: Mapping[Reading, Asked]
+    members: Mapping[str, np.ndarray]  # by matrix, (M, N) int8
+    partner: np.ndarray  # (M,) int
+
+    @property
+    def folder(self) -> Folder:
+        """Where the outcome lies: its name stands for exactly these scores and questions."""
+        done = self.scores / store.DONE
+        facts = {
+            "judged_version": JUDGED_VERSION,
+            "scores": self.scores.name,
+            "written": hashlib.sha256(done.read_bytes()).hexdigest() if done.exists() else "",
+            "asked": [[*reading, *asked] for reading, asked in self.asked.items()],
+        }
+        return self.scores.parent.parent / "judged" / digest(facts)
+
+
+class Job(NamedTuple):
+    """What every task knows."""
+
+    scores: Folder
+    asked: Mapping[Reading, Asked]
+    rows: Mapping[str, Packed]  # by matrix
+    num_models: int
+    spans: Sequence[tuple[Reading, Sequence[int]]]  # of each task: a few targets of a reading
+    edges: Mapping[Reading, np.ndarray] = {}  # of the second pass
+
+
+def judging_of(experiment: "Audited", plan: "Plan", sources: Sources, scores: Folder) -> Judging:
+    """Return what is asked of the scores of these answers; of the null matrix, one draw's AUC."""
+    membership, asked = experiment.membership, {}
+    rates, rule = membership.false_positive_rates, membership.tpr_rule
+    seed = seed_of(experiment.seed, "resamples")  # of all arms and attacks: they are compared
+    for source in sources:
+        for name, attack in membership.attacks.items():
+            thresholds = membership.thresholds if attack.calibrated else ()
+            how = Asked(rates, rule, thresholds, membership.num_resamples, seed)
+            asked[Reading(*source, name, "member")] = how
+            if source.draws == 1:
+                null = how._replace(thresholds=(), num_resamples=0)
+                asked[Reading(*source, name, "null")] = null
+    members = {"member": plan.member, "null": plan.null_member}
+    return Judging(scores, asked, members, plan.partner)
+
+
+def judge(judging: Judging, in_ray: bool = True) -> Folder:
+    """Judge all targets of all readings, unless it has been done, and return the folder.
+
+    Read it with `runner.audit.judged.read_judged`. Tasks read the scores of a few targets and yield
+    what is small. A first pass finds the figures of each target, and edges, which are scores where
+    thresholds may lie; a second one counts the scores of every target above the edges of all.
+
+    Args:
+        in_ray: over the cluster, to which this process is connected; else in this process, without
+            Ray and with the same bits.
+
+    Raises:
+        Corrupt: the scores cannot be read.
+    """
+    folder = judging.folder
+    if store.facts(folder) is not None:
+        return folder
+    bits = {name: packed(matrix) for name, matrix in judging.members.items()}
+    found = _of_targets(figures_of_span, _job(judging, judging.asked, bits), in_ray)
+    given = {reading: [one.pop("edges") for one in of_all] for reading, of_all in found.items()}
+    at = {reading: union(given[reading]) for reading in found if reading.matrix == "member"}
+    arrays = {reading: _stacked(of_all) for reading, of_all in found.items()}
+    for some in _groups(at, len(judging.partner)):
+        counted = _of_targets(counts_of_span, _job(judging, some, bits), in_ray)
+        for reading, edge in some.items():
+            of = _stacked(counted[reading])
+            counts = Counts(edge, of["inside"], of["outside"], arrays[reading]["num_out"])
+            rates = judging.asked[reading].rates
+            arrays[reading] |= {
+                **shadow_thresholds(counts, given[reading], judging.partner, rates),
+                "edge": edge,
+                "pooled_true": counts.inside.sum(axis=0, dtype=np.int64),
+                "pooled_false": counts.outside.sum(axis=0, dtype=np.int64),
+            }
+    for reading, asked in judging.asked.items():
+        arrays[reading]["rates"] = np.array(asked.rates)
+    names = [write_judged(folder, reading, of_all) for reading, of_all in arrays.items()]
+    store.finish(folder, names, {})
+    return folder
+
+
+def figures_of_span(job: Job, task: int) -> Iterator[Any]:
+    """Yield what a few targets show by themselves, and the edges that they give."""
+    reading, _ = job.spans[task]
+    num_ranks = NUM_EDGES // job.num_models if reading.matrix == "member" else 0
+    for m, scores, row in _targets(job, task):
+        own = figures(scores, row, job.asked[reading])
+        yield arrays_table(task, m, {**own, "edges": edges(scores, row, num_ranks)})
+
+
+def counts_of_span(job: Job, task: int) -> Iterator[Any]:
+    """Yield how many of a few targets' scores lie above each edge."""
+    at = job.edges[job.spans[task][0]]
+    for m, scores, row in _targets(job, task):
+        yield arrays_table(task, m, above(scores, row, at))
+
+
+def _targets(job: Job, task: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Each target of a task, with its scores (N,) and its row of the member matrix (N,)."""
+    reading, models = job.spans[task]
+    found = read_targets(job.scores, reading, models)
+    for m, scores in zip(models, found, strict=True):
+        yield m, scores, job.rows[reading.matrix].row(m)
+
+
+def _job(judging: Judging, readings: Mapping[Reading, Any], bits: Mapping[str, Packed]) -> Job:
+    """The tasks over some readings; what they hold are the edges, where they are known."""
+    num_models, num_examples = next(iter(judging.members.values())).shape
+    step = max(1, min(16, SCORES_AT_ONCE // num_examples))
+    starts = range(0, num_models, step)
+    spans = [(r, range(s, min(s + step, num_models))) for r in readings for s in starts]
+    at = {r: edge for r, edge in readings.items() if isinstance(edge, np.ndarray)}
+    return Job(judging.scores, judging.asked, bits, num_models, spans, at)
+
+
+def _groups(
+    at: Mapping[Reading, np.ndarray], num_models: int
+) -> Iterator[dict[Reading, np.ndarray]]:
+    """Readings of which the counts above all edges may lie on the driver at once."""
+    some: dict[Reading, np.ndarray] = {}
+    for reading, edge in at.items():
+        if some and 2 * num_models * sum(map(len, (*some.values(), edge))) > COUNTS_AT_ONCE:
+            yield some
+            some = {}
+        some[reading] = edge
+    yield some
+
+
+def _of_targets(of_task: Any, job: Job, in_ray: bool) -> dict[Reading, list[Arrays]]:
+    """What the tasks yield, by reading and in the order of the models."""
+    found = rows(of_task, job, len(job.spans), in_ray)
+    of_each: dict[tuple[Reading, int], Arrays] = {}
+    for row in found:
+        reading, _ = job.spans[row["task"]]
+        of_each.setdefault((reading, row["model"]), {})[row["name"]] = array_of(row)
+    readings = dict.fromkeys(reading for reading, _ in job.spans)
+    return {reading: [of_each[reading, m] for m in range(job.num_models)] for reading in readings}
+
+
+def _stacked(of_all: Sequence[Arrays]) -> Arrays:
+    """The arrays of all models, (M, ...) each."""
+    return {name: np.stack([one[name] for one in of_all]) for name in of_all[0]}

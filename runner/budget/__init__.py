@@ -1,0 +1,1 @@
+"""What noise gives, and whether DP-SGD keeps its word: commands without an experiment."""

@@ -1,0 +1,130 @@
+"""A white-box audit: is DP-SGD, as it trains here, as private as its guarantee says?"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from attacks.epsilon import largest_certifiable, split_sample_bound
+from defenses import Guarantee
+from defenses.dp_sgd import DPSGD
+from runner.budget.dp_trials import Setting, guarantee_of, trials
+from runner.budget.noise import NoBudget
+from runner.driver.progress import say
+from runner.storage.ids import seed_of
+
+MIN_TRIALS = 100  # so that each half has trials of both kinds
+
+
+class Audited(NamedTuple):
+    """What an audit found."""
+
+    guarantee: Guarantee
+    lower_bound: float  # on epsilon, at the guarantee's delta
+    largest: float  # that so many trials could have shown
+    num_in: int  # trials with the canary
+    num_out: int
+    confidence: float
+
+
+def alarm(lower_bound: float, guarantee: Guarantee) -> str | None:
+    """Return what is wrong when trials refute a guarantee that is said to be proved, else None.
+
+    Args:
+        lower_bound: on epsilon, certified: from independent trials or from a one-run audit, at the
+            guarantee's delta; no estimate.
+        guarantee: of the weights; one of a single answer does not bound what many answers tell.
+    """
+    proved = guarantee.status == "proved" and guarantee.of == "the weights"
+    if not proved or guarantee.epsilon is None or lower_bound <= guarantee.epsilon:
+        return None
+    return (
+        f"epsilon is at least {lower_bound:.4g} by the trials and at most {guarantee.epsilon:.4g} "
+        f"by a guarantee that is said to be proved, both at delta {guarantee.delta:g} "
+        f"({guarantee.why}): the training is not the one that the proof is of"
+    )
+
+
+def audit(
+    member: np.ndarray, scores: np.ndarray, guarantee: Guarantee, confidence: float, seed: int
+) -> Audited:
+    """Return the lower bound that trials show, beside the guarantee.
+
+    One half of the trials chooses the score and the threshold, and the other half gives the bound,
+    so `largest` is of half the trials.
+
+    Args:
+        member: (T,) bool, whether the canary was in.
+        scores: (T, S) float, as `trials` gives them.
+        guarantee: whose delta the bound is at.
+        confidence: the probability, in (0, 1), that the bound holds.
+        seed: of the halves.
+
+    Raises:
+        ValueError: an argument is outside its range, or there are too few trials.
+    """
+    scores_in, scores_out = scores[member], scores[~member]
+    bound = split_sample_bound(
+        scores_in, scores_out, guarantee.delta, confidence, seed_of(seed, "halves")
+    )
+    num_in, num_out = len(scores_in), len(scores_out)
+    halves = num_in - num_in // 2, num_out - num_out // 2
+    largest = largest_certifiable(*halves, guarantee.delta, confidence)
+    return Audited(guarantee, bound, largest, num_in, num_out, confidence)
+
+
+def command(
+    noise_multiplier: float,
+    max_grad_norm: float,
+    setting: Setting,
+    num_trials: int,
+    delta: float,
+    seed: int,
+    console: Console,
+) -> Audited:
+    """Return what `runner budget audit` found, with progress on the way.
+
+    Raises:
+        NoBudget: a number is out of its range, or nothing is guaranteed at it.
+    """
+    if not (0 < noise_multiplier < float("inf") and 0 < max_grad_norm < float("inf")):
+        raise NoBudget(
+            "--noise-multiplier and --max-grad-norm must be above 0 and finite, got "
+            f"{noise_multiplier:g} and {max_grad_norm:g}"
+        )
+    if not 0 < delta < 1:
+        raise NoBudget(f"--delta must lie between 0 and 1, got {delta:g}")
+    if num_trials < MIN_TRIALS:
+        raise NoBudget(f"--trials must be at least {MIN_TRIALS}, got {num_trials}")
+    defense = DPSGD(noise_multiplier=noise_multiplier, max_grad_norm=max_grad_norm)
+    try:
+        guarantee = guarantee_of(defense, setting, delta)
+    except ValueError as error:
+        raise NoBudget(str(error)) from None
+    if guarantee.epsilon is None:
+        raise NoBudget(f"there is no epsilon to audit: {guarantee.why}")
+    say(console, f"{num_trials} trials of {setting.num_steps} steps")
+    numbers: Iterable[int] = range(num_trials)
+    if console.is_terminal:
+        numbers = track(numbers, "trials", console=console, transient=True)
+    member, scores = map(np.array, zip(*trials(defense, setting, numbers, seed), strict=True))
+    return audit(member, scores, guarantee, 0.95, seed)
+
+
+def told(found: Audited) -> str:
+    """Return the printable verdict."""
+    guarantee = found.guarantee
+    lines = [
+        f"DP-SGD, {found.num_in} trials with the canary and {found.num_out} without, "
+        f"delta {guarantee.delta:g}",
+        f"epsilon at most {guarantee.epsilon:.5g} ({guarantee.status}: {guarantee.why})",
+        f"epsilon at least {found.lower_bound:.5g} ({found.confidence:.0%} confidence)",
+        f"largest that so many trials could show: {found.largest:.5g}",
+    ]
+    if guarantee.epsilon is not None and found.largest <= guarantee.epsilon:
+        lines.append("too few trials: none could refute the guarantee, whatever is broken")
+    wrong = alarm(found.lower_bound, guarantee)
+    lines.append(f"ALARM: {wrong}" if wrong else "no alarm: the trials do not refute the guarantee")
+    return "\n".join(lines)

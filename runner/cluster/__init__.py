@@ -1,0 +1,1 @@
+"""Which Ray cluster, which of its nodes, and when their workers are done."""

@@ -1,0 +1,148 @@
+"""How an experiment, a sweep or an audit stands, read off the storage alone: no Ray, no torch."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from runner.driver import driver
+from runner.driver.exits import DONE as WELL
+from runner.driver.exits import INTERRUPTED, TERMINATED
+from runner.storage.cloud import Folder
+from runner.storage.store import DONE, Store
+
+ROOMS = {"experiment": "experiments", "sweep": "sweeps", "audit": "audits"}
+RESULTS = {"experiment": "results.json", "sweep": "sweep.json", "audit": "results.json"}
+RUNNING, FINISHED, STOPPED, FAILED = "running", "finished", "stopped", "failed"
+NOT_HEARD_OF, NOT_BEGUN = "not heard of", "not begun"
+SILENT_S = 180.0  # a driver that was not heard of for so long is taken for lost
+
+
+def names(at: Store) -> list[tuple[str, str]]:
+    """Return (kind, name) of everything in the storage that was begun."""
+    found = []
+    for kind, room in ROOMS.items():
+        written = (at.root / room).glob("*/*.json")
+        found += [(kind, name) for name in sorted({path.parent.name for path in written})]
+    return found
+
+
+def standing(at: Store, kind: str, name: str, now: float) -> dict[str, Any]:
+    """Return how one of them stands, as plain values for `--json`.
+
+    What is done is what has its DONE; what is in work and what failed is what the driver told.
+
+    Args:
+        now: UNIX time.
+    """
+    folder = at.root / ROOMS[kind] / name
+    told = driver.read(folder / driver.FILE)
+    alive = told is not None and _state(told, True, now) == RUNNING
+    arms = _arms(at, folder, told, alive) if kind == "experiment" else {}
+    models = _total(arms) if arms else _of_queue(told, alive)
+    there = (folder / RESULTS[kind]).exists()
+    report = folder / "report" / "index.html"
+    state = _state(told, there and (not arms or models["done"] == models["total"]), now)
+    heard_s = driver.age_s(told, now) if told else None
+    return {
+        "kind": kind,
+        "name": name,
+        "state": state,
+        "why": told["why"] if told else "",
+        "stage": told["stage"] if told else "",
+        "host": told["host"] if told else None,
+        "pid": told["pid"] if told else None,
+        "since": told["since"] if told else None,
+        "heard_s": heard_s,
+        "models": models,
+        "settings": told["settings"] if told else None,
+        "remaining_s": remaining_s(told, now) if told and state == RUNNING else None,
+        "arms": arms,
+        "events": told["events"] if told else [],
+        "folder": str(folder),
+        "report": str(report) if report.exists() else None,
+    }
+
+
+def not_begun(name: str) -> dict[str, Any]:
+    """Return how something stands of which the storage has nothing yet."""
+    nothing = dict.fromkeys(("host", "pid", "since", "heard_s", "settings", "remaining_s"))
+    named = {"kind": "", "name": name, "state": NOT_BEGUN, "why": "", "stage": ""}
+    return named | nothing | {"models": {}, "arms": {}, "events": [], "folder": "", "report": None}
+
+
+def remaining_s(told: dict[str, Any], now: float) -> float | None:
+    """Return the seconds until the end if the rest goes as what is done went; None: unknown.
+
+    A sweep asks for models as it goes, so only its settings tell. What follows the models is not
+    in it.
+    """
+    silent_s = driver.age_s(told, now)
+    if settings := told["settings"]:
+        if not settings["ended"]:
+            return None
+        told_s = driver.age_s({"at": told["since"]}, now) - silent_s
+        left_s = told_s * (settings["total"] - settings["ended"]) / settings["ended"]
+    elif told["stage"] == "training" and told["remaining_s"]:
+        left_s = told["remaining_s"]
+    else:
+        return None
+    return max(0.0, left_s - silent_s)
+
+
+def _state(told: dict[str, Any] | None, complete: bool, now: float) -> str:
+    """What to call it; `complete` says that nothing is missing of the results."""
+    if told is None:
+        return FINISHED if complete else STOPPED
+    if told["ended"] is None:
+        return RUNNING if driver.age_s(told, now) < SILENT_S else NOT_HEARD_OF
+    if told["ended"] == WELL:
+        return FINISHED if complete else STOPPED
+    return STOPPED if told["ended"] in (INTERRUPTED, TERMINATED) else FAILED
+
+
+def _arms(at: Store, folder: Folder, told: dict[str, Any] | None, alive: bool) -> dict[str, Any]:
+    """What is done, in work, failed and waiting of each arm of an experiment."""
+    try:
+        described = json.loads((folder / "experiment.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    runs, asked = described["runs"], described.get("asked", {})
+    every = sorted({run for of_arm in runs.values() for run in of_arm})
+
+    def done(run: str) -> bool:
+        folders = [at.run(run), *(at.run(run) / each for each in asked.get(run, ()))]
+        return all((each / DONE).exists() for each in folders)
+
+    with ThreadPoolExecutor(16) as pool:  # each look may be a journey over the network
+        is_done = dict(zip(every, pool.map(done, every), strict=True))
+    working = {each["run"]: each for each in told["working"].values()} if alive and told else {}
+    failed = told["failed"] if told else {}
+    return {
+        arm: {
+            "total": len(of_arm),
+            "done": sum(is_done[run] for run in of_arm),
+            "running": [working[r] for r in of_arm if r in working and not is_done[r]],
+            "failed": {r: failed[r] for r in of_arm if r in failed and not is_done[r]},
+        }
+        for arm, of_arm in runs.items()
+    }
+
+
+def _total(arms: dict[str, Any]) -> dict[str, int]:
+    """The counts of all arms together; a model of two arms counts in each."""
+    return {
+        "total": sum(arm["total"] for arm in arms.values()),
+        "done": sum(arm["done"] for arm in arms.values()),
+        "running": sum(len(arm["running"]) for arm in arms.values()),
+        "failed": sum(len(arm["failed"]) for arm in arms.values()),
+    }
+
+
+def _of_queue(told: dict[str, Any] | None, alive: bool) -> dict[str, int]:
+    """What the driver's queue was asked for, where nothing else counts models."""
+    if not told or not told["models"]:
+        return {}
+    queue = told["models"]
+    return {key: queue[key] for key in ("total", "done", "failed")} | {
+        "running": len(told["working"]) * alive
+    }

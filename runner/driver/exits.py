@@ -1,0 +1,97 @@
+"""How a command leaves: what its exit code means, what it says, and what a signal does to it."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from runner.experiment.config import ConfigError
+from runner.faults import Stopped, TakenOver
+from runner.storage.store import Corrupt, StorageError
+
+DONE, UNFINISHED, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+MEANINGS = {
+    DONE: "done",
+    UNFINISHED: "something failed or was not finished; what is finished is kept, and the same "
+    "command goes on",
+    REFUSED: "the request is wrong or was refused; nothing was started",
+    INTERRUPTED: "stopped by Ctrl-C; the same command goes on",
+    TERMINATED: "stopped by SIGTERM, as `ray job stop` does; the same command goes on",
+}
+FAULTS_OF_THE_USER = {"DataMissing", "NoRoom", "NotReady", "NoCluster", "Exposed"}
+FAULTS_OF_THE_USER |= {"NoBudget", "BadInput", "BadAnswers"}
+KEPT = "What is finished is kept; mend the cause and run the same command again."
+LEAVE_S = 20.0  # after a signal; workers take up to 15 s for their checkpoints
+STOPPING = b"runner: stopping: workers write their checkpoints; a second signal leaves at once\n"
+
+
+def ending(error: BaseException) -> tuple[int, str]:
+    """Return the exit code that an error means, and what a person is told of it.
+
+    Errors are known by name, so that `check` and `status` need not wait for torch and Ray.
+
+    Returns:
+        The message is "" for what nobody expected: that has a traceback.
+    """
+    cause = getattr(error, "cause", None)
+    error = cause if isinstance(cause, Exception) else error  # of a task of Ray
+    name = type(error).__name__
+    if isinstance(error, KeyboardInterrupt):
+        code = error.code if isinstance(error, Stopped) else INTERRUPTED
+        return code, "stopped; run the same command again to go on from here"
+    if isinstance(error, ConfigError | StorageError) or name in FAULTS_OF_THE_USER:
+        return REFUSED, str(error)
+    if isinstance(error, Corrupt):
+        return REFUSED, f"{error}; `run` sets it aside and makes it again"
+    if isinstance(error, TakenOver) or name == "Unfinished":
+        return UNFINISHED, str(error)
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return UNFINISHED, f"{place}{error.strerror or error}\n{KEPT}"
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if "RayError" in kinds and "RayTaskError" not in kinds:
+        first = (str(error).strip().splitlines() or [""])[0]
+        lost = "the cluster was lost, or a part of it that this command needs"
+        return UNFINISHED, f"{lost} ({name}: {first})\n{KEPT}"
+    return UNFINISHED, ""
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Let SIGTERM, which stops a submitted job, end things as Ctrl-C does, in LEAVE_S at most.
+
+    The second signal leaves at once. A handler raises KeyboardInterrupt and the exit code is added
+    here: what it raises within `ray.get` arrives as another object, SystemExit(143) as
+    SystemExit(1). Outside of the main thread, which no signal reaches, this does nothing.
+
+    Raises:
+        Stopped: with the exit code.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    hurry: list[threading.Timer] = []
+
+    def stop(number: int, frame: object) -> None:
+        if came:
+            os._exit(128 + number)
+        came.append(number)
+        os.write(2, STOPPING)  # print() may be in the middle of a line
+        timer = threading.Timer(LEAVE_S, os._exit, [128 + number])
+        timer.daemon = True
+        timer.start()
+        hurry.append(timer)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Stopped(128 + came[0] if came else INTERRUPTED) from None
+    finally:
+        for timer in hurry:
+            timer.cancel()
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

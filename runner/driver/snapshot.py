@@ -1,0 +1,57 @@
+"""What people see of the queue: what is done, in work and failed, and when it ends."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:  # it would be torch, which the queue's process has no use for
+    pass
+
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+
+class Claim(NamedTuple):
+    """One Run in work."""
+
+    run_id: str
+    word: str  # its worker's last
+    part: float  # of it that is done, in [0, 1]
+    ticket: int  # of the task
+    told_at: float = 0.0  # when the worker gave that word, by this process's clock
+    weight: float = 1.0  # of the task
+
+
+class Snapshot(NamedTuple):
+    """What people see of a queue. Numbers are of tasks: a Run that is added twice counts twice."""
+
+    total: int
+    done: int
+    failed: dict[str, str]  # run id -> reason
+    working: dict[str, Claim]  # by worker
+    notes: list[str]
+    waiting: int
+    stopped: str  # why nothing more is handed out, or ""
+    since_first_claim_s: float
+    closed: bool  # nothing more will be added
+    weight: float = 0.0  # of all tasks
+    weight_ended: float = 0.0  # of those that are done or failed
+    lanes: int = 0  # that have asked for a task, and are not released
+    no_room: bool = False  # for a lane on any node; the fleet's watcher says so, not the queue
+
+    @property
+    def ended(self) -> int:
+        """The tasks that are done or failed."""
+        return self.total - self.waiting - len(self.working)
+
+
+def remaining_s(state: "Snapshot") -> float:
+    """Return the seconds left if the rest goes as what is done went, or 0 when unknown.
+
+    Runs count by their weights: longer ones may be done before shorter ones.
+    """
+    done = state.weight_ended + sum(work.part * work.weight for work in state.working.values())
+    if not done or state.ended == state.total:
+        return 0.0
+    return state.since_first_claim_s * (state.weight - done) / done

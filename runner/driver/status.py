@@ -1,0 +1,169 @@
+"""`runner status`: what is done, in work, failed and waiting, told from any terminal."""
+
+import difflib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from runner.driver import _standing
+from runner.driver._standing import (
+    FAILED,
+    NOT_BEGUN,
+    NOT_HEARD_OF,
+    RUNNING,
+    STOPPED,
+)
+from runner.driver.lock import STALE_S
+from runner.driver.progress import SHOWN, duration, say
+from runner.experiment import config
+from runner.experiment.config import ConfigError
+from runner.storage.cloud import Folder, folder_at
+from runner.storage.store import StorageError, Store
+
+NOT_WELL = {FAILED, STOPPED, NOT_HEARD_OF}
+FAILURES, EVENTS = 10, 5  # as many are shown; `--json` has all
+
+
+def say_all(
+    named: Sequence[str],
+    storage: str | Folder,
+    watch_s: float | None,
+    as_json: bool,
+    console: Console,
+) -> int:
+    """Print how things stand and return the exit code: 1 if one that was named is not well.
+
+    Args:
+        named: configurations or names; none: one line for each thing in the storage.
+        watch_s: seconds between two looks, until nothing runs or is still to begin; None: one look.
+
+    Raises:
+        StorageError: the storage, or what was named, is not there.
+        ConfigError: a configuration cannot be read.
+    """
+    at = Store(folder_at(storage))
+    if not at.root.exists() and watch_s is None:
+        raise StorageError(f"storage folder {at.root}: not there; name it with --storage FOLDER")
+    names = [_name(each) for each in named]
+    repaints = watch_s is not None and console.is_terminal and not as_json
+    shown: dict[str, str] = {}
+    with Live(console=console, auto_refresh=False) if repaints else nullcontext() as live:
+        while True:
+            found, now = _look(at, names, watch_s is not None), time.time()
+            text = "\n".join(details(each, now) if names else line(each, now) for each in found)
+            if as_json:
+                print(json.dumps(found, indent=1 if watch_s is None else None), flush=True)
+            elif live is not None:
+                live.update(Text(text), refresh=True)
+            elif watch_s is None:
+                console.print(text, highlight=False, soft_wrap=True, markup=False)
+            else:
+                for each in found:
+                    if shown.get(each["folder"]) != (change := _counted(each)):
+                        say(console, line(each, now))
+                        shown[each["folder"]] = change
+            if watch_s is None or not {each["state"] for each in found} & {RUNNING, NOT_BEGUN}:
+                return int(bool(names) and any(each["state"] in NOT_WELL for each in found))
+            time.sleep(watch_s)
+
+
+def line(found: dict[str, Any], now: float) -> str:
+    """Return how one thing stands in one line."""
+    parts = [f"{found['kind']} {found['name']}: {_counted(found)}"]
+    return ", ".join(parts + [_end(found, now)] * bool(_end(found, now)))
+
+
+def details(found: dict[str, Any], now: float) -> str:
+    """Return all that there is to say of one thing."""
+    return "\n".join([line(found, now), *(f"  {each}" for each in _details(found))])
+
+
+def _details(found: dict[str, Any]) -> Iterator[str]:
+    if found["host"]:
+        yield f"driver: process {found['pid']} on {found['host']}, since {found['since']}"
+    for name, arm in found["arms"].items():
+        yield f"{name}: {_models(arm, found['state'])}"
+        for work in arm["running"][:SHOWN]:
+            yield f"  {work['run']} {work['word']} ({work['part']:.0%})"
+        if len(arm["running"]) > SHOWN:
+            yield f"  {len(arm['running']) - SHOWN} more in work"
+        for run, reason in [*arm["failed"].items()][:FAILURES]:
+            yield f"  {run} failed: {reason}"
+    if found["state"] in NOT_WELL and found["why"]:
+        yield from found["why"].splitlines()
+    yield from (f"{event['at']}: {event['text']}" for event in found["events"][-EVENTS:])
+    if found["report"]:
+        yield f"report: {found['report']}"
+
+
+def _counted(found: dict[str, Any]) -> str:
+    """The state and the counts: what changes when something happened."""
+    silent = found["state"] == RUNNING and found["heard_s"] > STALE_S
+    parts = [
+        f"{found['state']} ({found['stage']})" if found["state"] == RUNNING else found["state"]
+    ]
+    if silent or found["state"] == NOT_HEARD_OF:
+        parts.append(f"its driver was last heard of {duration(found['heard_s'])} ago")
+    if settings := found["settings"]:
+        parts.append(f"{settings['ended']}/{settings['total']} settings")
+    if found["models"]:
+        parts.append(_models(found["models"], found["state"]))
+    return ", ".join(parts)
+
+
+def _models(counts: dict[str, Any], state: str) -> str:
+    """How many models are done, in work, failed, and waiting."""
+    sizes = {key: len(n) if isinstance(n, list | dict) else n for key, n in counts.items()}
+    left = sizes["total"] - sizes["done"] - sizes["running"] - sizes["failed"]
+    told = [f"{sizes['done']}/{sizes['total']} models done"]
+    told += [f"{sizes['running']} in work"] * bool(sizes["running"])
+    told += [f"{sizes['failed']} failed"] * bool(sizes["failed"])
+    told += [f"{left} {'waiting' if state == RUNNING else 'to do'}"] * (left > 0)
+    return ", ".join(told)
+
+
+def _end(found: dict[str, Any], now: float) -> str:
+    """When the models will be done, or ""."""
+    left_s = found["remaining_s"]
+    if left_s is None:
+        return ""
+    at = time.strftime(
+        "%H:%M" if left_s < 12 * 3600 else "%Y-%m-%d %H:%M", time.localtime(now + left_s)
+    )
+    return f"ends about {at} (in {duration(left_s)})"
+
+
+def _look(at: Store, names: Sequence[str], wait: bool) -> list[dict[str, Any]]:
+    """How everything stands, or whatever has one of these names."""
+    there = _standing.names(at)
+    found = [
+        _standing.standing(at, kind, name, time.time())
+        for kind, name in there
+        if not names or name in names
+    ]
+    missing = [name for name in names if name not in {each for _, each in there}]
+    if missing and not wait:
+        near = difflib.get_close_matches(missing[0], [name for _, name in there], n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "`runner status` lists what is there"
+        raise StorageError(
+            f"{at.root} has no experiment, sweep or audit {missing[0]!r}; {hint}, and --storage "
+            "names another storage"
+        )
+    return found + [_standing.not_begun(name) for name in missing]
+
+
+def _name(named: str) -> str:
+    """What a configuration calls itself; a name is taken as it is."""
+    try:
+        data, _ = config.read(config.locate(named), [])
+    except ConfigError:
+        if named.endswith((".yaml", ".yml")):
+            raise
+        return named
+    return str(data.get("name", named))

@@ -1,0 +1,1 @@
+"""One YAML, validated: its blocks, and what does not fit together."""

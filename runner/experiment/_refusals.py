@@ -1,0 +1,290 @@
+"""Every refusal of an experiment that concerns more than one field."""
+
+from collections.abc import Iterator
+
+from attacks.by_name import unknown
+from runner.experiment.experiment import Experiment
+from runner.experiment.fields import dials
+from runner.experiment.judging import LowerBounds
+from runner.experiment.training import Design
+from runner.models import ImageShape
+
+Fault = tuple[tuple[str, ...], str]  # where, and why
+
+ANY_IMAGES = ImageShape(3, 32, 32, 10, (0.5,) * 3, (0.25,) * 3)  # to try a network out
+
+
+def faults_of(experiment: Experiment) -> Iterator[Fault]:
+    """What does not fit together: where, and why."""
+    if experiment.robustness.on == "test" and experiment.data.pool == "train+test":
+        yield (
+            ("robustness", "on"),
+            "with data.pool: train+test no test split is left; use `on: non_members`, as the "
+            "DeMem protocol does",
+        )
+    yield from _of_design(experiment.design)
+    yield from _of_canaries(experiment)
+    yield from _of_workers(experiment)
+    yield from _of_defenses(experiment)
+    yield from _of_checkpoints(experiment)
+    yield from _of_membership(experiment)
+    yield from _of_memorization(experiment)
+    yield from _of_vulnerable(experiment)
+    yield from _of_report(experiment)
+    yield from _of_comparisons(experiment)
+    yield from _of_sweep(experiment)
+    averaged, there = experiment.averages.num_models, experiment.design.num_models
+    if averaged is not None and averaged > there:
+        why = f"there are only {there} models (design.num_models); ask for no more"
+        yield ("averages", "num_models"), why
+
+
+def _of_design(design: Design) -> Iterator[Fault]:
+    at = ("design", "num_models")
+    if (design.name == "canaries") != (design.canaries is not None):
+        why = "`name: canaries` needs to know what is planted, such as `canaries: {num: 1000}`"
+        if design.canaries is not None:
+            why = f"`name: {design.name}` plants nothing; use `name: canaries`"
+        yield ("design", "canaries"), why
+    if design.name == "canaries":
+        return
+    if design.num_models % 2:
+        yield at, f"`{design.name}` trains models two by two: {design.num_models} is odd"
+    elif design.name == "pairs" and design.num_models < 6:
+        yield (
+            at,
+            f"{design.num_models} models leave fewer than two others in each class once a target "
+            "and its partner are left out; use 6 or more",
+        )
+
+
+def _of_canaries(experiment: Experiment) -> Iterator[Fault]:
+    if experiment.design.name != "canaries":
+        if experiment.epsilon != LowerBounds():
+            yield ("epsilon",), "it is read off canaries; use `design.name: canaries`"
+        return
+    if experiment.robustness.on == "non_members":
+        yield (
+            ("robustness", "on"),
+            "the non-members of a model are canaries, which have wrong labels; use `on: test`",
+        )
+    if experiment.selection is not None and experiment.selection.on == "non_members":
+        why = "the non-members of a model are canaries; use `on: held_out`"
+        yield ("selection", "on"), why
+    for name, attack in experiment.membership.attacks.items():
+        needs_some = attack.needs.inside or attack.needs.outside
+        if needs_some and experiment.design.num_models < 32:
+            yield (
+                ("membership", "attacks", name),
+                f"{attack.name} needs models with and without each canary, and coins give so few "
+                "models too few of one kind; use design.num_models: 32 or more, or `threshold`",
+            )
+    if experiment.sweep is not None:
+        yield ("sweep",), "its settings are compared by halves of the pool; use `name: pairs`"
+
+
+def _of_workers(experiment: Experiment) -> Iterator[Fault]:
+    workers = experiment.fleet.workers_per_run
+    models = {("model",): experiment.model} | {
+        ("arms", name, "model"): arm.model
+        for name, arm in experiment.arms.items()
+        if arm.model != experiment.model
+    }
+    for at, model in models.items():
+        if workers > 1 and not experiment.fleet.num_gpus and getattr(model, "norm", "") == "batch":
+            yield (
+                (*at, "norm"),
+                "on CPUs each worker of a Run would keep BatchNorm statistics of its own; use "
+                "`norm: group`, or fleet.workers_per_run: 1",
+            )
+    trainings = {("training",): experiment.training} | {
+        ("arms", name, "training"): arm.training
+        for name, arm in experiment.arms.items()
+        if arm.training != experiment.training
+    }
+    for at, training in trainings.items():
+        if training.batch_size < 2 * workers:
+            yield (
+                (*at, "batch_size"),
+                f"a batch of {training.batch_size} leaves fewer than two examples to each of "
+                f"the {workers} workers of a Run",
+            )
+
+
+def _of_defenses(experiment: Experiment) -> Iterator[Fault]:
+    for name, arm in experiment.arms.items():
+        at = ("arms", name, "defense")
+        try:
+            arm.network(ANY_IMAGES)
+        except ValueError as error:
+            yield at, str(error)
+        if arm.defense.one_worker and experiment.fleet.workers_per_run > 1:
+            yield (
+                at,
+                f"{arm.defense.name} needs a whole batch in one worker; use "
+                "fleet.workers_per_run: 1",
+            )
+        if arm.defense.per_example_steps and arm.training.precision == "bf16":
+            yield (
+                at,
+                f"{arm.defense.name} clips each example's gradient, which needs fp32; use "
+                "training.precision: fp32 or auto for this arm",
+            )
+
+
+def _of_checkpoints(experiment: Experiment) -> Iterator[Fault]:
+    for name, arm in experiment.arms.items():
+        if arm.checkpoint == "best" and experiment.selection is None:
+            yield (
+                ("arms", name, "checkpoint"),
+                "the best epoch is found on a selection of images, and there is none; add "
+                "`selection: {}`",
+            )
+
+
+def _of_membership(experiment: Experiment) -> Iterator[Fault]:
+    for name, attack in experiment.membership.attacks.items():
+        at = ("membership", "attacks", name)
+        if experiment.design.name == "quarters" and not attack.per_target:
+            yield (
+                at,
+                f"{attack.name} compares models trained with and without each example, and "
+                "`design.name: quarters` gives a target one shadow model; use `pairs` for it, "
+                "or an attack like shadow_mlp",
+            )
+        left_out = 1 if experiment.design.name == "canaries" else 2  # the target, and its partner
+        num_models = experiment.design.num_models
+        given = 1 if experiment.design.name == "quarters" else num_models - left_out
+        if (attack.needs.num_shadows or 0) > given:
+            yield (
+                (*at, "num_shadows"),
+                f"the design gives a target {given} shadow models; ask for no more, or use a "
+                "design with more",
+            )
+        strange = [v for v in attack.views or () if v not in experiment.answers.names]
+        if strange:
+            yield (*at, "views"), unknown("view", strange[0], experiment.answers.names)
+        if attack.reads == "view_logits" and experiment.answers.logits != "all":
+            yield (
+                at,
+                f"{attack.name} reads the logits of every view, and models are asked for those of "
+                "the plain image; add `answers.logits: all`",
+            )
+        if attack.views is not None and attack.reads == "logits":
+            yield (*at, "views"), f"{attack.name} reads the logits of the plain image, and no views"
+        shadow_arm = attack.needs.shadow_arm
+        if shadow_arm is not None and shadow_arm not in experiment.arms:
+            yield (*at, "shadow_arm"), unknown("arm", shadow_arm, experiment.arms)
+
+
+def _of_memorization(experiment: Experiment) -> Iterator[Fault]:
+    chosen = experiment.memorization
+    if chosen is None:
+        return
+    for key in ("classes", "num_examples"):
+        if chosen.file is not None and getattr(experiment.data, key) is not None:
+            yield (
+                ("data", key),
+                f"memorization.file is of the whole pool, in the order of its file; leave out "
+                f"`{key}`, or give memorization.arm in place of a file",
+            )
+    attacks = experiment.membership.attacks
+    for key, known in (("arm", experiment.arms), ("attack", attacks)):
+        value = getattr(chosen, key)
+        if value is not None and value not in known:
+            kind = "arm" if key == "arm" else "membership attack"
+            yield ("memorization", key), unknown(kind, value, known)
+    if experiment.design.name != "pairs":
+        yield (
+            ("memorization",),
+            "scores compare models trained with and without each example, as `design.name: pairs` "
+            "has them",
+        )
+    elif chosen.arm is not None and experiment.design.num_models < 8:
+        yield (
+            ("memorization", "arm"),
+            f"half of the models give the scores, and {experiment.design.num_models} are too few "
+            "to be halved; use design.num_models >= 8",
+        )
+
+
+def _of_vulnerable(experiment: Experiment) -> Iterator[Fault]:
+    attack, attacks = experiment.vulnerable.attack, experiment.membership.attacks
+    if attack is not None and attack not in attacks:
+        yield ("vulnerable", "attack"), unknown("membership attack", attack, attacks)
+
+
+def _of_report(experiment: Experiment) -> Iterator[Fault]:
+    known = {key for arm in experiment.arms.values() for key in dials(arm.defense)}
+    for key in ("against", "by"):
+        value = getattr(experiment.report, key)
+        if value is not None and value not in known:
+            yield ("report", key), unknown("number of these defenses", value, known)
+    if experiment.report.baseline is not None and experiment.report.baseline not in experiment.arms:
+        yield ("report", "baseline"), unknown("arm", experiment.report.baseline, experiment.arms)
+
+
+def _of_comparisons(experiment: Experiment) -> Iterator[Fault]:
+    for i, pair in enumerate(experiment.comparisons or ()):
+        at = ("comparisons", str(i))
+        for name in pair:
+            if name not in experiment.arms:
+                yield at, unknown("arm", name, experiment.arms)
+        if pair[0] == pair[1]:
+            yield at, f"{pair[0]} is compared with itself; name two arms"
+        if set(pair) in map(set, (experiment.comparisons or ())[:i]):
+            yield at, f"{pair[0]} and {pair[1]} are compared before; leave one of the two out"
+
+
+SWEPT = ("model", "training", "arms", "answers", "robustness", "membership")
+
+
+def _of_sweep(experiment: Experiment) -> Iterator[Fault]:
+    sweep = experiment.sweep
+    if sweep is None:
+        return
+    for key, arm in {"arm": sweep.arm, "base": sweep.base}.items():
+        if arm is not None and arm not in experiment.arms:
+            yield ("sweep", key), unknown("arm", arm, experiment.arms)
+    if sweep.base == sweep.arm:
+        yield ("sweep", "base"), "it is the arm itself, which would only be compared with itself"
+    keys = [dotted for key, axis in sweep.axes.items() for dotted in (key, *axis.also)]
+    for dotted in sorted({dotted for dotted in keys if keys.count(dotted) > 1}):
+        why = f"{dotted} is set more than once in a setting; leave it to one axis"
+        yield ("sweep", "axes"), why
+    if sweep.base is None and "constraint" in sweep.model_fields_set:
+        yield ("sweep", "constraint"), "it measures from a base; name an arm as `base`"
+    for key, axis in sweep.axes.items():
+        for dotted in (key, *axis.also):
+            yield from _of_axis(experiment, key, dotted.split("."))
+    sought, at = sweep.objectives, ("sweep", "objectives")
+    attacks = {"robustness": experiment.robustness, "membership": experiment.membership}
+    for key, block in attacks.items():
+        name = getattr(sought, key)
+        if name is not None and name not in block.attacks:
+            kind = "evasion attack" if key == "robustness" else "membership attack"
+            yield (*at, key), unknown(f"{kind} of this experiment", name, block.attacks)
+    rates = experiment.membership.false_positive_rates
+    if sought.false_positive_rate is not None and sought.false_positive_rate not in rates:
+        yield (
+            (*at, "false_positive_rate"),
+            f"{sought.false_positive_rate:g} is not among membership.false_positive_rates "
+            f"({', '.join(f'{rate:g}' for rate in rates)}); add it there, use one of them, or null "
+            "for the AUC",
+        )
+
+
+def _of_axis(experiment: Experiment, axis: str, parts: list[str]) -> Iterator[Fault]:
+    at, dotted = ("sweep", "axes", axis), ".".join(parts)
+    if parts[0] not in SWEPT:
+        yield (
+            at,
+            f"{dotted} has to be the same for all settings, or they would share no splits and no "
+            f"models; an axis begins with one of {', '.join(SWEPT)}",
+        )
+    elif parts[0] == "arms" and len(parts) < 3:
+        yield at, f"{dotted}: an axis goes to a key of an arm, such as arms.<name>.defense.<key>"
+    elif parts[0] == "arms" and parts[1] not in experiment.arms:
+        yield at, unknown("arm", parts[1], experiment.arms)
+    elif not all(parts):
+        yield at, f"expected dotted keys, got {dotted!r}"

@@ -1,0 +1,57 @@
+"""The fields of an experiment's YAML."""
+
+from typing import Annotated
+
+import torch
+from torch import nn
+
+from attacks.by_name import ByName, Keys
+from defenses import Defense, Wrapper
+from runner.experiment.questions import (
+    Checkpoint,
+    Name,
+)
+from runner.experiment.training import Training
+from runner.models import ImageShape, Model
+
+
+class Arm(Keys):
+    """One defended recipe. `model` and `training` override single keys of the experiment's.
+
+    Two arms that differ in `checkpoint` alone judge two epochs of the same Runs.
+    """
+
+    defense: Annotated[Defense, ByName("defenses")]
+    model: Annotated[Model, ByName("runner.models")]
+    training: Training
+    checkpoint: Checkpoint = "last"
+
+    def network(self, shape: ImageShape) -> nn.Module:
+        """Return the network as it is trained, on the meta device: its shape, without numbers.
+
+        Raises:
+            ValueError: the defense cannot be built into this model.
+        """
+        with torch.device("meta"):
+            return self.defense.build(lambda: self.model.build(shape))
+
+    def remarks(self, shape: ImageShape) -> tuple[str, ...]:
+        """Return what a reader of this arm's figures must know."""
+        with torch.device("meta"):
+            return self.defense.remarks(self.model.build(shape))
+
+
+class Report(Keys):
+    """What figures are drawn against: a number of the defenses, such as gamma. Moves no figure."""
+
+    against: str | None = None
+    by: str | None = None  # a line for each value of this number of the defenses
+    baseline: Name | None = None  # the arm that stands at 0 of every line
+
+
+def dials(defense: Defense) -> dict[str, float]:
+    """Return every number among a defense's fields, and its base's where the names differ."""
+    found = dials(defense.base) if isinstance(defense, Wrapper) else {}
+    own = {key: getattr(defense, key) for key in type(defense).model_fields}
+    numbers = {k: v for k, v in own.items() if isinstance(v, int | float)}
+    return found | {k: float(v) for k, v in numbers.items() if not isinstance(v, bool)}

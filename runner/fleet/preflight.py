@@ -1,0 +1,283 @@
+"""What must hold before anything is trained, on every node, as one list."""
+
+import hashlib
+import importlib.metadata
+import platform
+import shutil
+import socket
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import ray
+import ray.exceptions
+import torch
+from rich.console import Console
+
+import attacks
+import defenses
+import runner
+from runner.cluster import connect
+from runner.cluster.connect import on_node
+from runner.cluster.sites import Site, refuse, sites
+from runner.data import Dataset, image_shape
+from runner.driver.progress import duration, say
+from runner.experiment.fleet import Fleet
+from runner.fleet._gpu_memory import Memory, measure, packing
+from runner.forecast.disk import checkpoint_bytes
+from runner.plan.plan import Run
+from runner.plan.work import Work
+from runner.storage import store
+from runner.storage.cloud import Folder
+from runner.storage.store import Store
+
+ANSWER_S = 120.0  # for a node to say what it sees; a worker process may have to start first
+POLL_S = 1.0
+VERSIONS = ("torch", "torchvision", "opacus", "numpy", "pyarrow")
+
+
+class NotReady(ValueError):
+    """Something does not hold; the message is the whole list."""
+
+
+class Check(NamedTuple):
+    """One line of the list."""
+
+    passed: bool
+    text: str
+
+    def __str__(self) -> str:
+        return f"  {'ok  ' if self.passed else 'FAIL'}  {self.text}"
+
+
+class Seen(NamedTuple):
+    """What one node says of itself."""
+
+    host: str
+    marker: str  # what it read in the storage, or why it could not
+    free: int | None  # bytes of the storage, where a file system tells
+    versions: Mapping[str, str]
+    code: str  # a digest of our own source
+
+
+def ready(work: Work, to_write: float, console: Console) -> Fleet:
+    """Connect to the cluster, print what was looked at, and return the fleet as it is to be used.
+
+    A cluster that is still starting is waited for, `fleet.wait_for_nodes_s` at most.
+
+    Args:
+        to_write: bytes, by all Runs that are to do.
+
+    Raises:
+        NoCluster: there is none at the address that is set.
+        NoRoom, NotReady: as `preflight` has them.
+    """
+    connect.connect()
+    _wait_for_nodes(work.experiment.fleet, console)
+    one_each = [runs[0] for runs in work.plan.arms.values()]
+    given = one_each, work.dataset, work.experiment.fleet, work.store
+    checks, settled = preflight(*given, to_write, checkpoint_bytes(work))
+    for check in checks:
+        say(console, str(check))
+    return settled
+
+
+def _wait_for_nodes(fleet: Fleet, console: Console) -> None:
+    """Wait while no node has CPUs or GPUs: others are still to join a head that trains nothing."""
+    until, waits = time.monotonic() + fleet.wait_for_nodes_s, False
+    while not any(node["Alive"] and {"CPU", "GPU"} & {*node["Resources"]} for node in ray.nodes()):
+        if time.monotonic() >= until:
+            return
+        if not waits:
+            said = f"no node has CPUs or GPUs; waits up to {duration(fleet.wait_for_nodes_s)}"
+            say(console, f"{said} for one that joins")
+        waits = True
+        time.sleep(POLL_S)
+
+
+def preflight(
+    runs: Sequence[Run],
+    dataset: Dataset,
+    fleet: Fleet,
+    at: Store,
+    disk_bytes: float,
+    checkpoint_bytes: float = 0.0,
+) -> tuple[list[Check], Fleet]:
+    """Return what was looked at, and the fleet with a share of a GPU in place of `auto`.
+
+    Ray is connected. Every node with room is asked; nothing is started if one does not pass.
+
+    Args:
+        runs: one of each arm.
+        disk_bytes: what is still to be written.
+        checkpoint_bytes: what each Run takes besides while it is in work.
+
+    Raises:
+        NoRoom: no node, nor several together, can ever hold what one Run asks for.
+        NotReady: something else does not hold.
+    """
+    nodes = ray.nodes()
+    found = sites(nodes, fleet)
+    if not found:
+        raise refuse(nodes, fleet)
+    checks = [_room(found, fleet)]
+    ids = list(dict.fromkeys(node for site in found for node in site.nodes))
+    seen = _ask_all(ids, at)
+    in_work = sum(site.workers for site in found) // fleet.workers_per_run
+    to_write = disk_bytes + in_work * checkpoint_bytes
+    checks += [*_storage(seen, at, to_write), _versions(seen)]
+    if all(check.passed for check in checks) and fleet.gpus:
+        check, fleet = _memory(runs, dataset, fleet, found[0].nodes[0])
+        checks.append(check)
+    if not all(check.passed for check in checks):
+        raise NotReady("\n".join(["not ready; nothing was started", *map(str, checks)]))
+    return checks, fleet
+
+
+def _room(found: Sequence[Site], fleet: Fleet) -> Check:
+    nodes = {node for site in found for node in site.nodes}
+    workers = sum(site.workers for site in found)
+    spread = [site for site in found if len({*site.nodes}) > 1]
+    over = f", {len({*spread[0].nodes})} nodes to a Run" if spread else ""
+    asked = f"{fleet.num_cpus} CPUs and {fleet.gpus:g} GPUs"
+    return Check(True, f"room: {workers} workers of {asked} on {len(nodes)} nodes{over}")
+
+
+def _ask_all(nodes: Sequence[str], at: Store) -> list[Seen]:
+    """What every node sees of the storage, and what runs there.
+
+    Raises:
+        NotReady: a node does not answer.
+    """
+    token = uuid.uuid4().hex
+    folder = at.root / "preflight" / token
+    store.write(folder / "driver", token.encode())
+    look = ray.remote(_look)
+    try:
+        if [*nodes] == [ray.get_runtime_context().get_node_id()]:
+            return [_look(folder, token, nodes[0])]  # no process needs to start
+        asked = [
+            look.options(num_cpus=0, max_retries=0, **on_node(node)).remote(folder, token, node)
+            for node in nodes
+        ]
+        return ray.get(asked, timeout=ANSWER_S)
+    except ray.exceptions.GetTimeoutError:
+        raise NotReady(
+            f"a node did not answer within {ANSWER_S:.0f} s; see `ray status`, and that this "
+            "package can be imported there"
+        ) from None
+    except ray.exceptions.RayTaskError as error:
+        raise NotReady(
+            f"a node cannot run our code: {error.cause}; install the same package on all nodes, or "
+            "submit with --working-dir"
+        ) from None
+    finally:
+        store.remove(folder)
+
+
+def _look(folder: Folder, token: str, node: str) -> Seen:
+    """Look at the storage and at the versions here; the node on which this runs is asked."""
+    free = None
+    try:
+        found = (folder / "driver").read_bytes().decode()
+        marker = "" if found == token else "another file lies there"
+        if not marker:
+            store.write(folder / node, token.encode())
+            if isinstance(folder, Path):
+                free = shutil.disk_usage(folder).free
+    except OSError as error:
+        marker = str(error)
+    versions = {"Python": platform.python_version()}
+    versions |= {name: importlib.metadata.version(name) for name in VERSIONS}
+    return Seen(socket.gethostname(), marker, free, versions, _code())
+
+
+def _code() -> str:
+    """A digest of our own source, as it would be imported here."""
+    found = hashlib.sha256()
+    for package in (attacks, defenses, runner):
+        root = Path(package.__path__[0])
+        for file in sorted(root.rglob("*.py")):
+            found.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
+    return found.hexdigest()[:12]
+
+
+def _storage(seen: Sequence[Seen], at: Store, disk_bytes: float) -> list[Check]:
+    """Whether all see and write the same folder, and it holds what is to be written."""
+    blind = [f"{one.host}: {one.marker}" for one in seen if one.marker]
+    if blind:
+        return [
+            Check(
+                False,
+                f"storage {at.root}: not the same folder on every node, or not writable there "
+                f"({'; '.join(blind)}); name one that all share with --storage, such as a network "
+                "file system or s3://bucket/prefix",
+            )
+        ]
+    checks = [Check(True, f"storage {at.root}: seen and written by {len(seen)} nodes")]
+    free = min((one.free for one in seen if one.free is not None), default=None)
+    if free is not None:
+        told = f"disk: {_size(disk_bytes)} to write, {_size(free)} free"
+        enough = disk_bytes < free
+        checks.append(Check(enough, told if enough else f"{told}; make room, or use --storage"))
+    return checks
+
+
+def _size(num_bytes: float) -> str:
+    return f"{num_bytes / 1e9:.2f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.1f} MB"
+
+
+def _versions(seen: Sequence[Seen]) -> Check:
+    """Whether all nodes run the same Python, packages and code."""
+    faults = []
+    for name in ("Python", *VERSIONS):
+        by_version: dict[str, list[str]] = {}
+        for one in seen:
+            by_version.setdefault(one.versions[name], []).append(one.host)
+        if len(by_version) > 1:
+            found = "; ".join(f"{v} on {', '.join(hosts)}" for v, hosts in by_version.items())
+            faults.append(f"{name} {found}")
+    if len({one.code for one in seen}) > 1:
+        faults.append("our own code is not the same on all nodes; submit it with --working-dir")
+    if faults:
+        return Check(False, f"versions: {'. '.join(faults)}")
+    told = ", ".join(f"{name} {version}" for name, version in seen[0].versions.items())
+    return Check(True, f"versions: {told}, our code {seen[0].code}, on {len(seen)} nodes")
+
+
+def _memory(runs: Sequence[Run], dataset: Dataset, fleet: Fleet, node: str) -> tuple[Check, Fleet]:
+    """Whether as many Runs as are asked for fit on a GPU; for `auto`, how many do."""
+    options = {"num_cpus": 0, "num_gpus": 1, "max_retries": 0, **on_node(node)}
+    try:
+        found = ray.get(ray.remote(_probe).options(**options).remote(list(runs), dataset))
+    except ray.exceptions.RayTaskError as error:
+        if not isinstance(error.cause, torch.cuda.OutOfMemoryError):
+            raise
+        return Check(False, "GPU memory: two steps of a Run do not fit on a GPU alone"), fleet
+    return judged(runs, found, fleet)
+
+
+def judged(runs: Sequence[Run], found: Sequence[Memory], fleet: Fleet) -> tuple[Check, Fleet]:
+    """Return whether the Runs fit as the fleet packs them, and the fleet with `auto` settled."""
+    fit = packing(found)
+    most = max(range(len(found)), key=lambda i: found[i].needed)
+    told = (
+        f"GPU memory: {runs[most].defense.name} takes {found[most].needed / 1e9:.2f} of "
+        f"{found[most].total / 1e9:.2f} GB, so {fit} fit on a GPU"
+    )
+    if fleet.num_gpus == "auto":
+        settled = fleet.model_copy(update={"num_gpus": 1 / max(fit, 1)})
+        return Check(fit > 0, f"{told}; num_gpus: auto is 1/{max(fit, 1)}"), settled
+    wanted = max(1, round(1 / fleet.gpus))
+    if fit < wanted:
+        return Check(False, f"{told}, but {wanted} are asked for; raise fleet.num_gpus"), fleet
+    return Check(True, told), fleet
+
+
+def _probe(runs: Sequence[Run], dataset: Dataset) -> list[Memory]:
+    device = torch.device("cuda")
+    images = torch.tensor(dataset.pool_images, device=device)
+    labels = torch.tensor(dataset.pool_labels, device=device)
+    return measure(runs, images, labels, image_shape(dataset))

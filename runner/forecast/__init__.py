@@ -1,0 +1,1 @@
+"""Hours, cost and disk of an experiment before anything starts."""

@@ -1,0 +1,162 @@
+"""What a run would do, before it does it: models to do, time, disk, and what can be resolved."""
+
+from runner.driver.progress import duration
+from runner.forecast._estimate import (
+    Estimate,
+    estimate,
+    kind_of,
+    unknown_steps,
+    unmeasured_attacks,
+)
+from runner.forecast._short_version import Short, short_version
+from runner.forecast._step_times import (
+    TRAIN,
+    Rates,
+    arms_by_recipe,
+    quietly,
+    rates_of,
+    steps_left,
+)
+from runner.forecast.disk import disk_bytes
+from runner.forecast.named_cluster import NamedCluster
+from runner.plan.work import Work
+from runner.statistics import metrics
+from runner.storage import store
+from runner.sweep.settings import num_asked
+
+
+def forecast(work: Work, cluster: NamedCluster | None = None, command: str = "runner run") -> str:
+    """Return the text that `runner plan` prints.
+
+    Args:
+        cluster: on which time and cost are estimated.
+        command: that would run the experiment.
+    """
+    lines = [
+        f"{work.experiment.name}: {len(work.plan.runs)} models over {len(work.plan.arms)} arms"
+    ]
+    measured_on, short = cluster.of.measured_on if cluster else "", None
+    rates = rates_of(work, None, measured_on)
+    if cluster and unknown_steps(work, rates):
+        short = short_version(work, command)
+        rates = rates_of(work, short and short.work, measured_on)
+    total_s, unknown = 0.0, False
+    for name, runs in work.plan.arms.items():
+        todo = [r for r in runs if not quietly(work.is_trained, r)]
+        time_s = rates.trained(runs[0])
+        unknown |= time_s is None and bool(todo)
+        total_s += (time_s or 0.0) * len(todo)
+        each = f"{time_s:.1f} s each" if time_s is not None else "time not known yet"
+        lines.append(f"  {name}: {len(runs) - len(todo)} done, {len(todo)} to train ({each})")
+    unasked = sum(
+        1 for r in work.plan.runs if quietly(work.is_trained, r) and not quietly(work.is_done, r)
+    )
+    if unasked:
+        lines.append(f"to ask: {unasked} trained models have not answered everything yet")
+    if not quietly(lambda _: store.facts(work.scores) is not None, work.plan.runs[0]):
+        lines.append("audit: membership scores are to be computed")
+    if cluster:
+        lines += told(work, cluster, rates, short)
+    elif unknown:
+        lines.append("training time: not known before one model of each arm is trained here")
+    else:
+        lines.append(f"training time: {duration(total_s)} of one worker, divided by the workers")
+    lines.append(f"disk: {disk_bytes(work) / 1e6:.1f} MB below {work.store.root}")
+    smallest = metrics.smallest_fpr(work.plan.num_negatives)
+    lines.append(
+        f"smallest false positive rate that one target resolves: {smallest:.2g} "
+        f"({work.plan.num_negatives} non-members); below it, TPR at 0 false positives is reported"
+    )
+    if sweep := work.experiment.sweep:
+        rungs = ", ".join(map(str, sweep.rungs))
+        asked = f"{num_asked(sweep)} settings at {rungs} models"
+        lines.append(f"a sweep of {asked} is in it, for `runner sweep`; this is about `runner run`")
+    lines += [f"note: {', '.join(arms)}: {remark}" for remark, arms in work.remarks.items()]
+    return "\n".join(lines)
+
+
+def told(work: Work, cluster: NamedCluster, rates: Rates, short: Short | None) -> list[str]:
+    """Return the lines about one cluster; where a step has no time, how to measure it, no number.
+
+    Args:
+        short: what would measure them; None where nothing smaller than the experiment can be had.
+
+    Raises:
+        ConfigError: no node of the cluster has room for a Run.
+    """
+    at_once = cluster.runs_at_once(work.experiment.fleet)
+    of = cluster.of
+    size = f"{of.nodes} x ({of.cpus} CPUs, {of.gpus} GPUs), {at_once} Runs at a time"
+    lines = [f"on {cluster.name}, {size}:"]
+    lines += [f"  {name}: {text}" for name, text in _arms(work, rates).items()]
+    if rates.device:
+        faster = f"; {cluster.name} is {of.speed:g} times as fast" if of.speed != 1 else ""
+        lines.append(f"  seconds are those of a Run on {rates.device}{faster}")
+    if rates.others:
+        lines.append(f"  left out: times measured on {', '.join(rates.others)}")
+    if unknown := unknown_steps(work, rates):
+        return [*lines, *(f"  {line}" for line in _how_to_measure(unknown, short))]
+    found = estimate(work, cluster, rates)
+    low = estimate(work, cluster, rates, lambda seconds: seconds.low)
+    high = estimate(work, cluster, rates, lambda seconds: seconds.high)
+    lines.append(f"  {_parts(found)}")
+    if left_out := unmeasured_attacks(work):
+        lines.append(f"  the audit counts {', '.join(left_out)} as LiRA, which may be too little")
+    spread = f"{duration(low.total_s)} to {duration(high.total_s)}"
+    lines.append(
+        f"  in all {duration(found.total_s)} [{spread}, if each step were the fastest or the "
+        "slowest measured of its arm]"
+    )
+    if of.price_per_node_hour is None:
+        return [*lines, f"  cost: {cluster.source} has no price_per_node_hour"]
+    prices = [e.total_s / 3600 * of.nodes * of.price_per_node_hour for e in (found, low, high)]
+    cost = "{:,.2f} [{:,.2f} to {:,.2f}]".format(*prices)
+    how = f"{of.nodes} nodes at {of.price_per_node_hour:g} an hour each"
+    return [*lines, f"  cost: {cost} {of.currency}, {how}"]
+
+
+def _parts(found: Estimate) -> str:
+    """What the hours are made of."""
+    return (
+        f"lanes start {duration(found.start_s)}; train, ask, attack {duration(found.runs_s)}, in "
+        f"which {100 * found.idle:.0f} % of the workers' time is idle at the end; audit "
+        f"{duration(found.audit_s)}"
+    )
+
+
+def _arms(work: Work, rates: Rates) -> dict[str, str]:
+    """Of each arm with something to do: how many Runs, and the seconds of one from start to end."""
+    told: dict[str, str] = {}
+    for name in arms_by_recipe(work).values():
+        runs = [run for run in work.plan.arms[name] if steps_left(work, run)]
+        if not runs:
+            continue
+        # The first Runs are asked more than the others: sanity checks look at few models.
+        steps = steps_left(work, runs[-1])
+        known: dict[str, float] = {}
+        for step in steps:
+            if step in rates.of:
+                kind = kind_of(step)
+                known[kind] = known.get(kind, 0.0) + rates.of[step].median
+        parts = ", ".join(f"{kind} {seconds:.2f} s" for kind, seconds in known.items())
+        measured = min((rates.of[s].num_runs for s in steps if s in rates.of), default=0)
+        of = f"; median of {measured} measured" if parts else "no time is known"
+        told[name] = f"{len(runs)} Runs to do: {parts}{of}"
+    return told
+
+
+def _how_to_measure(unknown: dict[str, list[str]], short: Short | None) -> list[str]:
+    """Which arms have no time, and the command that gives them one."""
+    arms = ", ".join(
+        name if TRAIN in kinds else f"{name} ({', '.join(kinds)})"
+        for name, kinds in unknown.items()
+    )
+    lines = [f"hours and cost: not known, since nothing like this was measured: {arms}"]
+    if short is None:
+        return [*lines, "train one model of each arm, and ask again"]
+    models, epochs = short.work.experiment.design.num_models, short.work.experiment.training.epochs
+    return [
+        *lines,
+        f"measure it with {models} models of each arm, {epochs} epochs each, then ask again:",
+        f"  {short.command}",
+    ]

@@ -1,0 +1,1 @@
+"""Plan: the member matrix, the Runs, and an experiment made ready."""

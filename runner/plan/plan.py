@@ -1,0 +1,233 @@
+"""From an experiment to its member matrix and its Runs. Nothing here trains or writes."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from defenses import Defense, Facts
+from runner.data import Augment, Dataset
+from runner.experiment.experiment import Experiment
+from runner.experiment.fields import Arm
+from runner.experiment.training import Design, Selection, Training
+from runner.models import Model
+from runner.plan.canaries import coins, num_ordinary, trained_on
+from runner.storage.ids import digest, seed_of
+
+WEIGHTS_VERSION = 1  # raise it when the same Run would come out with other weights
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model to train. Target and shadow are roles that a Run plays later."""
+
+    number: int  # the row of the member matrix
+    data_digest: str
+    augment: Augment
+    model: Model
+    defense: Defense
+    training: Training  # with its precision resolved
+    member: np.ndarray  # (N,) int8: 1 it is trained on, 0 and -1 not
+    seed: int
+    workers: int  # that train it together
+    delta: float  # at which epsilon is logged; moves no weight
+    selection: Selection | None = None  # how the best epoch is found
+    selected_on: np.ndarray | None = None  # (S,) int64, the examples that it is found on
+
+    def recipe(self) -> dict[str, Any]:
+        """Return exactly what changes the weights, as JSON; never an arm's or experiment's name."""
+        chosen = {}
+        if self.selection is not None and self.selected_on is not None:
+            examples = hashlib.sha256(self.selected_on.tobytes()).hexdigest()
+            chosen = {"selection": {**self.selection.model_dump(mode="json"), "examples": examples}}
+        return {
+            "weights_version": WEIGHTS_VERSION,
+            "data": self.data_digest,
+            "augment": self.augment.model_dump(mode="json"),
+            "model": self.model.model_dump(mode="json"),
+            "defense": self.defense.model_dump(mode="json"),
+            "training": self.training.model_dump(mode="json"),
+            "member": hashlib.sha256(self.member.tobytes()).hexdigest(),
+            "seed": self.seed,
+            "workers": self.workers,
+            **chosen,
+        }
+
+    @cached_property
+    def id(self) -> str:
+        return f"{self.defense.name}-m{self.number:03d}-{digest(self.recipe())}"
+
+    @property
+    def members(self) -> np.ndarray:
+        """The numbers of the examples it is trained on, (n,) int64."""
+        return np.flatnonzero(self.member == 1)
+
+    def facts(self, network: nn.Module, epochs: int, **rest: Any) -> Facts:
+        """Return what a guarantee after so many epochs depends on; `rest` are other Facts."""
+        return Facts(
+            network,
+            num_members=len(self.members),
+            batch_size=self.training.batch_size,
+            epochs=epochs,
+            delta=self.delta,
+            **rest,
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything an experiment needs to know before it starts."""
+
+    member: np.ndarray  # (M, N) int8, who is judged: 1 in, 0 out, -1 not judged
+    null_member: np.ndarray  # (M, N) int8, redrawn from the same design: no model was trained on it
+    partner: np.ndarray  # (M,) int64, the other model of each one's pair, or the model itself
+    shadows: tuple[np.ndarray, ...]  # of each model as target, the models that its attacker has
+    arms: Mapping[str, tuple[Run, ...]]  # M Runs each
+
+    @property
+    def runs(self) -> list[Run]:
+        """Each Run once, model by model over all arms, so that progress is even over the arms."""
+        rows = zip(*self.arms.values(), strict=True)
+        return list({run.id: run for row in rows for run in row}.values())
+
+    @property
+    def num_negatives(self) -> int:
+        """Non-members of the model that has fewest; 1 / this is the smallest resolvable FPR."""
+        return int((self.member == 0).sum(1).min())
+
+
+def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
+    """Return the plan; it depends on the experiment and the data alone.
+
+    Raises:
+        ValueError: a defense cannot be had with its arm's training, or data and design do not fit.
+    """
+    design, num_pool = experiment.design, len(dataset.pool_labels)
+    first = num_ordinary(design.canaries, num_pool)
+    ordinary, held_out = _held_out(experiment, first)
+    judged = np.arange(first, first + design.canaries.num) if design.canaries else ordinary
+    member = member_matrix(design, num_pool, seed_of(experiment.seed, "members"), judged)
+    null_member = member_matrix(design, num_pool, seed_of(experiment.seed, "null"), judged)
+    trained = trained_on(member, design.canaries, ordinary) if design.canaries else member
+    data_digest = dataset.digest()
+    arms = {
+        name: tuple(
+            Run(
+                number=m,
+                data_digest=data_digest,
+                augment=experiment.data.augment,
+                model=arm.model,
+                defense=arm.defense.resolved(
+                    int((row == 1).sum()), arm.training.batch_size, arm.training.epochs
+                ),
+                training=arm.training.model_copy(
+                    update={"precision": resolve_precision(experiment, arm)}
+                ),
+                member=row,
+                # Arms share seeds: they are compared in pairs.
+                seed=seed_of(experiment.seed, "run", m),
+                workers=experiment.fleet.workers_per_run,
+                delta=experiment.guarantee.delta,
+                selection=experiment.selection,
+                selected_on=_selected_on(experiment.selection, row, held_out),
+            )
+            for m, row in enumerate(trained)
+        )
+        for name, arm in experiment.arms.items()
+    }
+    models = np.arange(design.num_models)
+    partner = models if design.canaries else models ^ 1
+    # From the target on, so that attackers with few shadows do not all have the same ones.
+    others = [np.roll(models, -m)[1:] for m in models]
+    shadows = [
+        partner[[m]] if design.name == "quarters" else others[m][others[m] != partner[m]]
+        for m in models
+    ]
+    return Plan(member, null_member, partner, tuple(shadows), arms)
+
+
+def member_matrix(
+    design: Design, num_pool: int, seed: int, judged: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the member matrix of a design, (M, N) int8: 1 in, 0 out, -1 not judged.
+
+    pairs: rows 2k and 2k + 1 are complementary halves of the pool, so each example is in exactly
+    half of the models. quarters: row 2k is judged on one half of the pool and row 2k + 1 on the
+    other, and each is trained on half of its half; up to three examples are left over. canaries:
+    each of them is in each model by a coin.
+
+    A row depends on the seed and its number alone: more models keep the first ones.
+
+    Args:
+        judged: (n,) int64, the examples that are drawn so; the others are -1 in every row.
+            None: all.
+    """
+    judged = np.arange(num_pool) if judged is None else judged
+    if design.name == "canaries":
+        return coins(design.num_models, num_pool, judged, seed)
+    member = np.full((design.num_models, num_pool), -1, np.int8)
+    for k in range(design.num_models // 2):
+        generator = np.random.Generator(np.random.Philox(seed_of(seed, k)))
+        order = judged[generator.permutation(len(judged))]
+        first, second = member[2 * k], member[2 * k + 1]
+        if design.name == "pairs":
+            half = len(order) // 2
+            first[order[:half]], first[order[half:]] = 1, 0
+            second[order[:half]], second[order[half:]] = 0, 1
+        else:
+            quarters = order[: len(order) // 4 * 4].reshape(4, -1)
+            first[quarters[0]], first[quarters[1]] = 1, 0
+            second[quarters[2]], second[quarters[3]] = 1, 0
+    return member
+
+
+def _held_out(experiment: Experiment, num_pool: int) -> tuple[np.ndarray, np.ndarray]:
+    """The examples of the pool that models are trained on, and those that choose checkpoints."""
+    selection = experiment.selection
+    if selection is None or selection.on != "held_out":
+        return np.arange(num_pool), np.arange(0)
+    if selection.num_examples > num_pool // 2:
+        raise ValueError(
+            f"selection.num_examples: {selection.num_examples} of a pool of {num_pool} images; "
+            "hold out no more than half"
+        )
+    generator = np.random.Generator(np.random.Philox(seed_of(experiment.seed, "selection")))
+    order = generator.permutation(num_pool)
+    return np.sort(order[selection.num_examples :]), np.sort(order[: selection.num_examples])
+
+
+def _selected_on(
+    selection: Selection | None, row: np.ndarray, held_out: np.ndarray
+) -> np.ndarray | None:
+    """The examples on which a Run's best epoch is found."""
+    if selection is None:
+        return None
+    if selection.on == "held_out":
+        return held_out
+    return np.flatnonzero(row == 0)[: selection.num_examples]
+
+
+def resolve_precision(experiment: Experiment, arm: Arm) -> str:
+    """Return the precision that an arm names, or for `auto` bf16 where hardware multiplies it.
+
+    That is on GPUs since Ampere, and on CPUs with AMX or AVX512-BF16. A defense that takes each
+    example's gradient by itself is given fp32.
+
+    Asked where the plan is made. A driver without a GPU takes the GPUs it asks for to be recent;
+    a worker whose GPU is not says so and stops.
+    """
+    if arm.training.precision != "auto":
+        return arm.training.precision
+    if arm.defense.per_example_steps:
+        return "fp32"
+    if experiment.fleet.num_gpus:
+        if not torch.cuda.is_available():
+            return "bf16"
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    units = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return "bf16" if any(getattr(torch.cpu, u, lambda: False)() for u in units) else "fp32"

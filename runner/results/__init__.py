@@ -1,0 +1,1 @@
+"""What results.json holds, a module a block."""

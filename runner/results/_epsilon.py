@@ -1,0 +1,192 @@
+"""Lower bounds on epsilon that canaries certify, beside the epsilon that each arm states."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from attacks.epsilon import (
+    guess,
+    largest_certifiable,
+    of_one,
+    one_run_bound,
+    split_sample_bound,
+)
+from runner.budget.dp_audit import alarm
+from runner.data import Dataset
+from runner.experiment.experiment import Experiment
+from runner.plan.canaries import num_ordinary
+from runner.plan.plan import Plan
+from runner.plan.work import stated
+from runner.storage.answers import Source, column_of, read_block
+from runner.storage.cloud import Folder
+from runner.storage.ids import seed_of
+from runner.storage.parquet import BLOCK
+from runner.storage.scores import Reading, read_scores
+from runner.storage.store import Store
+
+Bound = Callable[[float], float]  # delta -> epsilon of all copies of a canary together
+
+
+class Tried(NamedTuple):
+    """What the bounds of one arm have in common."""
+
+    num_canaries: int
+    copies: int
+    num_guesses: tuple[int, ...]  # of in, and as many of out
+    num_bounds: int  # bounds of one model, by attacks, draws and numbers of guesses
+    delta: float
+    confidence: float  # of all bounds of one model together, or of all models
+
+
+def epsilon_figures(
+    experiment: Experiment, dataset: Dataset, plan: Plan, at: Store, scores: Folder
+) -> dict[str, Any] | None:
+    """Return `epsilon` of results.json, whose keys docs/results_schema.md has.
+
+    None without canaries. Each model is audited by itself, as one run, by every attack. All bounds
+    of one model hold together with the probability that is asked for: its attacks, draws and
+    numbers of guesses share the error allowed. `largest` is over the models of an arm, which share
+    it once more; and with the bound over models, if there is one, each side has half of it, so that
+    `lower_bound`, the largest of all, holds with that probability too.
+
+    Args:
+        scores: the folder that the audit wrote.
+
+    Raises:
+        Corrupt: something that was finished cannot be read.
+    """
+    canaries, asked = experiment.design.canaries, experiment.epsilon
+    if canaries is None:
+        return None
+    guesses = tuple(max(1, int(share * canaries.num / 2)) for share in asked.guesses)
+    arms = {}
+    for name in plan.arms:
+        draws = sorted({1, experiment.questions(name).answers.draws})
+        readings = [(d, attack) for d in draws for attack in experiment.membership.attacks]
+        tried = Tried(
+            canaries.num,
+            canaries.copies,
+            guesses,
+            len(guesses) * len(readings),
+            experiment.guarantee.delta,
+            asked.confidence,
+        )
+        halved = tried._replace(confidence=(1 + tried.confidence) / 2)
+        over_models = _over_models(experiment, plan, at, name, halved)
+        shared = halved if over_models else tried
+        one_run = [
+            {"draws": d, "attack": a, **_one_run(plan, scores, name, d, a, tried, shared)}
+            for d, a in readings
+        ]
+        guarantee = stated(experiment, dataset, plan, name)
+        lower = max(row["largest"] for row in one_run)
+        lower = max(lower, over_models["bound"] if over_models else 0.0)
+        arms[name] = {
+            "stated": guarantee and guarantee._asdict(),
+            "most": certified(tuple(2 * num for num in guesses), tried),
+            "one_run": one_run,
+            "over_models": over_models,
+            "lower_bound": lower,
+            "alarm": guarantee and alarm(lower, guarantee),
+        }
+    return {
+        "delta": experiment.guarantee.delta,
+        "confidence": asked.confidence,
+        "guesses": [2 * num for num in guesses],
+        "arms": arms,
+    }
+
+
+def alarms(figures: dict[str, Any] | None) -> list[str]:
+    """Return a sentence for each arm whose canaries refute what its defense has proved."""
+    arms = figures["arms"] if figures else {}
+    return [f"{name}: {arm['alarm']}" for name, arm in arms.items() if arm["alarm"]]
+
+
+def _one_run(
+    plan: Plan, scores: Folder, arm: str, draws: int, attack: str, tried: Tried, shared: Tried
+) -> dict[str, Any]:
+    """The bound of every model by one attack, and the largest of all that holds for all at once.
+
+    Args:
+        shared: as `tried`, with the confidence of all models together.
+    """
+    reading, correct = Reading(arm, draws, attack, "member"), []
+    for m, row in enumerate(plan.member):
+        judged = np.flatnonzero(row >= 0)
+        found = read_scores(scores, reading, m)[judged]
+        correct.append(num_correct(found, row[judged] == 1, tried.num_guesses))
+    by_model = [certified(of_model, tried) for of_model in correct]
+    together = shared._replace(num_bounds=shared.num_bounds * len(correct))
+    largest = certified(tuple(np.max(correct, axis=0).tolist()), together)
+    return {"median": float(np.median(by_model)), "largest": largest, "by_model": by_model}
+
+
+def num_correct(
+    scores: np.ndarray, member: np.ndarray, num_guesses: Sequence[int]
+) -> tuple[int, ...]:
+    """Return how many guesses are right, for each number of guesses of in, and as many of out.
+
+    Args:
+        scores: (num,) float, of one model's canaries, higher means more likely in.
+        member: (num,) bool, the model's coins.
+    """
+    said = [guess(scores, num, num) for num in num_guesses]
+    return tuple(int((s[member] == 1).sum() + (s[~member] == -1).sum()) for s in said)
+
+
+@functools.lru_cache(maxsize=4096)
+def certified(correct: tuple[int, ...], tried: Tried) -> float:
+    """Return the best bound, for one example, of so many correct guesses of each number of them."""
+
+    def bound(num: int, right: int) -> Bound:
+        counts = tried.num_canaries, 2 * num, right
+        return lambda delta: one_run_bound(*counts, delta, tried.confidence, tried.num_bounds)
+
+    return _best([bound(*pair) for pair in zip(tried.num_guesses, correct, strict=True)], tried)
+
+
+def _over_models(
+    experiment: Experiment, plan: Plan, at: Store, arm: str, tried: Tried
+) -> dict[str, Any] | None:
+    """The bound of the first canary, for which every model is a trial; None of too few models.
+
+    By the log-odds of the first view, since another attack's score of one model may depend on the
+    others. Half of the models choose the threshold and the others count, as in Jagielski et al.
+    (2020), who choose and count by the same.
+    """
+    first = num_ordinary(experiment.design.canaries, plan.member.shape[1])
+    inside = plan.member[:, first] == 1
+    counted = [n - n // 2 for n in (int(inside.sum()), int((~inside).sum()))]
+    if min(counted) < 2:
+        return None
+    num_in, num_out = counted
+    most = _best([lambda d: largest_certifiable(num_in, num_out, d, tried.confidence)], tried)
+    if most == 0:
+        return None
+    asked = experiment.questions(arm)
+    column = column_of("log_odds", Source(arm, asked.answers.draws))
+    answers = [at.answers(run.id, asked.answers_id) / "answers.parquet" for run in plan.arms[arm]]
+    # What is read of each model is in the block of its first canary.
+    block, place = divmod(first, BLOCK)
+    found = [read_block(str(path), block, column).answers[place, 0] for path in answers]
+    told, seed = np.array(found, np.float64), seed_of(experiment.seed, "over models")
+    trials = told[inside], told[~inside]
+    bound = _best([lambda delta: split_sample_bound(*trials, delta, tried.confidence, seed)], tried)
+    return {"bound": bound, "most": most, "num_models": len(told)}
+
+
+def _best(bounds: Sequence[Bound], tried: Tried) -> float:
+    """The best bound for one example, of those for its copies together."""
+    copies, delta = tried.copies, tried.delta
+    if copies == 1:
+        return max(bound(delta) for bound in bounds)
+    if copies * delta >= 1:
+        return 0.0
+    best, at_most = 0.0, [bound(copies * delta) / copies for bound in bounds]
+    for place in np.argsort(at_most)[::-1]:
+        if at_most[place] > best:  # else it cannot be better, and `of_one` asks many times
+            best = max(best, of_one(bounds[place], delta, copies))
+    return best

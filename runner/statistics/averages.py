@@ -1,0 +1,81 @@
+"""Means over models as an experiment's `averages` asks for them."""
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from runner.statistics.intervals import (
+    Bounds,
+    Interval,
+    bootstrap_interval,
+    mean_interval,
+    normal_interval,
+)
+from runner.storage.ids import seed_of
+
+if TYPE_CHECKING:  # it would be torch, which tasks on the nodes have no use for
+    from runner.experiment.judging import Audited
+
+
+class Averaging(NamedTuple):
+    """Which models figures are averaged over, and how wide their intervals are."""
+
+    models: np.ndarray  # (K,) int64, growing
+    partner: np.ndarray  # (M,) int64, the other model of each one's pair
+    interval: Literal["bootstrap", "t", "normal"] = "bootstrap"
+
+    def mean(self, values: np.ndarray, bounds: Bounds = (0.0, 1.0)) -> Interval:
+        """Return the mean of (M,) values over the chosen models.
+
+        Raises:
+            ValueError: one of theirs is not finite.
+        """
+        return self._over(self.models, np.asarray(values), bounds)
+
+    def mean_where_defined(self, values: np.ndarray) -> Interval | None:
+        """Return the mean over the chosen models whose value is finite; None if there is none."""
+        values = np.asarray(values)
+        there = self.models[np.isfinite(values[self.models])]
+        return self._over(there, values, (0.0, 1.0)) if len(there) else None
+
+    def leakage(
+        self, point: np.ndarray, replicates: np.ndarray, bounds: Bounds = (0.0, 1.0)
+    ) -> Interval:
+        """Return the mean of (M,) figures of membership attacks over the chosen models.
+
+        Args:
+            replicates: (M, R), the same figures under resamples of the examples; read where the
+                interval is to hold for new examples too.
+
+        Raises:
+            ValueError: a figure is not finite.
+        """
+        if self.interval != "bootstrap":
+            return self.mean(point, bounds)
+        some = np.asarray(replicates)[self.models]
+        point = np.asarray(point)[self.models]
+        return bootstrap_interval(point, some, self._partners(self.models), bounds)
+
+    def _over(self, models: np.ndarray, values: np.ndarray, bounds: Bounds) -> Interval:
+        if self.interval == "normal":
+            return normal_interval(values[models], bounds)
+        return mean_interval(values[models], self._partners(models), bounds)
+
+    def _partners(self, models: np.ndarray) -> np.ndarray:
+        """The position among some models of each one's partner; -1 where it is none of them."""
+        place = {int(model): i for i, model in enumerate(models)}
+        return np.array([place.get(int(self.partner[model]), -1) for model in models])
+
+
+def averaging(experiment: "Audited", partner: np.ndarray) -> Averaging:
+    """Return how an experiment averages; the models are drawn by its seed where not all count.
+
+    Args:
+        partner: (M,) int, as in the plan.
+    """
+    asked, num_models = experiment.averages, len(partner)
+    models = np.arange(num_models)
+    if asked.num_models is not None and asked.num_models < num_models:
+        generator = np.random.Generator(np.random.Philox(seed_of(experiment.seed, "averages")))
+        models = np.sort(generator.choice(num_models, asked.num_models, replace=False))
+    return Averaging(models, partner, asked.interval)

@@ -1,0 +1,1 @@
+"""Every path, every write, and the Parquet files between stages."""

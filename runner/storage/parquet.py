@@ -1,0 +1,85 @@
+"""The Parquet files that one stage writes and the next one reads; their columns are named here."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from runner.storage.cloud import CloudPath, folder_at
+from runner.storage.store import Corrupt
+
+BLOCK = 8192  # examples of one row group of answers: what a task of the audit holds of every model
+
+# Floats do not repeat, so a dictionary of them takes six times as long to write and more room.
+# Checksums make a flipped bit on a disk an error and not an answer.
+WRITING = {"use_dictionary": False, "compression": "none", "write_page_checksum": True}
+
+EXAMPLE = {"example": pa.int32()}
+
+
+def arrays_table(task: int, model: int, arrays: Mapping[str, np.ndarray]) -> pa.Table:
+    """Return a row an array, in which a task sends home what it found of a target."""
+    kept = [np.ascontiguousarray(values) for values in arrays.values()]
+    shapes = [list(np.shape(values)) for values in arrays.values()]  # not of what is kept: 0-d
+    return pa.table(
+        {
+            "task": [task] * len(kept),
+            "model": [model] * len(kept),
+            "name": list(arrays),
+            "dtype": [values.dtype.str for values in kept],
+            "shape": pa.array(shapes, pa.list_(pa.int64())),
+            "values": pa.array([values.tobytes() for values in kept], pa.large_binary()),
+        }
+    )
+
+
+def array_of(row: Mapping[str, Any]) -> np.ndarray:
+    """Return the array of a row of `arrays_table`."""
+    return np.frombuffer(row["values"], row["dtype"]).reshape(row["shape"])
+
+
+def to_bytes(table: pa.Table) -> bytes:
+    """Return a table as Parquet."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, row_group_size=BLOCK, **WRITING)
+    return sink.getvalue().to_pybytes()
+
+
+@contextmanager
+def _open(path: str, columns: Mapping[str, pa.DataType]) -> Iterator[pq.ParquetFile]:
+    """A Parquet file with these columns of numbers; whatever is wrong with it raises Corrupt.
+
+    Not so what is wrong with the storage: then the system says a number, as pyarrow of damage
+    never does.
+    """
+    try:
+        at = folder_at(path)
+        source = at.open() if isinstance(at, CloudPath) else path
+        with pq.ParquetFile(source, page_checksum_verification=True) as file:
+            found = {field.name: _kind(field.type) for field in file.schema_arrow}
+            for name, kind in columns.items():
+                if found.get(name) != kind:
+                    raise Corrupt(path, f"column {name} should be {kind}, is {found.get(name)}")
+            yield file
+    except (FileNotFoundError, Corrupt):
+        raise
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise Corrupt(path, str(error)) from error
+
+
+def _kind(column: pa.DataType) -> pa.DataType:
+    """The type of the numbers of a column, be they one a row or a list of them."""
+    return column.value_type if pa.types.is_fixed_size_list(column) else column
+
+
+def _numbers(table: pa.Table, name: str) -> np.ndarray:
+    """A column as an array: (B,), or (B, K) where each row is a list of K numbers."""
+    column = table.column(name).combine_chunks()
+    if pa.types.is_fixed_size_list(column.type):
+        return column.flatten().to_numpy().reshape(len(column), column.type.list_size)
+    return column.to_numpy()

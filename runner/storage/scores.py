@@ -1,0 +1,133 @@
+"""Scores of membership attacks, and the member matrix, as Parquet."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+import pyarrow as pa
+
+from runner.storage.cloud import Folder
+from runner.storage.parquet import EXAMPLE, _numbers, _open, to_bytes
+from runner.storage.store import Corrupt
+
+# Folders of the scores, outermost first. Attacks that judge a target at a time have one more.
+PARTITIONS = ["arm", "draws", "attack", "matrix"]
+
+
+OF_TARGETS = [*PARTITIONS, "model"]
+
+
+def members_to_bytes(member: np.ndarray) -> bytes:
+    """Return member.parquet: the (M, N) int8 member matrix, one column per model."""
+    columns = {_model(m): pa.array(row) for m, row in enumerate(member.astype(np.int8))}
+    fields = [pa.field(name, pa.int8(), nullable=False) for name in columns]
+    return to_bytes(pa.table(list(columns.values()), schema=pa.schema(fields)))
+
+
+def read_members(path: str) -> np.ndarray:
+    """Return the (M, N) int8 member matrix."""
+    with _open(path, {_model(0): pa.int8()}) as file:
+        table = file.read()
+    if table.schema.names != [_model(m) for m in range(table.num_columns)]:
+        raise Corrupt(path, f"expected one column per model, got {table.schema.names}")
+    return np.stack([_numbers(table, name) for name in table.schema.names]).astype(np.int8)
+
+
+class Reading(NamedTuple):
+    """One reading of the answers: whose, by how many draws, by which attack, for which members."""
+
+    arm: str
+    draws: int  # 1, or the number that the answers are averaged over
+    attack: str
+    matrix: str
+
+
+def scores_table(reading: Reading, examples: np.ndarray, scores: np.ndarray) -> pa.Table:
+    """Return rows of the scores: where they belong, the example, and one column per model.
+
+    Args:
+        reading: becomes the folders that the rows lie in.
+        examples: (B,) int32.
+        scores: (M, B) float, stored as float32: half the bytes, and scores that agree in seven
+            digits are the only ones that can tie.
+    """
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and ranks as before
+        columns = {_model(m): pa.array(row.astype(np.float32)) for m, row in enumerate(scores)}
+    return _rows(reading._asdict(), examples, columns)
+
+
+def target_table(reading: Reading, model: int, scores: np.ndarray) -> pa.Table:
+    """Return the scores (N,) float, stored as float32, of one model as target."""
+    places = {**reading._asdict(), "model": _model(model)}
+    columns = {"score": pa.array(scores.astype(np.float32))}
+    return _rows(places, np.arange(len(scores), dtype=np.int32), columns)
+
+
+def read_scores(folder: Folder, reading: Reading, model: int) -> np.ndarray:
+    """Return the scores (N,) float32 of one model as target, by example."""
+    return read_targets(folder, reading, [model])[0]
+
+
+def read_targets(folder: Folder, reading: Reading, models: Sequence[int]) -> np.ndarray:
+    """Return the scores (K, N) float32 of K models as targets, by example.
+
+    A file of blocks holds all targets, so each is opened once for all that are asked for. What is
+    Corrupt is the whole folder, since the audit makes all of it anew.
+    """
+    path, names = _folders(reading._asdict()), [_model(model) for model in models]
+    of_targets = [folder / "targets" / path / f"model={name}" for name in names]
+    if of_targets[0].is_dir():
+        return np.stack([_read_scores(folder, part, ["score"])[0] for part in of_targets])
+    return _read_scores(folder, folder / "blocks" / path, names)
+
+
+def place_of(table: pa.Table, partitions: Sequence[str]) -> str:
+    """Return the folders that rows of one partition lie in, outermost first."""
+    return _folders({name: table.column(name)[0].as_py() for name in partitions})
+
+
+def _folders(places: Mapping[str, object]) -> str:
+    """Percent-encoded: names may be anything that YAML holds."""
+    return "/".join(f"{key}={quote(str(value), safe='')}" for key, value in places.items())
+
+
+def _read_scores(folder: Folder, part: Folder, columns: Sequence[str]) -> np.ndarray:
+    """Columns of all files in a part of a folder of scores, (K, N), each by example."""
+    kinds = EXAMPLE | dict.fromkeys(columns, pa.float32())
+    found = []
+    for path in sorted(str(path) for path in part.glob("*.parquet")):
+        try:
+            with _open(path, kinds) as file:
+                found.append(file.read(columns=list(kinds)))
+        except Corrupt as corrupt:
+            raise Corrupt(str(folder), str(corrupt)) from corrupt
+    num_examples = sum(table.num_rows for table in found)
+    if not num_examples:
+        raise FileNotFoundError(f"no scores in {part}; run the audit first")
+    scores = np.empty((len(columns), num_examples), np.float32)
+    times = np.zeros(num_examples, np.int8)
+    for table in found:
+        examples = _numbers(table, "example")
+        examples = examples[(examples >= 0) & (examples < num_examples)]
+        if len(examples) < table.num_rows:
+            break
+        times[examples] += 1
+        for row, column in zip(scores, columns, strict=True):
+            row[examples] = _numbers(table, column)
+    if not np.all(times == 1):
+        raise Corrupt(str(folder), f"examples in {part} are missing, or are there twice")
+    return scores
+
+
+def _rows(
+    places: Mapping[str, object], examples: np.ndarray, columns: Mapping[str, pa.Array]
+) -> pa.Table:
+    """Rows of scores with the names of the folders that they belong to, the same in each."""
+    first = pa.array(np.zeros(len(examples), np.int8))
+    named = {name: pa.array([str(value)]).take(first) for name, value in places.items()}
+    return pa.table({**named, "example": pa.array(examples), **columns})
+
+
+def _model(number: int) -> str:
+    return f"m{number:03d}"

@@ -1,0 +1,1 @@
+"""Train: one Run from start to weights."""

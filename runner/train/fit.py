@@ -1,0 +1,188 @@
+"""The training loop of one Run: plain PyTorch, with or without other workers, and no Ray."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from attacks.evasion import plain
+from defenses import Kit
+from runner.experiment.training import Schedule, Training
+from runner.models import ImageShape
+from runner.plan.plan import Run
+from runner.storage.ids import seed_of
+from runner.train.augment import augmented
+
+Group = dist.ProcessGroup | None
+
+
+class Epoch(NamedTuple):
+    """What a finished epoch leaves: figures, and the state to go on from."""
+
+    number: int  # from 0
+    metrics: dict[str, float]  # mean losses, learning rate at the end, seconds
+    state: Callable[[], dict[str, Any]]  # tensors and numbers only, so weights_only loads it
+    model: nn.Module  # unwrapped
+
+
+def build_model(run: Run, shape: ImageShape, device: torch.device) -> nn.Module:
+    """Return the Run's network with its initial weights, channels_last."""
+    torch.manual_seed(seed_of(run.seed, "weights"))
+    model = run.defense.build(lambda: run.model.build(shape))
+    return model.to(device=device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def fit(
+    run: Run,
+    images: Tensor,
+    labels: Tensor,
+    shape: ImageShape,
+    group: Group = None,
+    state: dict[str, Any] | None = None,
+) -> Iterator[Epoch]:
+    """Train a Run and yield after each epoch.
+
+    Every random draw is seeded by the Run and the epoch, so a Run that goes on from `state` ends
+    with the same bits on a CPU as one that was never stopped.
+
+    Args:
+        run: what to train.
+        images: (N, channels, H, W) uint8, the pool, on the device to train on.
+        labels: (N,) int64, on the same device.
+        shape: what the network must know of the images.
+        group: the workers that train this Run together, each with its share of every batch.
+        state: an earlier epoch's `state()`; None starts from the beginning.
+
+    Raises:
+        FloatingPointError: the loss is not finite any more.
+    """
+    training, device = run.training, images.device
+    rank, world = (dist.get_rank(group), dist.get_world_size(group)) if group else (0, 1)
+    model = build_model(run, shape, device)
+    optimizer = _optimizer(model, training)
+    first = 0
+    if state:
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        first = state["epoch"] + 1
+    kit = run.defense.protect(
+        Kit(
+            _distributed(model, group),
+            optimizer,
+            lambda epoch: ([batch] for batch in _batches(run, epoch, world)),
+            torch.from_numpy(run.members),
+            training.batch_size,
+            seed_of(run.seed, "defense"),
+        )
+    )
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bf16")
+    steps = math.ceil(len(run.members) / training.batch_size)
+    lr = training.lr
+    for epoch in range(first, training.epochs):
+        started = time.perf_counter()
+        torch.manual_seed(seed_of(run.seed, "epoch", epoch, rank))
+        draws = torch.Generator(device).manual_seed(seed_of(run.seed, "augment", epoch))
+        kit.model.train()
+        sums = _Sums(device)
+        for step, parts in enumerate(kit.steps(epoch)):
+            lr = training.lr * rate(training.schedule, epoch + step / steps, training.epochs)
+            for parameters in kit.optimizer.param_groups:
+                parameters["lr"] = lr
+            for part in parts:
+                chosen = part.to(device)
+                # All workers draw for the whole part and keep their share: the same at any world.
+                shown = augmented(images[chosen], run.augment, draws)[rank::world]
+                kit.optimizer.zero_grad(set_to_none=True)
+                with autocast:
+                    losses = run.defense.losses(kit.model, shown, labels[chosen][rank::world])
+                    # Mean over all workers' shares, whatever they are: gradients are averaged.
+                    loss = losses.total.sum() * (world / len(part))
+                loss.backward()
+                kit.optimizer.step()
+                sums.add(losses._asdict())
+        metrics = sums.means(group)
+        if not math.isfinite(metrics.get("loss_total", 0)):
+            raise FloatingPointError(
+                f"the loss is {metrics['loss_total']} in epoch {epoch}; "
+                f"lower training.lr (now {training.lr}) or use precision: fp32"
+            )
+        metrics |= {"lr": lr, "time_s": time.perf_counter() - started}
+        spent = run.defense.guarantee(run.facts(plain(kit.model), epoch + 1, quickly=True))
+        if spent and spent.status == "proved" and spent.epsilon is not None:
+            metrics |= {"epsilon": spent.epsilon, "delta": spent.delta}
+
+        def now(epoch: int = epoch) -> dict[str, Any]:
+            model = plain(kit.model).state_dict()
+            return {"epoch": epoch, "model": model, "optimizer": kit.optimizer.state_dict()}
+
+        yield Epoch(epoch, metrics, now, plain(kit.model))
+
+
+def rate(schedule: Schedule, epoch: float, epochs: int) -> float:
+    """Return the learning rate as a multiple of its base, `epoch` epochs in, fractions included."""
+    if epoch < schedule.warmup_epochs:
+        return epoch / schedule.warmup_epochs
+    if schedule.name == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * epoch / epochs))
+    return schedule.factor ** sum(epoch >= milestone for milestone in schedule.milestones)
+
+
+def _batches(run: Run, epoch: int, world: int) -> Iterable[Tensor]:
+    """The members in a new order, in batches; a last one with under two a worker is left out."""
+    order = np.random.Generator(np.random.Philox(seed_of(run.seed, "order", epoch)))
+    shuffled = torch.from_numpy(order.permutation(run.members))
+    return [b for b in shuffled.split(run.training.batch_size) if len(b) >= 2 * world]
+
+
+def _optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:
+    if training.optimizer == "adam":
+        return torch.optim.Adam(
+            model.parameters(), lr=training.lr, weight_decay=training.weight_decay
+        )
+    return torch.optim.SGD(
+        model.parameters(),
+        lr=training.lr,
+        momentum=training.momentum,
+        nesterov=training.nesterov,
+        weight_decay=training.weight_decay,
+    )
+
+
+def _distributed(model: nn.Module, group: Group) -> nn.Module:
+    """The model, wrapped when several workers train it; on GPUs BatchNorm sees the global batch."""
+    if group is None or dist.get_world_size(group) == 1:
+        return model
+    if next(model.parameters()).is_cuda:
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model, group)
+    # Two forwards a step (TRADES) would trip over buffers that a broadcast changed in between.
+    return DistributedDataParallel(model, process_group=group, broadcast_buffers=False)
+
+
+class _Sums:
+    """Sums of per-example losses, kept on the device until the epoch ends."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.sums: dict[str, Tensor] = {}
+        self.count = 0  # 0 after an epoch of empty batches, which Poisson sampling can give
+
+    def add(self, losses: dict[str, Tensor | None]) -> None:
+        for term, values in losses.items():
+            if values is not None:
+                self.sums[term] = self.sums.get(term, 0) + values.detach().double().sum()
+        self.count += len(losses["total"])  # pyright: ignore[reportArgumentType]
+
+    def means(self, group: Group) -> dict[str, float]:
+        """The means over all workers' examples."""
+        count = torch.tensor(float(self.count), dtype=torch.float64, device=self.device)
+        both = torch.stack([*self.sums.values(), count])
+        if group is not None:
+            dist.all_reduce(both, group=group)
+        means = (both[:-1] / both[-1]).tolist()
+        return {f"loss_{term}": mean for term, mean in zip(self.sums, means, strict=True)}

@@ -1,0 +1,135 @@
+"""Train one Run, and the loop of a worker, who does one Run after another."""
+
+import contextlib
+import io
+import json
+import math
+import pickle
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import safetensors.torch
+import torch
+
+from runner.experiment.questions import Checkpoint
+from runner.plan.plan import Run
+from runner.storage import store
+from runner.storage.store import Corrupt
+from runner.train._best_epoch import Best, accuracy_of, better
+from runner.train._tensorboard import opened as open_board
+from runner.train.fit import Epoch, fit
+from runner.train.workplace import Workplace, device_name, weights_file
+
+
+class Left(Exception):
+    """A Run was left at a checkpoint, since nobody waits for it any more."""
+
+
+def train(run: Run, place: Workplace) -> None:
+    """Train a Run from its last epoch checkpoint, or from the start, and mark it done.
+
+    Raises:
+        Left: there is a checkpoint, and it is not done.
+    """
+    started = time.perf_counter()
+    folder = place.store.run(run.id)
+    if store.facts(folder) is not None:
+        return
+    state = _checkpoint(run, place)
+    history = state.pop("history") if state else []
+    started -= sum(line["time_s"] for line in history)  # as if no time had passed in between
+    best = Best(**state.pop("best")) if state and "best" in state else None
+    saved = time.monotonic()
+    with contextlib.ExitStack() as opened:
+        board = opened.enter_context(open_board(folder, len(history))) if place.leads else None
+        epoch = None
+        for epoch in fit(
+            run, place.pool_images, place.pool_labels, place.shape, place.group, state
+        ):
+            if board is None:
+                continue
+            metrics = dict(epoch.metrics)
+            if run.selection is not None:
+                metrics["selection_accuracy"] = accuracy_of(run, place, epoch.model)
+                best = better(best, epoch, metrics["selection_accuracy"])
+            history.append({"epoch": epoch.number, **metrics})
+            board.add(metrics, epoch.number)
+            loss = epoch.metrics.get("loss_total", math.nan)  # no example was drawn all epoch
+            ended, epochs = epoch.number + 1, run.training.epochs
+            leave = place.tell(f"epoch {ended}/{epochs} loss {loss:.3f}", 0.9 * ended / epochs)
+            if ended == epochs:  # what follows writes the model itself
+                continue
+            if leave or time.monotonic() - saved >= place.checkpoint_every_s:
+                kept = {"best": best.state()} if best else {}
+                state = {**epoch.state(), "history": history, **kept}
+                store.write_sealed(folder / "checkpoint.pt", _to_bytes(state))
+                board.keep()
+                saved = time.monotonic()
+            if leave:
+                raise Left
+        if board is not None:
+            board.keep()
+    if place.leads:
+        assert epoch is not None, "the last epoch is never checkpointed"
+        _finish(run, place, epoch, best, history, started)
+
+
+def _finish(
+    run: Run,
+    place: Workplace,
+    epoch: Epoch,
+    best: Best | None,
+    history: Sequence[Mapping[str, float]],
+    started: float,
+) -> None:
+    """Write what lasts, mark it done, and drop the checkpoint."""
+    folder = place.store.run(run.id)
+    kept: dict[Checkpoint, dict[str, Any]] = {"last": epoch.model.state_dict()}
+    if best:
+        kept["best"] = best.weights
+    for checkpoint, state in kept.items():
+        weights = {name: t.contiguous().cpu() for name, t in state.items()}
+        store.write(folder / weights_file(checkpoint), safetensors.torch.save(weights))
+    lines = "".join(json.dumps(line) + "\n" for line in history)
+    store.write(folder / "epochs.jsonl", lines.encode())
+    store.write_json(folder / "run.json", run.recipe())
+    times = [line["time_s"] for line in history]
+    facts: dict[str, Any] = {
+        "train_time_s": sum(times),
+        "epoch_time_s": times[-1],
+        "other_time_s": time.perf_counter() - started - sum(times),
+        "device": device_name(place.device),
+    }
+    if best:
+        facts |= {"best_epoch": best.epoch, "selection_accuracy": best.accuracy}
+    files = [weights_file(checkpoint) for checkpoint in kept]
+    store.finish(folder, [*files, "epochs.jsonl", "run.json"], facts)
+    (folder / "checkpoint.pt").unlink(missing_ok=True)
+
+
+def _checkpoint(run: Run, place: Workplace) -> dict[str, Any] | None:
+    """The last checkpoint; one that is damaged is named and renamed, and training restarts."""
+    path = place.store.run(run.id) / "checkpoint.pt"
+    try:
+        content = io.BytesIO(store.read_sealed(path))
+        return torch.load(content, map_location=place.device, weights_only=True)
+    except FileNotFoundError:
+        return None
+    except (Corrupt, pickle.UnpicklingError) as error:  # the latter: more than tensors is in it
+        if place.leads:
+            store.move(path, path.with_name("checkpoint.pt.corrupt"))
+            reason = error if isinstance(error, Corrupt) else f"{path}: {_first_line(error)}"
+            place.note(f"{reason}; set aside as checkpoint.pt.corrupt, training starts over")
+        return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0]
+
+
+def _to_bytes(state: object) -> bytes:
+    """What `torch.load(..., weights_only=True)` reads."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()

@@ -1,0 +1,231 @@
+"""Examples at risk, from answers and scores that no stage wrote, against counts one by one."""
+
+import csv
+import io
+import math
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from runner.audit._classes import by_class
+from runner.audit._flags import Flags
+from runner.audit.vulnerable import Found, examples_file, most_at_risk
+from runner.statistics.averages import Averaging
+from tests.made.vulnerable import PLANTED, RATE, Made, experiment_of
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    return Made(experiment_of(), tmp_path)
+
+
+def slow_flags(made: Made, arm: str) -> np.ndarray:
+    """Whether each model's attack calls each example a member, (M, N) bool, score by score."""
+    flags = np.zeros(made.plan.member.shape, bool)
+    for m, row in enumerate(made.plan.member):
+        scores = made.scores[arm][m].astype(np.float32)
+        negatives = scores[row == 0]
+        allowed = Fraction(str(RATE)) * len(negatives)
+        for threshold in sorted(scores, reverse=True):
+            if np.sum(negatives >= threshold) > allowed:
+                break
+            flags[m] = (scores >= threshold) & (row >= 0)
+    return flags
+
+
+def test_every_count_is_that_of_a_loop_over_models_and_examples(made: Made):
+    found, member = made.find(), made.plan.member
+    for arm, one in found.examples.items():
+        flags = slow_flags(made, arm)
+        for i in range(member.shape[1]):
+            for kind, number, flagged in (
+                (1, one.num_in, one.flagged_in),
+                (0, one.num_out, one.flagged_out),
+            ):
+                models = [m for m in range(len(member)) if member[m, i] == kind]
+                assert number[i] == len(models)
+                assert flagged[i] == sum(flags[m, i] for m in models)
+
+
+def test_memorization_is_the_difference_of_how_often_the_plain_view_is_right(made: Made):
+    found, member = made.find(), made.plan.member
+    for arm, one in found.examples.items():
+        for i in range(member.shape[1]):
+            right = made.odds[arm][:, i] > 0
+            expected = right[member[:, i] == 1].mean() - right[member[:, i] == 0].mean()
+            assert one.memorization[i] == pytest.approx(expected)
+    assert found.examples["erm"].memorization[PLANTED] == pytest.approx(1)
+    assert (found.examples["erm"].standard_error > 0).all()
+
+
+def test_planted_examples_are_found_and_stable_and_chance_expects_none(made: Made):
+    found = made.find().figures["erm"]
+    assert found["num_vulnerable"] == len(PLANTED)
+    assert {one["example"] for one in found["top"][: len(PLANTED)]} == set(PLANTED)
+    assert found["stability"]["jaccard"] == 1
+    assert found["stability"]["by_chance"] < 0.1
+    assert found["expected_by_chance"] < 1e-6
+    assert found["num_likewise_outside"] == 0
+    assert (found["least_in"], found["most_in"], found["num_examples"]) == (8, 8, 200)
+    first = found["top"][0]
+    assert (first["flagged_in"], first["num_in"], first["high"]) == (8, 8, 1)
+    assert first["low"] == pytest.approx(0.025 ** (1 / 8))  # all of eight
+    assert first["memorization"] == pytest.approx(1)
+
+
+def test_random_scores_give_the_numbers_that_chance_expects(tmp_path: Path):
+    """At one of four models, so that chance finds many."""
+    made = Made(experiment_of(num_models=8, at_least=0.25), tmp_path)
+    found, sums = made.find(), []
+    negatives = made.plan.num_negatives
+    assert found.figures["pgd_at"]["chance"] == pytest.approx(6 / (negatives + 1))
+    random = np.random.default_rng(5)
+    for _ in range(4):
+        made.scores["pgd_at"] = random.normal(size=made.plan.member.shape)
+        one = made.find().figures["pgd_at"]
+        sums.append((one["num_vulnerable"], one["num_likewise_outside"]))
+    expected = found.figures["pgd_at"]["expected_by_chance"]
+    assert expected == pytest.approx(200 * (1 - (1 - 6 / (negatives + 1)) ** 4))
+    spread = math.sqrt(expected / 4)  # of a mean of four counts
+    assert abs(np.mean(sums, axis=0)[0] - expected) < 4 * spread
+    assert abs(np.mean(sums, axis=0)[1] - expected) < 0.3 * expected
+
+
+def test_rates_of_classes_are_counts_at_the_targets_one_threshold(made: Made):
+    found, member = made.find(), made.plan.member
+    for arm, figures in found.figures.items():
+        flags = slow_flags(made, arm)
+        for one in figures["by_class"]:
+            own = made.labels == one["label"]
+            assert one["num_examples"] == own.sum()
+            for quantity, kind in (("tpr", 1), ("fpr", 0)):
+                rates = [
+                    flags[m, own & (member[m] == kind)].mean()
+                    for m in range(len(member))
+                    if (own & (member[m] == kind)).any()
+                ]
+                assert one[quantity]["mean"] == pytest.approx(np.mean(rates))
+                assert one[quantity]["low"] <= one[quantity]["mean"] <= one[quantity]["high"]
+
+
+def test_a_class_that_is_found_more_often_stands_out_and_random_scores_have_none(tmp_path: Path):
+    made = Made(experiment_of(), tmp_path)
+    made.scores["erm"] = made.scores["pgd_at"] + 3 * (made.labels == 7) * (made.plan.member == 1)
+    found = made.find().figures
+    assert {one["label"]: one["stands_out"] for one in found["erm"]["by_class"]}[7] == "above"
+    assert all(one["stands_out"] is None for one in found["pgd_at"]["by_class"])
+
+
+def test_classes_too_small_to_be_found_by_chance_do_not_stand_out():
+    rng, over = np.random.default_rng(5), Averaging(np.arange(16), np.arange(16) ^ 1)
+    none, members, times = np.zeros((2, 1), np.int32), np.full((16, 100), 25), 0
+    for _ in range(40):
+        true, false = rng.binomial(25, 0.01, (2, 16, 100))
+        flags = Flags(none, none, none, none, 0.01, members, true, members, false)
+        times += any(one["stands_out"] for one in by_class(flags, np.arange(100), over))
+    assert times <= 2
+
+
+def test_a_pair_is_in_one_half_wherever_its_models_stand(tmp_path: Path):
+    made = Made(experiment_of(), tmp_path)
+    expected = made.find().figures["pgd_at"]["stability"]
+    order = np.r_[0:16:2, 1:16:2]  # models whose partners come after all of them
+    partner = (np.arange(16) + 8) % 16
+    made.plan = replace(made.plan, member=made.plan.member[order], partner=partner)
+    made.scores = {arm: scores[order] for arm, scores in made.scores.items()}
+    made.odds = {arm: odds[order] for arm, odds in made.odds.items()}
+    assert made.find().figures["pgd_at"]["stability"] == expected
+
+
+def test_of_examples_that_few_models_are_trained_on_nothing_is_said(tmp_path: Path):
+    found = Made(experiment_of(num_models=6), tmp_path).find().figures["erm"]
+    assert found["num_examples"] == found["num_vulnerable"] == found["expected_by_chance"] == 0
+    assert found["least_in"] is found["stability"] is found["memorization_correlation"] is None
+    assert found["top"] == []
+    assert found["by_class"][0]["tpr"]["num_models"] == 6
+
+
+def test_quarters_count_the_examples_that_four_models_are_trained_on(tmp_path: Path):
+    made = Made(experiment_of(num_models=16, design="quarters"), tmp_path)
+    found = made.find()
+    inside = (made.plan.member == 1).sum(0)
+    assert 0 < (inside >= 4).sum() < len(inside)
+    figures = found.figures["erm"]
+    assert figures["num_examples"] == (inside >= 4).sum()
+    assert figures["least_in"] == 4
+    assert figures["num_vulnerable"] == (inside[PLANTED] >= 4).sum()
+
+
+def test_examples_that_are_not_judged_do_not_count(tmp_path: Path):
+    """As where only canaries are judged: the others are -1 in every row."""
+    made = Made(experiment_of(), tmp_path)
+    made.plan.member[:, 100:] = -1
+    found = made.find()
+    one, figures = found.examples["erm"], found.figures["erm"]
+    assert not one.num_in[100:].any()
+    assert not one.num_out[100:].any()
+    assert not one.flagged_in[100:].any()
+    assert np.isnan(one.memorization[100:]).all()
+    assert figures["num_examples"] == 100
+    assert figures["num_vulnerable"] == (PLANTED < 100).sum()
+    assert sum(c["num_examples"] for c in figures["by_class"]) == 100
+    table = csv.DictReader(io.StringIO(_csv(made, found)))
+    assert [row["erm.memorization"] == "" for row in table] == [False] * 100 + [True] * 100
+
+
+def test_the_most_at_risk_come_first_and_what_is_found_anyway_comes_later(made: Made):
+    one = made.find().examples["erm"]
+    one.flagged_out[PLANTED] = 0
+    one.flagged_out[PLANTED[:3]] = 5
+    one.memorization[PLANTED[4]] = 0.5
+    order = most_at_risk(one, 24)
+    expected = [PLANTED[3], *PLANTED[5:], PLANTED[4], *PLANTED[:3]]
+    assert order[: len(PLANTED)].tolist() == [int(i) for i in expected]
+    rates = one.flagged_in[order] / one.num_in[order]
+    assert (np.diff(rates) <= 0).all()
+    assert len(most_at_risk(one, 0)) == 0
+
+
+def _csv(made: Made, found: Found) -> str:
+    content = examples_file(made.labels, found.examples)["examples.csv"]
+    assert content is not None
+    return content.decode()
+
+
+def test_a_file_has_a_row_for_each_example_and_is_parquet_where_there_are_many(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+):
+    found = made.find()
+    assert examples_file(made.labels, found.examples)["examples.parquet"] is None
+    rows = list(csv.DictReader(io.StringIO(_csv(made, found))))
+    one = found.examples["pgd_at"]
+    assert [int(row["example"]) for row in rows] == list(range(200))
+    assert [int(row["label"]) for row in rows] == made.labels.tolist()
+    for key, values in one._asdict().items():
+        assert [float(row[f"pgd_at.{key}"]) for row in rows] == values.tolist()
+    monkeypatch.setattr("runner.audit.vulnerable.file.MOST_LINES", 199)
+    files = examples_file(made.labels, found.examples)
+    assert files["examples.csv"] is None
+    table = pq.read_table(io.BytesIO(files["examples.parquet"] or b""))
+    assert table.column("erm.flagged_in").to_pylist() == found.examples["erm"].flagged_in.tolist()
+
+
+def test_an_attack_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match=r"vulnerable\.attack"):
+        experiment_of(attack="lira_onlin")
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.usefixtures("local_ray")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
+def test_over_a_cluster_the_same_bits_are_found(made: Made):
+    here, there = made.find(), made.find(in_ray=True)
+    assert here.figures == there.figures
+    for arm, one in here.examples.items():
+        for mine, other in zip(one, there.examples[arm], strict=True):
+            assert mine.tobytes() == other.tobytes()

@@ -1,0 +1,201 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from attacks.membership.lira import Lira
+from attacks.membership.shadow_mlp import ShadowMLP
+from defenses.dp_sgd import DPSGD
+from runner.ask.answers import ask, batch_dependence
+from runner.data import Dataset
+from runner.experiment.questions import Checkpoint
+from runner.experiment.training import Design
+from runner.plan.canaries import coins
+from runner.plan.plan import Run, member_matrix
+from runner.plan.work import Work
+from runner.results._design import count_aucs
+from runner.results.checks import (
+    MOST_DEPENDENCE,
+    count_guard,
+    duplicates_guard,
+    eval_guard,
+    null_guard,
+    recipe_guard,
+    views_guard,
+    warnings_of,
+)
+from runner.statistics.intervals import Interval
+from runner.storage import store
+from runner.train.train import train
+from runner.train.workplace import Workplace
+
+
+class InTrainMode(Workplace):
+    """A workplace whose models are left in train mode when they are asked."""
+
+    def trained(self, run: Run, checkpoint: Checkpoint = "last") -> nn.Module:
+        return super().trained(run, checkpoint).train()
+
+
+def halves(num_models: int, num_examples: int) -> np.ndarray:
+    """Every example in exactly half of the models, and no complementary rows."""
+    rng = np.random.default_rng(0)
+    ranks = rng.random((num_models, num_examples)).argsort(0)
+    return (ranks < num_models // 2).astype(np.int8)
+
+
+def test_counts_give_membership_away_where_every_example_is_in_half_of_unpaired_models():
+    member = halves(8, 400)
+    assert count_aucs(member, np.arange(8)) == pytest.approx(np.ones(8))
+    guard = count_guard(member, np.arange(8))
+    assert guard.verdict == "fail"
+    assert warnings_of([guard])[0].startswith("failed check: the shadows' membership")
+
+
+def test_counts_say_nothing_of_complementary_pairs_once_the_partner_is_left_out():
+    member = member_matrix(Design(num_models=8), 400, 0)
+    assert count_aucs(member, np.arange(8) ^ 1).tolist() == [0.5] * 8
+    assert count_guard(member, np.arange(8) ^ 1).verdict == "pass"
+
+
+def test_a_partner_that_stays_among_the_shadows_gives_the_target_away():
+    member = member_matrix(Design(num_models=8), 400, 0)
+    assert count_aucs(member, np.arange(8)) == pytest.approx(np.ones(8))
+
+
+def test_counts_of_independent_coins_are_chance():
+    member = np.random.default_rng(1).integers(0, 2, (32, 3000)).astype(np.int8)
+    assert abs(count_aucs(member, np.arange(32)) - 0.5).max() < 0.05
+    assert count_guard(member, np.arange(32)).verdict == "pass"
+
+
+@pytest.mark.parametrize(("num_models", "num_canaries"), [(3, 400), (8, 40), (64, 100), (64, 400)])
+def test_few_examples_with_coins_of_their_own_are_not_accused(num_models, num_canaries):
+    """One target's AUC is far from 0.5 by chance, to either side: together they are not."""
+    for seed in range(20):
+        member = coins(num_models, num_canaries, np.arange(num_canaries), seed)
+        assert count_guard(member, np.arange(num_models)).verdict != "fail"
+
+
+def test_targets_that_leak_one_way_and_targets_that_leak_the_other_do_not_cancel():
+    first = np.random.default_rng(0).integers(0, 2, 400)
+    member = np.stack([first, first, 1 - first, 1 - first, 1 - first, 1 - first]).astype(np.int8)
+    member[::2] ^= np.random.default_rng(1).random((3, 400)) < 0.02
+    aucs = count_aucs(member, np.arange(6))
+    assert (aucs > 0.9).any()
+    assert (aucs < 0.1).any()
+    assert count_guard(member, np.arange(6)).verdict == "fail"
+
+
+def test_the_null_guard_names_the_attack_that_leaks_by_itself():
+    fine, bad = Interval(0.501, 0.495, 0.507, 8), Interval(0.56, 0.54, 0.58, 8)
+    wide = Interval(0.51, 0.46, 0.56, 8)
+    assert null_guard({("erm", "lira"): fine}).verdict == "pass"
+    assert null_guard({("erm", "lira"): fine, ("erm", "rmia"): wide}).verdict == "undecided"
+    guard = null_guard({("erm", "lira"): fine, ("trades", "rmia"): bad, ("erm", "x"): wide})
+    assert guard.verdict == "fail"
+    assert "rmia on trades" in guard.says
+    assert "0.560 [0.540, 0.580]" in guard.says
+
+
+def test_batch_norm_in_train_mode_is_caught_and_in_eval_mode_passes():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.BatchNorm1d(16), nn.Linear(16, 10))
+    images = torch.randint(0, 256, (200, 1, 8, 8), dtype=torch.uint8)
+    assert batch_dependence(model.eval(), images) < 1e-5
+    assert batch_dependence(model.train(), images) > 10 * MOST_DEPENDENCE
+
+
+def test_models_are_asked_twice_and_the_answers_compared(place: Workplace, work: Work):
+    run = work.plan.arms["erm"][0]
+    questions = work.experiment.questions("erm")
+    train(run, place)
+    ask(run, place, questions)
+    facts = store.facts(place.store.answers(run.id, questions.answers_id))
+    assert facts is not None
+    assert eval_guard({"erm": [facts]}).verdict == "pass"
+    store.remove(place.store.answers(run.id, questions.answers_id))
+    ask(run, InTrainMode(*place), questions)
+    facts = store.facts(place.store.answers(run.id, questions.answers_id))
+    guard = eval_guard({"erm": [facts]})
+    assert guard.verdict == "fail"
+    assert warnings_of([guard])[0].startswith("failed check: an answer does not depend on its")
+
+
+def test_answers_that_differ_by_no_number_fail():
+    found = [{"batch_dependence": value} for value in (1e-7, float("nan"))]
+    assert eval_guard({"erm": found}).verdict == "fail"
+    assert eval_guard({"erm": found[::-1]}).verdict == "fail"
+
+
+def test_randomized_models_are_not_compared_and_the_guard_says_so():
+    assert eval_guard({"noisy": [{}, {}]}).verdict == "unknown"
+    mixed = eval_guard({"noisy": [{}], "erm": [{"batch_dependence": 1e-7}]})
+    assert mixed.verdict == "pass"
+    assert "1 randomized models" in mixed.says
+
+
+def test_runs_of_one_arm_share_their_recipe_and_other_shadows_are_named(work: Work):
+    guard = recipe_guard(work.plan, {"lira": Lira(), "mlp": ShadowMLP(shadow_arm="erm")})
+    assert guard.verdict == "pass"
+    assert "mlp has the models of erm for shadows" in guard.says
+
+
+def test_a_model_of_another_recipe_fails(work: Work):
+    from dataclasses import replace
+
+    runs = work.plan.arms["erm"]
+    other = runs[3].training.model_copy(update={"epochs": 7})
+    odd = (*runs[:3], replace(runs[3], training=other), *runs[4:])
+    plan = replace(work.plan, arms={"erm": odd})
+    guard = recipe_guard(plan, {"lira": Lira()})
+    assert guard.verdict == "fail"
+    assert "models 0 and 3 of erm differ in training" in guard.says
+
+
+def test_a_model_of_another_defense_fails_and_one_with_the_noise_of_its_number_does_not(work: Work):
+    from dataclasses import replace
+
+    runs, others = work.plan.arms["erm"], work.plan.arms["pgd_at"]
+    odd = (*runs[:3], replace(runs[3], defense=others[3].defense), *runs[4:])
+    guard = recipe_guard(replace(work.plan, arms={"erm": odd}), {"lira": Lira()})
+    assert guard.verdict == "fail"
+    assert "models 0 and 3 of erm differ in defense" in guard.says
+    fewer = runs[1].member.copy()
+    fewer[np.flatnonzero(fewer == 1)[:5]] = 0
+    noisy = [DPSGD(noise_multiplier=noise) for noise in (1.0, 1.1)]
+    first = replace(runs[0], defense=noisy[0])
+    alike, apart = (
+        recipe_guard(
+            replace(work.plan, arms={"dp": (first, replace(runs[1], defense=noisy[1], member=m))}),
+            {"lira": Lira()},
+        )
+        for m in (fewer, runs[1].member)
+    )
+    assert alike.verdict == "pass"
+    assert "the noise that their number of members takes" in alike.says
+    assert apart.verdict == "fail"
+
+
+def test_a_pool_with_many_twins_fails_and_a_few_are_told(work: Work):
+    data = work.dataset
+    judged = np.ones(len(data.pool_labels), bool)
+    assert duplicates_guard(data, judged).verdict == "pass"
+    images = data.pool_images.copy()
+    images[100:150] = images[:50]
+    twice = Dataset(images, *list(vars(data).values())[1:])
+    guard = duplicates_guard(twice, judged)
+    assert guard.verdict == "fail"
+    assert "100 of 200 examples have an exact duplicate" in guard.says
+
+
+def test_models_that_were_asked_about_other_views_fail(tmp_path):
+    from runner.storage.answers import Answered, Source, answers_to_bytes
+
+    paths = []
+    for views in (["identity"], ["flip"]):
+        paths.append(str(tmp_path / f"{views[0]}.parquet"))
+        content = answers_to_bytes(np.zeros(3), Answered(np.zeros((3, 1))), views)
+        (tmp_path / f"{views[0]}.parquet").write_bytes(content)
+    assert views_guard({Source("erm", 1): paths}).verdict == "fail"
+    assert views_guard({Source("erm", 1): paths[:1] * 2}).verdict == "pass"

@@ -1,0 +1,236 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from scipy import stats
+from torchvision import transforms
+
+from runner.data import Augment
+from runner.data._views import VIEWS, to_float, view
+from runner.train.augment import augmented
+
+
+def pixels(*shape: int, seed: int = 0) -> torch.Tensor:
+    draws = torch.Generator().manual_seed(seed)
+    return torch.randint(256, shape, generator=draws, dtype=torch.uint8)
+
+
+def crop_places(padding: int, size: int, num_images: int) -> list[tuple[int, int]]:
+    """Where each crop of one image came from, each found by comparing with every slice."""
+    image = pixels(1, 2, size, size)
+    draws = torch.Generator().manual_seed(1)
+    crops = augmented(image.repeat(num_images, 1, 1, 1), Augment(crop_padding=padding), draws)
+    padded = F.pad(image, (padding,) * 4)[0].float() / 255
+    slices = {
+        (y, x): padded[:, y : y + size, x : x + size]
+        for y in range(2 * padding + 1)
+        for x in range(2 * padding + 1)
+    }
+    found = [[at for at, s in slices.items() if torch.equal(s, crop)] for crop in crops]
+    assert all(len(places) == 1 for places in found)
+    return [places[0] for places in found]
+
+
+def test_every_crop_is_one_slice_of_the_padded_image_and_all_places_are_equally_likely():
+    places = crop_places(padding=2, size=6, num_images=1000)
+    counts = [places.count((y, x)) for y in range(5) for x in range(5)]
+    assert sum(counts) == 1000
+    assert stats.chisquare(counts).pvalue > 0.01
+
+
+def test_the_offsets_of_neighbouring_images_are_independent():
+    places = crop_places(padding=1, size=4, num_images=900)
+    pairs = [(a[0], b[0]) for a, b in zip(places[::2], places[1::2], strict=True)]
+    counts = [pairs.count((a, b)) for a in range(3) for b in range(3)]
+    assert stats.chisquare(counts).pvalue > 0.01
+
+
+def test_a_flip_mirrors_left_and_right_and_falls_on_half_of_the_images():
+    image = pixels(1, 3, 5, 4)
+    shown = augmented(
+        image.repeat(1000, 1, 1, 1), Augment(flip=True), torch.Generator().manual_seed(2)
+    )
+    plain, mirrored = image[0].float() / 255, image[0].flip(2).float() / 255
+    flipped = sum(torch.equal(one, mirrored) for one in shown)
+    assert flipped + sum(torch.equal(one, plain) for one in shown) == 1000
+    assert stats.binomtest(flipped, 1000).pvalue > 0.01
+
+
+def test_crop_and_flip_together_are_the_flipped_slice_of_a_slow_oracle():
+    images = pixels(40, 3, 7, 5)
+    shown = augmented(images, Augment(crop_padding=3, flip=True), torch.Generator().manual_seed(3))
+    padded = F.pad(images, (3,) * 4).float() / 255
+    for one, whole in zip(shown, padded, strict=True):
+        legal = [whole[:, y : y + 7, x : x + 5] for y in range(7) for x in range(7)]
+        assert any(torch.equal(one, s) or torch.equal(one, s.flip(2)) for s in legal)
+
+
+def test_flip_and_crop_place_are_independent():
+    image = pixels(1, 1, 6, 6)
+    draws = torch.Generator().manual_seed(4)
+    shown = augmented(image.repeat(800, 1, 1, 1), Augment(crop_padding=1, flip=True), draws)
+    padded = F.pad(image, (1,) * 4)[0].float() / 255
+    counts = [
+        [
+            sum(torch.equal(one, s.flip(2) if flip else s) for one in shown)
+            for y in range(3)
+            for x in range(3)
+            for s in (padded[:, y : y + 6, x : x + 6],)
+        ]
+        for flip in (False, True)
+    ]
+    assert sum(map(sum, counts)) == 800
+    assert stats.chisquare(counts[0] + counts[1]).pvalue > 0.01
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others():
+    images, augment = pixels(16, 3, 8, 8), Augment(crop_padding=2, flip=True)
+
+    def shown(seed: int) -> torch.Tensor:
+        return augmented(images, augment, torch.Generator().manual_seed(seed))
+
+    assert torch.equal(shown(7), shown(7))
+    assert not torch.equal(shown(7), shown(8))
+
+
+def test_global_random_state_is_neither_read_nor_moved():
+    images, augment = pixels(8, 1, 8, 8), Augment(crop_padding=2, flip=True)
+    torch.manual_seed(0)
+    before = torch.random.get_rng_state()
+    first = augmented(images, augment, torch.Generator().manual_seed(5))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.manual_seed(1)
+    assert torch.equal(first, augmented(images, augment, torch.Generator().manual_seed(5)))
+
+
+def test_an_images_draw_does_not_depend_on_what_the_other_images_are():
+    images, others = pixels(8, 3, 8, 8), pixels(8, 3, 8, 8, seed=1)
+    others[5] = images[5]
+    augment = Augment(crop_padding=4, flip=True)
+    a, b = (augmented(i, augment, torch.Generator().manual_seed(6)) for i in (images, others))
+    assert torch.equal(a[5], b[5])
+    assert not torch.equal(a[4], b[4])
+
+
+def test_no_augmentation_is_the_conversion_alone_and_draws_nothing():
+    images, draws = pixels(4, 3, 8, 8), torch.Generator().manual_seed(0)
+    before = draws.get_state()
+    assert torch.equal(augmented(images, Augment(), draws), images.float() / 255)
+    assert torch.equal(draws.get_state(), before)
+
+
+@pytest.mark.parametrize("augment", [Augment(), Augment(flip=True), Augment(crop_padding=2)])
+def test_a_batch_is_float32_in_channels_last_memory(augment: Augment):
+    shown = augmented(pixels(4, 3, 8, 8), augment, torch.Generator().manual_seed(0))
+    assert shown.dtype == torch.float32
+    assert shown.is_contiguous(memory_format=torch.channels_last)
+    assert shown.min() >= 0
+    assert shown.max() <= 1
+
+
+def test_augmenting_leaves_the_stored_images_as_they_were():
+    images = pixels(4, 3, 8, 8)
+    before = images.clone()
+    augmented(images, Augment(crop_padding=2, flip=True), torch.Generator().manual_seed(0))
+    assert torch.equal(images, before)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_a_cpu_generator_draws_the_same_batch_on_a_gpu():
+    images, augment = pixels(64, 3, 32, 32), Augment(crop_padding=4, flip=True)
+    there, here = (
+        augmented(images.to(device), augment, torch.Generator().manual_seed(1))
+        for device in ("cuda", "cpu")
+    )
+    assert torch.equal(there.cpu(), here)
+
+
+def test_to_float_maps_every_grey_level_to_its_255th():
+    levels = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
+    expected = torch.tensor([k / 255 for k in range(256)]).view(1, 1, 16, 16)
+    assert torch.equal(to_float(levels), expected)
+    assert levels.flatten().tolist() == list(range(256))
+
+
+SHIFTS = [name for name in VIEWS if "corner" not in name]
+CORNERS = ("top_left", "top_right", "bottom_left", "bottom_right")
+
+
+def test_there_are_eighteen_shifts_and_eight_corners_each_a_different_picture():
+    assert len(SHIFTS) == 18
+    assert len(VIEWS) == len(set(VIEWS.values())) == 26
+    assert {"identity", "flip", "shift_up", "shift_down", "shift_left", "shift_right"} < set(VIEWS)
+    assert {"flip_shift_up", "flip_shift_down", "flip_shift_left", "flip_shift_right"} < set(VIEWS)
+    image = pixels(1, 1, 9, 9)
+    assert len({tuple(view(image, name).flatten().tolist()) for name in VIEWS}) == 26
+
+
+GRID = torch.tensor([[0, 1, 2], [3, 4, 5], [6, 7, 8]], dtype=torch.uint8).view(1, 1, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("identity", [[0, 1, 2], [3, 4, 5], [6, 7, 8]]),
+        ("flip", [[2, 1, 0], [5, 4, 3], [8, 7, 6]]),
+        ("shift_up", [[3, 4, 5], [6, 7, 8], [3, 4, 5]]),
+        ("shift_down", [[3, 4, 5], [0, 1, 2], [3, 4, 5]]),
+        ("shift_left", [[1, 2, 1], [4, 5, 4], [7, 8, 7]]),
+        ("shift_right", [[1, 0, 1], [4, 3, 4], [7, 6, 7]]),
+        ("shift_up_left", [[4, 5, 4], [7, 8, 7], [4, 5, 4]]),
+        ("flip_shift_left", [[1, 0, 1], [4, 3, 4], [7, 6, 7]]),
+    ],
+)
+def test_a_view_of_nine_numbers_is_as_drawn_by_hand(name: str, expected: list[list[int]]):
+    assert view(GRID, name)[0, 0].tolist() == expected
+
+
+@pytest.mark.parametrize("name", SHIFTS)
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_every_shift_is_a_slice_of_torchs_reflection_padding(name: str, dtype: torch.dtype):
+    images = pixels(3, 2, 6, 5).to(dtype)
+    flip, down, right, _ = VIEWS[name]
+    padded = F.pad((images.flip(3) if flip else images).double(), (1, 1, 1, 1), mode="reflect")
+    expected = padded[:, :, 1 - down : 7 - down, 1 - right : 6 - right].to(dtype)
+    shown = view(images, name)
+    assert shown.dtype == dtype
+    assert torch.equal(shown, expected)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_the_ten_queries_of_demems_official_code_are_torchvisions_five_crops(
+    dtype: torch.dtype, flip: bool
+):
+    images = pixels(3, 2, 11, 11).to(dtype)
+    shown = images.flip(3) if flip else images
+    crops = transforms.FiveCrop(11)(transforms.Pad(4)(shown))  # in the order of CORNERS, centre
+    names = [*(f"corner_{corner}" for corner in CORNERS), "flip" if flip else "identity"]
+    for name, crop in zip(names, crops, strict=True):
+        found = view(images, f"flip_{name}" if flip and name != "flip" else name)
+        assert found.dtype == dtype
+        assert torch.equal(found, crop)
+
+
+def test_a_corner_crop_of_an_image_no_wider_than_its_padding_is_all_zeros():
+    assert view(pixels(1, 3, 4, 4), "corner_top_left").eq(0).all()
+
+
+def test_flipping_twice_is_the_identity():
+    images = pixels(3, 3, 8, 8)
+    assert torch.equal(view(view(images, "flip"), "flip"), images)
+    assert torch.equal(view(images, "identity"), images)
+
+
+@pytest.mark.parametrize(
+    ("there", "back"), [("shift_up", "shift_down"), ("shift_left", "shift_right")]
+)
+def test_shifting_there_and_back_restores_the_inside(there: str, back: str):
+    images = pixels(3, 3, 8, 8)
+    again = view(view(images, there), back)
+    assert torch.equal(again[:, :, 1:-1, 1:-1], images[:, :, 1:-1, 1:-1])
+
+
+def test_an_unknown_view_is_refused_with_the_nearest_name():
+    with pytest.raises(ValueError, match="unknown view 'shift_rihgt'; did you mean 'shift_right'"):
+        view(GRID, "shift_rihgt")

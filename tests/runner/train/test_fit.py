@@ -1,0 +1,152 @@
+import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from defenses.dp_sgd import DPSGD
+from defenses.trades import TRADES, InnerPGD
+from runner.experiment.experiment import Experiment
+from runner.experiment.training import Schedule, Training
+from runner.plan.plan import Run
+from runner.train.fit import build_model, fit, rate
+from runner.train.workplace import Workplace
+
+
+def trained(run: Run, place: Workplace, state: dict | None = None, stop: int = 99):
+    """The epochs of a Run, each with its state copied."""
+    epochs = []
+    for epoch in fit(run, place.pool_images, place.pool_labels, place.shape, state=state):
+        epochs.append((epoch.metrics, copy.deepcopy(epoch.state())))
+        if epoch.number == stop:
+            break
+    return epochs
+
+
+def same(a: dict, b: dict) -> bool:
+    return all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.parametrize("arm", ["erm", "pgd_at"])
+def test_going_on_from_a_checkpoint_gives_the_bits_of_an_undisturbed_run(
+    place: Workplace, work, arm: str
+):
+    run = work.plan.arms[arm][0]
+    whole = trained(run, place)
+    half = trained(run, place, stop=0)
+    torch.rand(17)  # whatever happened in between
+    rest = trained(run, place, state=half[0][1])
+    assert len(rest) == 1
+    assert same(whole[-1][1]["model"], rest[-1][1]["model"])
+    assert whole[-1][0]["loss_total"] == rest[-1][0]["loss_total"]
+
+
+def test_the_loss_falls_and_every_epoch_is_told(place: Workplace, tiny: Experiment, work):
+    epochs = trained(work.plan.arms["erm"][0], place)
+    assert len(epochs) == tiny.training.epochs
+    assert epochs[-1][0]["loss_total"] < epochs[0][0]["loss_total"]
+    assert epochs[0][0]["time_s"] > 0
+
+
+def test_partners_start_from_their_own_weights_and_arms_from_the_same(place: Workplace, work):
+    device = torch.device("cpu")
+
+    def first(arm: str, m: int) -> torch.Tensor:
+        model = build_model(work.plan.arms[arm][m], place.shape, device)
+        return torch.cat([p.flatten() for p in model.parameters()])
+
+    assert torch.equal(first("erm", 0), first("pgd_at", 0))
+    assert not torch.equal(first("erm", 0), first("erm", 1))
+
+
+def test_a_run_learns_from_its_members_alone(place: Workplace, work):
+    run = work.plan.arms["erm"][0]
+    others = place.pool_images.clone()
+    others[torch.from_numpy(run.member == 0)] = 77
+    changed = place._replace(pool_images=others)
+    assert same(trained(run, place)[-1][1]["model"], trained(run, changed)[-1][1]["model"])
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_the_way_out(place: Workplace, work):
+    run = work.plan.arms["erm"][0]
+    wild = replace(run, training=run.training.model_copy(update={"lr": 1e20}))
+    with pytest.raises(FloatingPointError, match=r"lower training\.lr"):
+        trained(wild, place)
+
+
+def test_learning_rates_follow_their_closed_forms():
+    cosine = Schedule(name="cosine")
+    assert [rate(cosine, e, 10) for e in (0, 5, 10)] == pytest.approx([1, 0.5, 0])
+    step = Schedule(name="step", milestones=(5, 8))
+    assert [rate(step, e, 10) for e in (0, 4.99, 5, 8)] == pytest.approx([1, 1, 0.1, 0.01])
+    warm = Schedule(name="constant", warmup_epochs=2)
+    assert [rate(warm, e, 10) for e in (0, 1, 2, 9)] == pytest.approx([0, 0.5, 1, 1])
+
+
+def test_adam_trains_too(place: Workplace, work):
+    run = work.plan.arms["erm"][0]
+    training = Training(epochs=2, batch_size=32, optimizer="adam", lr=1e-2, precision="fp32")
+    epochs = trained(replace(run, training=training), place)
+    assert epochs[-1][0]["loss_total"] < epochs[0][0]["loss_total"]
+
+
+def test_bf16_stays_near_fp32(place: Workplace, work):
+    run = work.plan.arms["erm"][0]
+    low = replace(run, training=run.training.model_copy(update={"precision": "bf16"}))
+    losses = [trained(r, place)[-1][0]["loss_total"] for r in (run, low)]
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
+    assert losses[1] != losses[0]
+
+
+def test_trades_in_bf16_moves_every_weight_as_fp32_does(place: Workplace, work):
+    """Weights that autocast cached while crafting without gradients must still get theirs."""
+    base = work.plan.arms["erm"][0]
+    start = build_model(base, place.shape, torch.device("cpu")).state_dict()
+    trades = TRADES(attack=InnerPGD(eps=0.1, step_size=0.05, num_steps=2))
+    moves = {}
+    for precision in ("fp32", "bf16"):
+        training = base.training.model_copy(update={"precision": precision, "epochs": 1})
+        end = trained(replace(base, defense=trades, training=training), place)[-1][1]["model"]
+        moves[precision] = {name: end[name] - start[name] for name in start}
+    for name, move in moves["fp32"].items():
+        if move.is_floating_point():
+            other = moves["bf16"][name].flatten()
+            assert torch.cosine_similarity(move.flatten(), other, dim=0) > 0.9, name
+
+
+def private(run: Run, **keys: Any) -> Run:
+    noise = {} if "target_epsilon" in keys else {"noise_multiplier": 1.0}
+    defense = DPSGD(**noise, accountant="rdp", **keys)
+    training = run.training
+    defense = defense.resolved(len(run.members), training.batch_size, training.epochs)
+    return replace(run, defense=defense, delta=1e-6)
+
+
+def test_a_proved_epsilon_is_told_after_every_epoch_at_the_runs_delta(place: Workplace, work):
+    run = private(work.plan.arms["erm"][0])
+    epochs = trained(run, place)
+    assert len(epochs) == 2
+    for number, (metrics, _) in enumerate(epochs):
+        network = build_model(run, place.shape, torch.device("cpu"))
+        expected = run.defense.guarantee(run.facts(network, number + 1))
+        assert expected is not None
+        assert (metrics["epsilon"], metrics["delta"]) == (expected.epsilon, 1e-6)
+    assert 0 < epochs[0][0]["epsilon"] < epochs[1][0]["epsilon"]
+    without = trained(work.plan.arms["erm"][0], place, stop=0)[0][0]
+    assert not {"epsilon", "delta"} & set(without)
+
+
+def test_a_target_epsilon_is_reached_after_the_last_epoch_and_not_before(place: Workplace, work):
+    run = private(work.plan.arms["erm"][0], target_epsilon=8, target_delta=1e-6)
+    first, last = (metrics["epsilon"] for metrics, _ in trained(run, place))
+    assert first < 7
+    assert 7.9 < last <= 8
+
+
+def test_a_step_in_several_parts_is_the_same_step(place: Workplace, work):
+    run = work.plan.arms["erm"][0]
+    whole, parts = (trained(private(run, physical_batch_size=n), place)[-1] for n in (1000, 5))
+    for name, value in whole[1]["model"].items():
+        assert torch.allclose(value, parts[1]["model"][name], atol=1e-5), name
+    assert parts[0]["loss_total"] == pytest.approx(whole[0]["loss_total"], rel=1e-4)
