@@ -1,0 +1,139 @@
+"""A data set of one's own: what an npz file may hold."""
+
+import functools
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runner.data import Dataset
+from runner.data._split import pixel_statistics
+from tests.made.datasets import RNG, load, rows
+from tests.made.planted import Trap
+
+
+def arrays(**changed: object) -> dict[str, Any]:
+    rng = RNG()
+    whole = {
+        "images": rng.integers(0, 256, (40, 6, 5, 3), dtype=np.uint8),
+        "labels": np.arange(40) % 4,
+        "test_images": rng.integers(0, 256, (8, 6, 5, 3), dtype=np.uint8),
+        "test_labels": np.arange(8, dtype=np.uint8) % 4,
+    }
+    return {k: v for k, v in {**whole, **changed}.items() if v is not None}
+
+
+def npz(folder: Path, content: dict[str, Any], **fields: object) -> Dataset:
+    np.savez(folder / "my.npz", **content)
+    return load("npz", folder / "my.npz", **fields)
+
+
+def test_an_npz_with_a_test_split_is_taken_as_it_is(tmp_path: Path):
+    content = arrays()
+    loaded = npz(tmp_path, content)
+    assert loaded.num_classes == 4
+    assert np.array_equal(loaded.pool_images.transpose(0, 2, 3, 1), content["images"])
+    assert np.array_equal(loaded.test_images.transpose(0, 2, 3, 1), content["test_images"])
+    assert np.array_equal(loaded.pool_labels, content["labels"])
+    assert np.array_equal(loaded.test_labels, content["test_labels"])
+    assert (loaded.mean, loaded.std) == pixel_statistics(loaded.pool_images)
+
+
+def test_an_npz_without_a_test_split_is_split_class_by_class(tmp_path: Path):
+    content = arrays(test_images=None, test_labels=None)
+    loaded = npz(tmp_path, content, test_fraction=0.3)
+    assert np.bincount(loaded.test_labels).tolist() == [3] * 4
+    assert np.bincount(loaded.pool_labels).tolist() == [7] * 4
+    assert len(rows(loaded.pool_images) | rows(loaded.test_images)) == 40
+    assert len(npz(tmp_path, content, test_fraction=0).test_labels) == 0
+
+
+@pytest.mark.parametrize("layout", ["auto", "nchw", "nhwc"])
+def test_grey_images_need_no_channel_axis(tmp_path: Path, layout: str):
+    grey = RNG().integers(0, 256, (40, 6, 5), dtype=np.uint8)
+    content = arrays(images=grey, test_images=None, test_labels=None)
+    loaded = npz(tmp_path, content, test_fraction=0, layout=layout)
+    assert np.array_equal(loaded.pool_images[:, 0], grey)
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "channels_last"),
+    [
+        ((40, 6, 5, 3), "auto", True),
+        ((40, 6, 5, 1), "auto", True),
+        ((40, 3, 6, 5), "auto", False),
+        ((40, 1, 6, 5), "auto", False),
+        ((40, 3, 6, 3), "nhwc", True),
+        ((40, 3, 6, 3), "nchw", False),
+        ((40, 6, 5, 4), "nhwc", True),
+        ((40, 6, 5, 4), "nchw", False),
+    ],
+)
+def test_the_channels_are_where_the_layout_says(
+    tmp_path: Path, shape: tuple[int, ...], layout: str, channels_last: bool
+):
+    images = RNG().integers(0, 256, shape, dtype=np.uint8)
+    content = arrays(images=images, test_images=None, test_labels=None)
+    loaded = npz(tmp_path, content, test_fraction=0, layout=layout)
+    expected = images.transpose(0, 3, 1, 2) if channels_last else images
+    assert np.array_equal(loaded.pool_images, expected)
+
+
+ZEROS = functools.partial(np.zeros, dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"images": ZEROS((40, 3, 6, 3))}, "images of .* cannot tell the channels"),
+        ({"images": ZEROS((40, 6, 5, 4))}, "images of .* cannot tell the channels"),
+        ({"images": np.zeros((40, 6, 5, 3))}, r"expected .* uint8, got \(40, 6, 5, 3\) float64"),
+        ({"images": ZEROS((40, 30))}, r"images of .* got \(40, 30\) uint8"),
+        ({"images": ZEROS((0, 6, 5, 3)), "labels": ZEROS(0)}, "expected every class"),
+        ({"images": None}, "images of .* it is not there; the file has labels, test_images"),
+        ({"labels": np.zeros(39, int)}, r"labels of .*expected \(40,\) integers.*got \(39,\)"),
+        ({"labels": np.zeros((40, 1), int)}, r"expected \(40,\) integers"),
+        ({"labels": np.arange(40) % 4 * 1.0}, "got .* float64"),
+        ({"labels": np.arange(40) % 4 + 1}, r"expected every class of 0 to C-1, got \[1 2 3 4\]"),
+        ({"labels": np.arange(40) % 4 - 1}, "expected 0 or more, got -1"),
+        ({"labels": np.zeros(40, int)}, "expected every class"),
+        ({"test_labels": np.full(8, 4)}, "test_labels of .* expected 0 to 3 as in labels, got 4"),
+        ({"test_labels": None}, "test_labels of .* it is not there"),
+        ({"test_images": None}, "test_images of .* it is not there"),
+        ({"test_images": ZEROS((8, 6, 6, 3))}, "test_images of .* expected the training images'"),
+        ({"images": np.array([None] * 40)}, "cannot read .*allow_pickle"),
+    ],
+)
+def test_an_npz_that_breaks_the_rules_is_refused_with_the_rule(
+    tmp_path: Path, changed: dict[str, object], said: str
+):
+    with pytest.raises(ValueError, match=said):
+        npz(tmp_path, arrays(**changed))
+
+
+@pytest.mark.parametrize("keep", [0, 40, 3000])
+def test_a_truncated_npz_is_named(tmp_path: Path, keep: int):
+    npz(tmp_path, arrays())
+    file = tmp_path / "my.npz"
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(ValueError, match=f"cannot read '{file}'"):
+        load("npz", file)
+
+
+def test_a_pickle_or_a_bare_array_in_place_of_an_npz_is_refused_unopened(tmp_path: Path):
+    file = tmp_path / "my.npz"
+    file.write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
+    with pytest.raises(ValueError, match=f"cannot read '{file}'"):
+        load("npz", file)
+    assert not (tmp_path / "sprung").exists()
+    with file.open("wb") as out:
+        np.save(out, np.zeros(3))
+    with pytest.raises(ValueError, match=f"cannot read '{file}'"):
+        load("npz", file)
+
+
+def test_a_missing_npz_is_an_error_that_says_what_to_do(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"no .npz file at .*: set data.root to the file"):
+        load("npz", tmp_path)
