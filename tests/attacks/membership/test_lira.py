@@ -1,17 +1,24 @@
 import subprocess
 import sys
-from typing import Literal
 
 import numpy as np
 import pytest
 
-from attacks.membership import MembershipAttack
 from attacks.membership.lira import Lira
 from runner.experiment.describe import one_line
-from tests.attacks.membership import lira_oracle
-from tests.oracles import unlabelled
+from tests.made.shadows import (
+    ANY,
+    CARLINI,
+    auc,
+    gaussian_answers,
+    line,
+    oracle,
+    others,
+    pairs,
+    ragged,
+    score_all,
+)
 
-ANY = unlabelled(1)  # which examples they are does not matter to LiRA
 MODES = [{"mode": "online"}, {"mode": "offline"}, {"mode": "offline", "sides": "two"}]
 VARIANCES = ["per_example", "pooled", "shrunk", "total"]
 KINDS = [Lira.model_validate({**mode, "variance": v}) for mode in MODES for v in VARIANCES]
@@ -21,76 +28,6 @@ MORE = [
     for kind in KINDS
     for centre, views in (("median", "mean"), ("mean", "joint"), ("median", "joint"))
 ]
-CARLINI = [
-    Lira(preset="lira-carlini-code", mode=mode, variance=variance)
-    for mode in ("online", "offline")
-    for variance in ("per_example", "total")
-]
-
-
-def line(attack: Lira) -> str:
-    """The keys that tell the attacks of these tests apart."""
-    keys = attack.preset[5:], attack.mode, attack.variance, attack.prior_freedom, attack.centre
-    return "-".join(map(str, (*keys, attack.sides, attack.across_views)))
-
-
-def oracle(
-    attack: Lira, target: np.ndarray, shadows: np.ndarray, shadow_member: np.ndarray
-) -> np.ndarray:
-    if attack.preset == "lira-carlini-code":
-        fixed = attack.variance == "total"
-        return lira_oracle.carlini(target, shadows, shadow_member, attack.mode, fixed)
-    return lira_oracle.lira(attack, target, shadows, shadow_member)
-
-
-def pairs(num_models: int, num_examples: int, rng: np.random.Generator) -> np.ndarray:
-    """Membership (M, N) int8 of complementary halves."""
-    member = np.zeros((num_models, num_examples), np.int8)
-    member[::2] = rng.random((num_models // 2, num_examples)) < 0.5
-    member[1::2] = 1 - member[::2]
-    return member
-
-
-def ragged(num_models: int, num_examples: int, rng: np.random.Generator) -> np.ndarray:
-    """Membership with models that are in neither class; 4 shadows of each class at the least."""
-    member = rng.integers(-1, 2, (num_models, num_examples)).astype(np.int8)
-    member[:6], member[6:12] = 0, 1
-    return rng.permuted(member, axis=0)
-
-
-def gaussian_answers(
-    member: np.ndarray, gap: float, std: float, rng: np.random.Generator, num_views: int = 2
-) -> np.ndarray:
-    """Log-odds (M, N, V) float32 of examples of different hardness; members have `gap` more."""
-    hardness = rng.normal(0, 3, (1, member.shape[1], num_views))
-    noise = rng.normal(0, std, (*member.shape, num_views))
-    return (hardness + gap * (member == 1)[:, :, None] + noise).astype(np.float32)
-
-
-def others(m: int, partner: np.ndarray) -> np.ndarray:
-    models = np.arange(len(partner))
-    return (models != m) & (models != partner[m])
-
-
-def score_all(
-    attack: MembershipAttack, answers: np.ndarray, member: np.ndarray, partner: np.ndarray
-) -> np.ndarray:
-    return attack.score_all(
-        answers,
-        member,
-        partner,
-        ANY,
-        attack.sums(answers, member, partner, ANY),
-    )
-
-
-def auc(scores: np.ndarray, member: np.ndarray) -> float:
-    """P(a member's score is above a non-member's), of one target; no ties expected."""
-    ranks = np.empty(len(scores))
-    ranks[np.argsort(scores)] = np.arange(1, len(scores) + 1)
-    num_in = int(member.sum())
-    above = ranks[member == 1].sum() - num_in * (num_in + 1) / 2
-    return above / (num_in * (len(scores) - num_in))
 
 
 @pytest.mark.parametrize("attack", KINDS + MORE + CARLINI, ids=line)
@@ -327,66 +264,6 @@ def test_one_sided_joint_scores_rank_by_the_common_shift():
     scores = attack.score(target, shadows.repeat(4, axis=1), out, ANY)
     assert (np.diff(scores) > 0).all()
     assert np.isfinite(scores).all()
-
-
-@pytest.mark.parametrize("mode", ["online", "offline"])
-@pytest.mark.parametrize("variance", ["per_example", "total"])
-def test_the_authors_code_looks_at_no_more_shadows_than_every_example_has(
-    mode: Literal["online", "offline"], variance: Literal["per_example", "total"]
-):
-    rng = np.random.default_rng(16)
-    member = rng.integers(0, 2, (14, 50)).astype(np.int8)  # each on its own, so counts differ
-    answers = gaussian_answers(member, 2, 1, rng)
-    attack = Lira(preset="lira-carlini-code", mode=mode, variance=variance)
-    expected = attack.score(answers[0], answers[1:], member[1:], ANY)
-    for c in (0, 1):
-        in_class = member[1:] == c
-        beyond = in_class & (in_class.cumsum(axis=0) > in_class.sum(axis=0).min())
-        assert beyond.any()
-        answers[1:][beyond] += 1e3
-    np.testing.assert_array_equal(attack.score(answers[0], answers[1:], member[1:], ANY), expected)
-
-
-@pytest.mark.parametrize("attack", CARLINI, ids=line)
-def test_what_no_shadow_judges_is_no_example_to_the_authors_code(attack: Lira):
-    rng = np.random.default_rng(19)
-    member = rng.integers(0, 2, (14, 60)).astype(np.int8)
-    member[:, 40:] = -1  # as are images held out of the pool, and all but canaries
-    member[0, 40:50] = 1  # nor does the target's own row make it one
-    answers, partner = gaussian_answers(member, 2, 1, rng), np.arange(14)
-    expected = attack.score(answers[0, :40], answers[1:, :40], member[1:, :40], ANY)
-    assert np.isfinite(expected).all()
-    alone = attack.score(answers[0], answers[1:], member[1:], ANY)
-    np.testing.assert_array_equal(alone[:40], expected)
-    together = score_all(attack, answers, member, partner)[0, :40]
-    np.testing.assert_allclose(together, expected, rtol=1e-9)
-
-
-def test_the_authors_fixed_variance_is_that_of_the_in_answers_twice():
-    rng = np.random.default_rng(17)
-    member, partner = pairs(8, 40, rng), np.arange(8) ^ 1
-    answers = gaussian_answers(member, 2, 1, rng, num_views=1)
-    code = Lira(preset="lira-carlini-code", variance="total")
-    scores = score_all(code, answers, member, partner)
-    own = score_all(Lira(variance="total", centre="median"), answers, member, partner)
-    kept = others(0, partner)
-    deviation = answers[kept][member[kept] == 1].std(dtype=np.float64)
-    centres = [
-        np.median([answers[s, 3, 0] for s in range(2, 8) if member[s, 3] == c]) for c in (0, 1)
-    ]
-    by_hand = np.square((answers[0, 3, 0] - np.array(centres)) / deviation)
-    assert scores[0, 3] == pytest.approx((by_hand[0] - by_hand[1]) / 2)
-    assert abs(scores - own).max() > 0.01
-
-
-def test_offline_an_unsure_answer_is_a_member_to_the_authors_code_alone():
-    rng = np.random.default_rng(18)
-    shadows, out = rng.normal(0, 1, (8, 2, 1)), np.zeros((8, 2), np.int8)
-    target = np.array([[-30.0], [1.0]])
-    code = Lira(preset="lira-carlini-code", mode="offline").score(target, shadows, out, ANY)
-    assert code[0] > code[1]
-    corrected = Lira(mode="offline").score(target, shadows, out, ANY)
-    assert corrected[0] < corrected[1]
 
 
 def test_a_preset_gives_the_keys_that_are_left_out():

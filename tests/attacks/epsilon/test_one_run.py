@@ -1,4 +1,4 @@
-"""Bounds from one training with many canaries, and from canaries in groups."""
+"""Bounds from one training with many canaries."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import logit
 
-from attacks.epsilon import epsilon_lower_bound, guess, of_one, one_run_bound
+from attacks.epsilon import epsilon_lower_bound, guess, one_run_bound
 from attacks.epsilon.one_run import _at_least
 from tests.attacks.oracles import largest_of_one_run
 
@@ -122,52 +122,3 @@ def test_guesses_call_the_top_in_and_the_bottom_out_and_say_nothing_between():
 def test_impossible_counts_of_one_run_are_refused(counts: tuple[int, int, int]):
     with pytest.raises(ValueError, match="correct guesses <= guesses <= canaries"):
         one_run_bound(*counts, 0.0)
-
-
-def test_a_group_of_one_is_one_and_without_delta_k_divide_the_bound():
-    def bound(delta: float) -> float:
-        return epsilon_lower_bound(90, 100, 2, 100, delta)
-
-    assert of_one(bound, 1e-3, 1) == pytest.approx(bound(1e-3), rel=1e-9)
-    for k in (2, 5):
-        assert of_one(bound, 0.0, k) == pytest.approx(bound(0.0) / k, rel=1e-9)
-
-
-def test_with_delta_the_bound_solves_the_rule_of_group_privacy():
-    def bound(delta: float) -> float:
-        return epsilon_lower_bound(90, 100, 2, 100, delta)
-
-    for k, delta in ((2, 1e-3), (8, 1e-2)):
-        epsilon = of_one(bound, delta, k)
-        together = delta * (math.exp(k * epsilon) - 1) / (math.exp(epsilon) - 1)
-        assert bound(together) == pytest.approx(k * epsilon, rel=1e-6)
-        assert 0 < epsilon < bound(delta) / k
-    assert of_one(bound, 0.3, 4) == 0
-    with pytest.raises(ValueError, match="1 example or more, got k 0"):
-        of_one(bound, 0.1, 0)
-
-
-@pytest.mark.parametrize("delta", [0.0, 0.01])
-def test_groups_exceed_the_epsilon_of_one_as_rarely_as_promised(delta: float):
-    """Three copies of a bit, each told with probability delta, else by randomized response."""
-    epsilon, k, num, repeats = 0.5, 3, 300, 2000
-    right = delta + (1 - delta) * math.exp(epsilon) / (1 + math.exp(epsilon))
-    wrong = 1 - right
-    random = np.random.default_rng(0)
-    hits, alarms = (random.binomial(num, chance**k, repeats) for chance in (right, wrong))
-    found = {
-        pair: of_one(
-            lambda d, pair=pair: epsilon_lower_bound(pair[0], num, pair[1], num, d), delta, k
-        )
-        for pair in {(int(h), int(a)) for h, a in zip(hits, alarms, strict=True)}
-    }
-    bounds = np.array([found[int(h), int(a)] for h, a in zip(hits, alarms, strict=True)])
-    assert np.mean(bounds > epsilon) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / repeats)
-    assert np.median(bounds) > epsilon / 4
-
-
-def test_many_trials_with_copies_give_the_epsilon_of_one():
-    keep, number = math.e**0.5 / (1 + math.e**0.5), 10**12
-    hits, alarms = round(number * keep**3), round(number * (1 - keep) ** 3)
-    bound = of_one(lambda d: epsilon_lower_bound(hits, number, alarms, number, d), 0.0, 3)
-    assert bound == pytest.approx(0.5, abs=1e-4)
