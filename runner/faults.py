@@ -1,27 +1,21 @@
-"""What a command can fail with, and how grave it is. It imports nothing."""
+"""What a command fails with on purpose. It imports nothing, so every command can, and every floor.
+
+`runner.driver.exits.ending` has the exit code of each.
+"""
 
 
-class DataMissing(ValueError):
+class UserFault(ValueError):
+    """The request is wrong or was refused; the message says why and what to do.
+
+    Its kinds lie beside what they describe, but for those that floors below must reach.
+    """
+
+
+class DataMissing(UserFault):
     """The data set cannot be read; the message says why and what to do."""
 
 
-class Unfinished(Exception):
-    """Some Runs failed or were not done; the rest is kept, and the same command goes on."""
-
-
-class Stopped(KeyboardInterrupt):
-    """Somebody stopped the command: Ctrl-C, or SIGTERM."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-class TakenOver(Exception):
-    """Another driver works in this one's folder."""
-
-
-class BadAnswers(ValueError):
+class BadAnswers(UserFault):
     """Something given cannot be audited: which, why, and what to do."""
 
     def __init__(self, what: str, reason: str, way_out: str) -> None:
@@ -30,3 +24,19 @@ class BadAnswers(ValueError):
 
     def __str__(self) -> str:
         return f"{self.what}: {self.reason}; {self.way_out}"
+
+
+class Unfinished(Exception):
+    """Something failed or was not done; the rest is kept, and the same command goes on."""
+
+
+class TakenOver(Exception):
+    """Another driver works in this one's folder."""
+
+
+class Stopped(KeyboardInterrupt):
+    """Somebody stopped the command: Ctrl-C, or SIGTERM."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code

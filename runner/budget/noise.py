@@ -15,6 +15,7 @@ from defenses.residual_perturbation import (
     theorem_1,
     theorem_2,
 )
+from runner.faults import UserFault
 
 NEEDS = {  # strategy -> the options it needs beside its noise, or epsilon
     "I": {"G", "R", "batch_size", "num_examples"},
@@ -30,7 +31,7 @@ OPTIONS = {  # how a configuration spells what a message advises -> how this com
 Answers = tuple[str, dict[str, Noise], dict[str, Budget]]  # title; by reading, what was asked for
 
 
-class NoBudget(ValueError):
+class NoBudget(UserFault):
     """What was asked has no answer; the message says what to change."""
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import grpc
 
+from runner.faults import UserFault
+
 WITHOUT_TOKEN = "RUNNER_WITHOUT_TOKEN"
 ANSWERED_TO_ALL = "/ray.rpc.NodeInfoGcsService/CheckAlive"  # a call that changes nothing
 PROBE_S = 10.0
 
 
-class Exposed(ValueError):
+class Exposed(UserFault):
     """The cluster listens beyond loopback, asks nobody for a token, and nobody accepted that."""
 
 

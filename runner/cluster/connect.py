@@ -12,6 +12,7 @@ import ray
 from ray._private import ray_constants
 
 from runner.cluster import _exposure
+from runner.faults import UserFault
 
 # Every one of these is unset by default in Ray, or set to a value that suits longer jobs.
 ENVIRONMENT = {
@@ -25,7 +26,7 @@ ENVIRONMENT = {
 }
 
 
-class NoCluster(ValueError):
+class NoCluster(UserFault):
     """There is no cluster where RAY_ADDRESS says."""
 
 

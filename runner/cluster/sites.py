@@ -4,9 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from runner.experiment.fleet import Fleet
+from runner.faults import UserFault
 
 
-class NoRoom(ValueError):
+class NoRoom(UserFault):
     """No node can hold what one Run asks for."""
 
 

@@ -3,8 +3,10 @@
 Each demonstration is two files: the mathematics, and its table, figures and JSON.
 """
 
+from runner.faults import UserFault
 
-class BadInput(ValueError):
+
+class BadInput(UserFault):
     """A value that a demonstration cannot work with; the message says what to give instead."""
 
 

@@ -6,9 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from runner.experiment.config import ConfigError
-from runner.faults import Stopped, TakenOver
-from runner.storage.store import Corrupt, StorageError
+from runner.faults import Stopped, TakenOver, Unfinished, UserFault
+from runner.storage.store import Corrupt
 
 DONE, UNFINISHED, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 MEANINGS = {
@@ -19,8 +18,6 @@ MEANINGS = {
     INTERRUPTED: "stopped by Ctrl-C; the same command goes on",
     TERMINATED: "stopped by SIGTERM, as `ray job stop` does; the same command goes on",
 }
-FAULTS_OF_THE_USER = {"DataMissing", "NoRoom", "NotReady", "NoCluster", "Exposed"}
-FAULTS_OF_THE_USER |= {"NoBudget", "BadInput", "BadAnswers"}
 KEPT = "What is finished is kept; mend the cause and run the same command again."
 LEAVE_S = 20.0  # after a signal; workers take up to 15 s for their checkpoints
 STOPPING = b"runner: stopping: workers write their checkpoints; a second signal leaves at once\n"
@@ -29,31 +26,29 @@ STOPPING = b"runner: stopping: workers write their checkpoints; a second signal 
 def ending(error: BaseException) -> tuple[int, str]:
     """Return the exit code that an error means, and what a person is told of it.
 
-    Errors are known by name, so that `check` and `status` need not wait for torch and Ray.
-
     Returns:
         The message is "" for what nobody expected: that has a traceback.
     """
     cause = getattr(error, "cause", None)
     error = cause if isinstance(cause, Exception) else error  # of a task of Ray
-    name = type(error).__name__
     if isinstance(error, KeyboardInterrupt):
         code = error.code if isinstance(error, Stopped) else INTERRUPTED
         return code, "stopped; run the same command again to go on from here"
-    if isinstance(error, ConfigError | StorageError) or name in FAULTS_OF_THE_USER:
+    if isinstance(error, UserFault):
         return REFUSED, str(error)
     if isinstance(error, Corrupt):
         return REFUSED, f"{error}; `run` sets it aside and makes it again"
-    if isinstance(error, TakenOver) or name == "Unfinished":
+    if isinstance(error, Unfinished | TakenOver):
         return UNFINISHED, str(error)
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         return UNFINISHED, f"{place}{error.strerror or error}\n{KEPT}"
+    # By their names: `check` and `status` must not wait for an import of Ray.
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if "RayError" in kinds and "RayTaskError" not in kinds:
         first = (str(error).strip().splitlines() or [""])[0]
         lost = "the cluster was lost, or a part of it that this command needs"
-        return UNFINISHED, f"{lost} ({name}: {first})\n{KEPT}"
+        return UNFINISHED, f"{lost} ({type(error).__name__}: {first})\n{KEPT}"
     return UNFINISHED, ""
 
 

@@ -11,6 +11,8 @@ import yaml
 from pydantic import BaseModel
 from pydantic import ValidationError as Invalid
 
+from runner.faults import UserFault
+
 Schema = TypeVar("Schema", bound=BaseModel)
 Key = str | int
 Lines = dict[tuple[Key, ...], int | None]  # of each path; None: in no line of the file
@@ -27,7 +29,7 @@ class Fault(NamedTuple):
         return (f"line {self.line}: " if self.line else "") + f"{self.path}: {self.reason}"
 
 
-class ConfigError(ValueError):
+class ConfigError(UserFault):
     """All faults of one configuration at once."""
 
     def __init__(self, source: str, faults: Sequence[Fault]) -> None:

@@ -25,6 +25,7 @@ from runner.cluster.sites import Site, refuse, sites
 from runner.data import Dataset, image_shape
 from runner.driver.progress import duration, say
 from runner.experiment.fleet import Fleet
+from runner.faults import UserFault
 from runner.fleet._gpu_memory import Memory, measure, packing
 from runner.forecast.disk import checkpoint_bytes
 from runner.plan.plan import Run
@@ -38,7 +39,7 @@ POLL_S = 1.0
 VERSIONS = ("torch", "torchvision", "opacus", "numpy", "pyarrow")
 
 
-class NotReady(ValueError):
+class NotReady(UserFault):
     """Something does not hold; the message is the whole list."""
 
 

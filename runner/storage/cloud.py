@@ -15,6 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from runner.faults import UserFault
+
 if TYPE_CHECKING:
     from pyarrow import NativeFile, fs
 
@@ -26,7 +28,7 @@ OPTIONS = {"s3": (*ENDPOINT, *FLAGS, "region", "tls_ca_file_path"), "gs": ENDPOI
 ATTEMPTS = 6
 
 
-class StorageError(ValueError):
+class StorageError(UserFault):
     """The storage folder cannot be used; the message says why and what to do."""
 
 

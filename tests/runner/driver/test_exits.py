@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 from runner.__main__ import app
 from runner.driver.exits import MEANINGS, ending
 from runner.experiment.config import ConfigError, Fault
-from runner.faults import Stopped, TakenOver, Unfinished
+from runner.faults import BadAnswers, DataMissing, Stopped, TakenOver, Unfinished, UserFault
 from runner.storage.store import Corrupt, StorageError
+from tests.made.faults import exception_classes, one_of
 
 HOUSE = Path(__file__).parents[3]
 
@@ -23,6 +24,8 @@ HOUSE = Path(__file__).parents[3]
     [
         (ConfigError("x.yaml", [Fault("seed", "odd")]), 2, "x.yaml: 1 fault"),
         (StorageError("full"), 2, "full"),
+        (DataMissing("data: no"), 2, "data: no"),
+        (BadAnswers("a.npz", "odd", "mend it"), 2, "a.npz: odd; mend it"),
         (Corrupt("a/b", "short"), 2, "a/b: short; `run` sets it aside"),
         (Unfinished("2 models"), 1, "2 models"),
         (TakenOver("by them"), 1, "by them"),
@@ -37,6 +40,15 @@ def test_each_way_to_leave_has_a_code_and_a_message(error: BaseException, code: 
     assert found == code
     assert message.startswith(told) if not isinstance(error, KeyboardInterrupt) else told in message
     assert bool(message) == bool(told)
+
+
+@pytest.mark.parametrize(("module", "name"), exception_classes())
+def test_each_fault_has_its_exit_code_and_tells_its_message_as_it_is(module: str, name: str):
+    error = one_of(module, name)
+    code, message = ending(error)
+    assert code == (2 if isinstance(error, UserFault | Corrupt) else getattr(error, "code", 1))
+    if isinstance(error, UserFault | Unfinished | TakenOver):
+        assert message == str(error)
 
 
 def test_a_lost_cluster_is_one_message_and_a_fault_within_a_task_keeps_its_traceback():
