@@ -12,12 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from runner.driver.exits import (
-    INTERRUPTED,
-    MEANINGS,
-    TERMINATED,
-    ending,
-)
+from runner.driver.exits import INTERRUPTED, MEANINGS, TERMINATED, ending
 from runner.experiment import config
 from runner.storage.cloud import Folder, folder_at
 
@@ -71,10 +66,11 @@ def check(config_path: ConfigPath, overrides: Overrides = None) -> None:
         models = len(experiment.arms) * experiment.design.num_models
         told = f"{len(experiment.arms)} arms, {models} models"
         if experiment.sweep:
+            from runner.experiment.sweep import num_asked
             from runner.sweep import settings
 
             settings.check(data, experiment, source)
-            told += f"; a sweep of {settings.num_asked(experiment.sweep)} settings"
+            told += f"; a sweep of {num_asked(experiment.sweep)} settings"
         print(f"{config_path}: no fault; {told}")
 
 

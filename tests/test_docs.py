@@ -22,36 +22,17 @@ from attacks.membership.shadow_mlp import ShadowMLP
 from defenses import Defense
 from defenses.erm import ERM
 from runner.__main__ import app
-from runner.data import Augment, Data, image_shape
-from runner.data._views import VIEWS
+from runner.data import VIEWS, Augment, Data
 from runner.experiment.config import parse
-from runner.experiment.experiment import Answers, Experiment, Robustness
+from runner.experiment.experiment import Experiment
 from runner.experiment.fields import Arm, Report
 from runner.experiment.fleet import Fleet
-from runner.experiment.judging import (
-    Averages,
-    LowerBounds,
-    Membership,
-    Stated,
-    Vulnerable,
-)
-from runner.experiment.questions import Sanity
-from runner.experiment.sweep import (
-    Axis,
-    Constraint,
-    Objectives,
-    Search,
-    Sweep,
-)
-from runner.experiment.training import (
-    Canaries,
-    Design,
-    Schedule,
-    Selection,
-    Training,
-)
+from runner.experiment.judging import Averages, LowerBounds, Membership, Stated, Vulnerable
+from runner.experiment.questions import Answers, Robustness, Sanity
+from runner.experiment.sweep import Axis, Constraint, Objectives, Search, Sweep
+from runner.experiment.training import Canaries, Design, Schedule, Selection, Training
 from runner.forecast.named_cluster import NodesOfOneKind
-from runner.models import ImageShape, Model
+from runner.models import ImageShape, Model, image_shape
 from runner.plan.work import Work, prepare
 from runner.statistics import metrics
 from runner.storage import store

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from attacks.evasion import EvasionAttack
 from attacks.membership import log_odds
-from runner.data._views import to_float, view
+from runner.data import to_float, view
 from runner.experiment.questions import Questions
 from runner.plan.plan import Run
 from runner.storage import store

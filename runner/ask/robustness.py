@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from attacks.evasion import EvasionAttack
-from runner.data._views import to_float
+from runner.data import to_float
 from runner.experiment.questions import Asked, Questions
 from runner.plan.plan import Run
 from runner.storage import store

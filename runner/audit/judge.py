@@ -6,13 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from runner.audit._of_target import (
-    Arrays,
-    Asked,
-    above,
-    edges,
-    figures,
-)
+from runner.audit._of_target import Arrays, Asked, above, edges, figures
 from runner.audit._packed import Packed, packed
 from runner.audit._pooled import Counts, shadow_thresholds, union
 from runner.audit._tasks import rows

@@ -9,7 +9,9 @@ import numpy as np
 from pydantic import AfterValidator, NonNegativeInt, PositiveInt, field_validator
 
 from attacks.by_name import Keys
-from runner.models import ImageShape
+from runner.data._views import VIEWS, View, to_float, view
+
+__all__ = ["VIEWS", "Augment", "Data", "Dataset", "View", "to_float", "view"]
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,3 @@ class Data(Keys):
             ValueError: the files are not there, or are not what they should be; says what to do.
         """
         raise NotImplementedError
-
-
-def image_shape(dataset: Dataset) -> ImageShape:
-    """Return what a model must know of the data."""
-    channels, height, width = dataset.pool_images.shape[1:]
-    return ImageShape(
-        channels, height, width, dataset.num_classes, mean=dataset.mean, std=dataset.std
-    )

@@ -9,13 +9,7 @@ import uuid
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from runner.driver.events import (
-    KEPT,
-    Event,
-    event,
-    inherited,
-    now,
-)
+from runner.driver.events import KEPT, Event, event, inherited, now
 from runner.driver.snapshot import remaining_s
 from runner.storage import store
 from runner.storage.cloud import Folder, discreet

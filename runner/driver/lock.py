@@ -25,12 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.driver import driver
-from runner.driver.driver import (
-    Driver,
-    age_s,
-    read,
-    who,
-)
+from runner.driver.driver import Driver, age_s, read, who
 from runner.driver.exits import DONE, ending, stoppable
 from runner.faults import TakenOver
 from runner.storage.cloud import Folder

@@ -12,13 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from runner.driver import _standing
-from runner.driver._standing import (
-    FAILED,
-    NOT_BEGUN,
-    NOT_HEARD_OF,
-    RUNNING,
-    STOPPED,
-)
+from runner.driver._standing import FAILED, NOT_BEGUN, NOT_HEARD_OF, RUNNING, STOPPED
 from runner.driver.lock import STALE_S
 from runner.driver.progress import SHOWN, duration, say
 from runner.experiment import config

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from attacks.by_name import unknown
-from runner.experiment.experiment import Experiment
-from runner.experiment.fields import dials
+from runner.experiment.fields import Fields, dials
 from runner.experiment.judging import LowerBounds
 from runner.experiment.training import Design
 from runner.models import ImageShape
@@ -14,7 +13,7 @@ Fault = tuple[tuple[str, ...], str]  # where, and why
 ANY_IMAGES = ImageShape(3, 32, 32, 10, (0.5,) * 3, (0.25,) * 3)  # to try a network out
 
 
-def faults_of(experiment: Experiment) -> Iterator[Fault]:
+def faults_of(experiment: Fields) -> Iterator[Fault]:
     """What does not fit together: where, and why."""
     if experiment.robustness.on == "test" and experiment.data.pool == "train+test":
         yield (
@@ -58,7 +57,7 @@ def _of_design(design: Design) -> Iterator[Fault]:
         )
 
 
-def _of_canaries(experiment: Experiment) -> Iterator[Fault]:
+def _of_canaries(experiment: Fields) -> Iterator[Fault]:
     if experiment.design.name != "canaries":
         if experiment.epsilon != LowerBounds():
             yield ("epsilon",), "it is read off canaries; use `design.name: canaries`"
@@ -83,7 +82,7 @@ def _of_canaries(experiment: Experiment) -> Iterator[Fault]:
         yield ("sweep",), "its settings are compared by halves of the pool; use `name: pairs`"
 
 
-def _of_workers(experiment: Experiment) -> Iterator[Fault]:
+def _of_workers(experiment: Fields) -> Iterator[Fault]:
     workers = experiment.fleet.workers_per_run
     models = {("model",): experiment.model} | {
         ("arms", name, "model"): arm.model
@@ -111,7 +110,7 @@ def _of_workers(experiment: Experiment) -> Iterator[Fault]:
             )
 
 
-def _of_defenses(experiment: Experiment) -> Iterator[Fault]:
+def _of_defenses(experiment: Fields) -> Iterator[Fault]:
     for name, arm in experiment.arms.items():
         at = ("arms", name, "defense")
         try:
@@ -132,7 +131,7 @@ def _of_defenses(experiment: Experiment) -> Iterator[Fault]:
             )
 
 
-def _of_checkpoints(experiment: Experiment) -> Iterator[Fault]:
+def _of_checkpoints(experiment: Fields) -> Iterator[Fault]:
     for name, arm in experiment.arms.items():
         if arm.checkpoint == "best" and experiment.selection is None:
             yield (
@@ -142,7 +141,7 @@ def _of_checkpoints(experiment: Experiment) -> Iterator[Fault]:
             )
 
 
-def _of_membership(experiment: Experiment) -> Iterator[Fault]:
+def _of_membership(experiment: Fields) -> Iterator[Fault]:
     for name, attack in experiment.membership.attacks.items():
         at = ("membership", "attacks", name)
         if experiment.design.name == "quarters" and not attack.per_target:
@@ -177,7 +176,7 @@ def _of_membership(experiment: Experiment) -> Iterator[Fault]:
             yield (*at, "shadow_arm"), unknown("arm", shadow_arm, experiment.arms)
 
 
-def _of_memorization(experiment: Experiment) -> Iterator[Fault]:
+def _of_memorization(experiment: Fields) -> Iterator[Fault]:
     chosen = experiment.memorization
     if chosen is None:
         return
@@ -208,13 +207,13 @@ def _of_memorization(experiment: Experiment) -> Iterator[Fault]:
         )
 
 
-def _of_vulnerable(experiment: Experiment) -> Iterator[Fault]:
+def _of_vulnerable(experiment: Fields) -> Iterator[Fault]:
     attack, attacks = experiment.vulnerable.attack, experiment.membership.attacks
     if attack is not None and attack not in attacks:
         yield ("vulnerable", "attack"), unknown("membership attack", attack, attacks)
 
 
-def _of_report(experiment: Experiment) -> Iterator[Fault]:
+def _of_report(experiment: Fields) -> Iterator[Fault]:
     known = {key for arm in experiment.arms.values() for key in dials(arm.defense)}
     for key in ("against", "by"):
         value = getattr(experiment.report, key)
@@ -224,7 +223,7 @@ def _of_report(experiment: Experiment) -> Iterator[Fault]:
         yield ("report", "baseline"), unknown("arm", experiment.report.baseline, experiment.arms)
 
 
-def _of_comparisons(experiment: Experiment) -> Iterator[Fault]:
+def _of_comparisons(experiment: Fields) -> Iterator[Fault]:
     for i, pair in enumerate(experiment.comparisons or ()):
         at = ("comparisons", str(i))
         for name in pair:
@@ -239,7 +238,7 @@ def _of_comparisons(experiment: Experiment) -> Iterator[Fault]:
 SWEPT = ("model", "training", "arms", "answers", "robustness", "membership")
 
 
-def _of_sweep(experiment: Experiment) -> Iterator[Fault]:
+def _of_sweep(experiment: Fields) -> Iterator[Fault]:
     sweep = experiment.sweep
     if sweep is None:
         return
@@ -274,7 +273,7 @@ def _of_sweep(experiment: Experiment) -> Iterator[Fault]:
         )
 
 
-def _of_axis(experiment: Experiment, axis: str, parts: list[str]) -> Iterator[Fault]:
+def _of_axis(experiment: Fields, axis: str, parts: list[str]) -> Iterator[Fault]:
     at, dotted = ("sweep", "axes", axis), ".".join(parts)
     if parts[0] not in SWEPT:
         yield (

@@ -1,75 +1,17 @@
-"""The schema of an experiment's YAML."""
+"""One YAML as a validated object: its fields, filled in and held together."""
 
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import (
-    Field,
-    NonNegativeInt,
-    model_validator,
-)
 from pydantic import ValidationError as Invalid
+from pydantic import model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from attacks.by_name import ByName, Keys
-from runner.data import Data
-from runner.experiment.fields import Arm, Report
-from runner.experiment.fleet import Fleet
-from runner.experiment.judging import (
-    Averages,
-    LowerBounds,
-    Membership,
-    Memorization,
-    Stated,
-    Vulnerable,
-)
-from runner.experiment.questions import (
-    Answers,
-    Name,
-    Questions,
-    Robustness,
-)
-from runner.experiment.sweep import Sweep
-from runner.experiment.training import Design, Selection, Training
-from runner.models import ImageShape, Model
+from runner.experiment._refusals import faults_of
+from runner.experiment.fields import Fields
 
 
-class Experiment(Keys):
+class Experiment(Fields):
     """One YAML."""
-
-    name: Name
-    description: str = ""  # printed at the top of the report
-    seed: NonNegativeInt = 0
-    data: Annotated[Data, ByName("runner.data")]
-    model: Annotated[Model, ByName("runner.models")]
-    training: Training
-    design: Design = Design()
-    selection: Selection | None = None
-    arms: dict[Name, Arm] = Field(min_length=1)
-    answers: Answers = Answers()
-    robustness: Robustness = Robustness()
-    membership: Membership = Membership()
-    memorization: Memorization | None = None
-    vulnerable: Vulnerable = Vulnerable()
-    comparisons: tuple[tuple[Name, Name], ...] | None = None  # of two arms; None: the obvious ones
-    averages: Averages = Averages()
-    guarantee: Stated = Stated()
-    epsilon: LowerBounds = LowerBounds()
-    report: Report = Report()
-    sweep: Sweep | None = None
-    fleet: Fleet = Fleet()
-
-    def questions(self, arm: str) -> Questions:
-        """Return what a model of this arm is asked, and how it is attacked."""
-        randomized = self.arms[arm].defense.randomized
-        answers, robustness = self.answers.settled(randomized), self.robustness.settled(randomized)
-        return Questions(answers, robustness, self.arms[arm].checkpoint)
-
-    def remarks(self, arm: str, shape: ImageShape) -> tuple[str, ...]:
-        """Return what a reader of an arm's figures must know."""
-        found = self.arms[arm].remarks(shape)
-        if self.selection and self.arms[arm].checkpoint == "best":
-            return (*found, self.selection.remark)
-        return found
 
     @model_validator(mode="before")
     @classmethod
@@ -91,8 +33,6 @@ class Experiment(Keys):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        from runner.experiment._refusals import faults_of  # it reads the classes above
-
         faults = [
             InitErrorDetails(
                 type=PydanticCustomError("fault", "{why}", {"why": why}), loc=at, input=0

@@ -3,15 +3,24 @@
 from typing import Annotated
 
 import torch
+from pydantic import Field, NonNegativeInt
 from torch import nn
 
 from attacks.by_name import ByName, Keys
 from defenses import Defense, Wrapper
-from runner.experiment.questions import (
-    Checkpoint,
-    Name,
+from runner.data import Data
+from runner.experiment.fleet import Fleet
+from runner.experiment.judging import (
+    Averages,
+    LowerBounds,
+    Membership,
+    Memorization,
+    Stated,
+    Vulnerable,
 )
-from runner.experiment.training import Training
+from runner.experiment.questions import Answers, Checkpoint, Name, Questions, Robustness
+from runner.experiment.sweep import Sweep
+from runner.experiment.training import Design, Selection, Training
 from runner.models import ImageShape, Model
 
 
@@ -47,6 +56,45 @@ class Report(Keys):
     against: str | None = None
     by: str | None = None  # a line for each value of this number of the defenses
     baseline: Name | None = None  # the arm that stands at 0 of every line
+
+
+class Fields(Keys):
+    """Every block of an experiment, each valid by itself; `Experiment` holds them together."""
+
+    name: Name
+    description: str = ""  # printed at the top of the report
+    seed: NonNegativeInt = 0
+    data: Annotated[Data, ByName("runner.data")]
+    model: Annotated[Model, ByName("runner.models")]
+    training: Training
+    design: Design = Design()
+    selection: Selection | None = None
+    arms: dict[Name, Arm] = Field(min_length=1)
+    answers: Answers = Answers()
+    robustness: Robustness = Robustness()
+    membership: Membership = Membership()
+    memorization: Memorization | None = None
+    vulnerable: Vulnerable = Vulnerable()
+    comparisons: tuple[tuple[Name, Name], ...] | None = None  # of two arms; None: the obvious ones
+    averages: Averages = Averages()
+    guarantee: Stated = Stated()
+    epsilon: LowerBounds = LowerBounds()
+    report: Report = Report()
+    sweep: Sweep | None = None
+    fleet: Fleet = Fleet()
+
+    def questions(self, arm: str) -> Questions:
+        """Return what a model of this arm is asked, and how it is attacked."""
+        randomized = self.arms[arm].defense.randomized
+        answers, robustness = self.answers.settled(randomized), self.robustness.settled(randomized)
+        return Questions(answers, robustness, self.arms[arm].checkpoint)
+
+    def remarks(self, arm: str, shape: ImageShape) -> tuple[str, ...]:
+        """Return what a reader of an arm's figures must know."""
+        found = self.arms[arm].remarks(shape)
+        if self.selection and self.arms[arm].checkpoint == "best":
+            return (*found, self.selection.remark)
+        return found
 
 
 def dials(defense: Defense) -> dict[str, float]:

@@ -2,13 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import (
-    NonNegativeFloat,
-    PositiveFloat,
-    PositiveInt,
-    field_validator,
-    model_validator,
-)
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from attacks.by_name import Keys
 

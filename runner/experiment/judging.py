@@ -3,20 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Literal, Protocol, Self
 
-from pydantic import (
-    Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from attacks.by_name import ByName, Keys
 from attacks.membership import MembershipAttack
 from attacks.membership.lira import Lira
-from runner.experiment.questions import (
-    Name,
-)
+from runner.experiment.questions import Name
 from runner.experiment.sweep import Rate
 from runner.statistics.metrics import Rule
 

@@ -9,7 +9,7 @@ from attacks.by_name import ByName, Keys, unknown
 from attacks.evasion import EvasionAttack
 from attacks.evasion.pgd import PGD
 from attacks.sanity import sanity_attacks
-from runner.data._views import VIEWS
+from runner.data import VIEWS
 from runner.storage.ids import digest
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]  # names a folder

@@ -1,5 +1,6 @@
 """The schema of a sweep: which keys of the experiment are varied, how, and what is looked for."""
 
+import itertools
 from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 
@@ -9,6 +10,7 @@ from attacks.by_name import Keys
 
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Within = Annotated[float, Field(ge=0, le=1)]
+Setting = dict[str, Any]  # value by axis, a dotted key
 
 
 class Axis(Keys):
@@ -149,6 +151,17 @@ class Sweep(Keys):
                 f"axes.{endless[0]}: a grid needs values, or `num` of them; or use search: random"
             )
         return self
+
+
+def grid(sweep: Sweep) -> list[Setting]:
+    """Return every combination of the axes' values, the last axis running fastest."""
+    values = [axis.listed or () for axis in sweep.axes.values()]
+    return [dict(zip(sweep.axes, each, strict=True)) for each in itertools.product(*values)]
+
+
+def num_asked(sweep: Sweep) -> int:
+    """Return how many settings a search asks for; some of them may be the same."""
+    return sweep.search.num_trials or len(grid(sweep))
 
 
 def times(value: Any, factor: Any) -> float:

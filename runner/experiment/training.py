@@ -2,20 +2,12 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    Field,
-    NonNegativeFloat,
-    PositiveFloat,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from attacks.by_name import Keys
 from attacks.evasion.pgd import PGD
 from runner.experiment.describe import one_line
-from runner.experiment.questions import (
-    Evasion,
-)
+from runner.experiment.questions import Evasion
 
 
 class Schedule(Keys):

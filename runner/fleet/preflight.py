@@ -22,12 +22,13 @@ import runner
 from runner.cluster import connect
 from runner.cluster.connect import on_node
 from runner.cluster.sites import Site, refuse, sites
-from runner.data import Dataset, image_shape
+from runner.data import Dataset
 from runner.driver.progress import duration, say
 from runner.experiment.fleet import Fleet
 from runner.faults import UserFault
 from runner.fleet._gpu_memory import Memory, measure, packing
 from runner.forecast.disk import checkpoint_bytes
+from runner.models import image_shape
 from runner.plan.plan import Run
 from runner.plan.work import Work
 from runner.storage import store

@@ -7,14 +7,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from runner.data import image_shape
-from runner.forecast._step_times import (
-    quietly,
-    rates_of,
-    recipe_of,
-    steps_left,
-)
-from runner.models import ImageShape
+from runner.forecast._step_times import quietly, rates_of, recipe_of, steps_left
+from runner.models import ImageShape, image_shape
 from runner.plan.plan import Run
 from runner.plan.work import Work
 from runner.train.fit import build_model

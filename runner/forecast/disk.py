@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from runner.audit.judge import NUM_EDGES
-from runner.data import image_shape
 from runner.forecast._step_times import recipe_of
+from runner.models import image_shape
 from runner.plan.plan import Run
 from runner.plan.work import Work
 from runner.storage.parquet import BLOCK

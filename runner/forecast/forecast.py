@@ -1,28 +1,15 @@
 """What a run would do, before it does it: models to do, time, disk, and what can be resolved."""
 
 from runner.driver.progress import duration
-from runner.forecast._estimate import (
-    Estimate,
-    estimate,
-    kind_of,
-    unknown_steps,
-    unmeasured_attacks,
-)
+from runner.experiment.sweep import num_asked
+from runner.forecast._estimate import Estimate, estimate, kind_of, unknown_steps, unmeasured_attacks
 from runner.forecast._short_version import Short, short_version
-from runner.forecast._step_times import (
-    TRAIN,
-    Rates,
-    arms_by_recipe,
-    quietly,
-    rates_of,
-    steps_left,
-)
+from runner.forecast._step_times import TRAIN, Rates, arms_by_recipe, quietly, rates_of, steps_left
 from runner.forecast.disk import disk_bytes
 from runner.forecast.named_cluster import NamedCluster
 from runner.plan.work import Work
 from runner.statistics import metrics
 from runner.storage import store
-from runner.sweep.settings import num_asked
 
 
 def forecast(work: Work, cluster: NamedCluster | None = None, command: str = "runner run") -> str:

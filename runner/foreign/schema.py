@@ -9,12 +9,7 @@ from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat
 
 from attacks.by_name import Keys
 from runner.experiment import config
-from runner.experiment.judging import (
-    Averages,
-    Membership,
-    Stated,
-    Vulnerable,
-)
+from runner.experiment.judging import Averages, Membership, Stated, Vulnerable
 from runner.experiment.questions import Name
 
 SHARED = ("same", "differs", "unknown")  # how a recipe of the shadows begins

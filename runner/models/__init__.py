@@ -1,7 +1,8 @@
 """Networks for images of 32x32 pixels and smaller. One file is one architecture."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +18,28 @@ class ImageShape(NamedTuple):
     num_classes: int
     mean: tuple[float, ...]  # per channel, of images in [0, 1]
     std: tuple[float, ...]
+
+
+class Pictures(Protocol):
+    """What a data set tells of its images, as `runner.data.Dataset` has it."""
+
+    @property
+    def pool_images(self) -> np.ndarray: ...  # (N, channels, H, W)
+
+    @property
+    def num_classes(self) -> int: ...
+
+    @property
+    def mean(self) -> tuple[float, ...]: ...
+
+    @property
+    def std(self) -> tuple[float, ...]: ...
+
+
+def image_shape(data: Pictures) -> ImageShape:
+    """Return what a model must know of a data set."""
+    channels, height, width = data.pool_images.shape[1:]
+    return ImageShape(channels, height, width, data.num_classes, mean=data.mean, std=data.std)
 
 
 class Model(Keys):

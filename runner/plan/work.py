@@ -8,11 +8,12 @@ from defenses import Guarantee
 from runner.ask.answers import ask
 from runner.ask.robustness import attack_all
 from runner.audit.judge import Judging, judging_of
-from runner.data import Dataset, image_shape
+from runner.data import Dataset
 from runner.experiment.experiment import Experiment
 from runner.experiment.questions import Questions
 from runner.faults import DataMissing
 from runner.fleet.queue import Step, Task
+from runner.models import image_shape
 from runner.plan.canaries import planted
 from runner.plan.plan import Plan, Run, make_plan
 from runner.plan.published_scores import check_file

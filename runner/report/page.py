@@ -12,13 +12,7 @@ from runner.report.blocks.checks import in_short
 from runner.report.blocks.events import happened_html
 from runner.report.captions import captions
 from runner.report.html import inline, sheet
-from runner.report.readings import (
-    Reading,
-    by_draws,
-    calibrated,
-    every_figure,
-    readings,
-)
+from runner.report.readings import Reading, by_draws, calibrated, every_figure, readings
 from runner.report.shadows import shadows_told, with_shadows
 from runner.report.text import bound, percent, printed
 

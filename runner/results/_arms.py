@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from runner.audit.judged import read_judged
-from runner.data import Dataset, image_shape
+from runner.data import Dataset
 from runner.experiment.describe import fields_in_line, one_line
 from runner.experiment.experiment import Experiment
 from runner.experiment.fields import dials
+from runner.models import image_shape
 from runner.plan.plan import Plan
 from runner.plan.work import stated
 from runner.results._robustness import robust_figures

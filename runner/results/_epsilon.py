@@ -6,13 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from attacks.epsilon import (
-    guess,
-    largest_certifiable,
-    of_one,
-    one_run_bound,
-    split_sample_bound,
-)
+from attacks.epsilon import guess, largest_certifiable, of_one, one_run_bound, split_sample_bound
 from runner.budget.dp_audit import alarm
 from runner.data import Dataset
 from runner.experiment.experiment import Experiment

@@ -14,12 +14,7 @@ from runner.plan.plan import Plan
 from runner.results._arms import Books, arm_figures, null_aucs
 from runner.results._epsilon import alarms, epsilon_figures
 from runner.results._memorization import leakage_by_memorization
-from runner.results.checks import (
-    NULL_TOLERANCE,
-    guards_of,
-    null_control,
-    warnings_of,
-)
+from runner.results.checks import NULL_TOLERANCE, guards_of, null_control, warnings_of
 from runner.results.comparisons import compare
 from runner.results.versions import git_commit, versions
 from runner.statistics.intervals import Interval, mean_interval

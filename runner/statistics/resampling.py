@@ -7,12 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from runner.statistics.metrics import (
-    Rule,
-    hull,
-    judged,
-    roc,
-)
+from runner.statistics.metrics import Rule, hull, judged, roc
 
 ROWS = 8192  # examples whose bits are unpacked at once
 CELLS = 4_000_000  # bits that are added up at once

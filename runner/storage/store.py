@@ -19,13 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from runner.storage.cloud import (
-    Away,
-    CloudPath,
-    Folder,
-    StorageError,
-    folder_at,
-)
+from runner.storage.cloud import Away, CloudPath, Folder, StorageError, folder_at
 
 DONE = "DONE"
 PATIENCE_S = 300.0  # for a storage that is away to come back

@@ -6,10 +6,10 @@ from typing import Any
 import yaml
 
 from runner.experiment.experiment import Experiment
-from runner.experiment.sweep import Constraint, Sweep
+from runner.experiment.sweep import Constraint, Setting, Sweep
 from runner.report.text import printed
 from runner.sweep.pareto import OBJECTIVES, Three
-from runner.sweep.settings import Setting, in_words, with_setting
+from runner.sweep.settings import in_words, with_setting
 
 LONGEST_NAME = 60 - len("_recommended")  # that a folder may have
 

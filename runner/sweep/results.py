@@ -13,7 +13,7 @@ import numpy as np
 
 from runner.driver.events import Event
 from runner.experiment.experiment import Experiment
-from runner.experiment.sweep import Objectives, Sweep
+from runner.experiment.sweep import Objectives, Setting, Sweep
 from runner.report.readings import every_figure
 from runner.results.versions import git_commit, versions
 from runner.storage import store
@@ -21,7 +21,7 @@ from runner.storage.cloud import Folder
 from runner.sweep.pareto import OBJECTIVES, on_front, points
 from runner.sweep.recommend import meets
 from runner.sweep.rungs import Ended
-from runner.sweep.settings import Setting, labels_of
+from runner.sweep.settings import labels_of
 
 Trial = dict[str, Any]  # one of `trials` in sweep.json
 

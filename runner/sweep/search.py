@@ -14,10 +14,11 @@ from rich.console import Console
 
 from runner.driver.driver import Driver
 from runner.driver.progress import say
+from runner.experiment.sweep import Setting, num_asked
 from runner.faults import Unfinished
 from runner.sweep.rungs import Ended
 from runner.sweep.searchers import Generations, asked_by
-from runner.sweep.settings import Setting, id_of, in_words, num_asked
+from runner.sweep.settings import id_of, in_words
 from runner.sweep.trial import Sweeping, trial
 
 BETTER = {"natural": "max", "robust": "max", "leakage": "min"}

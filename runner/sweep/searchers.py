@@ -5,8 +5,8 @@ from typing import Any, Protocol
 
 from ray.tune.search import Searcher
 
-from runner.experiment.sweep import Axis, Sweep
-from runner.sweep.settings import Setting, drawn, grid, id_of, rounded
+from runner.experiment.sweep import Axis, Setting, Sweep, grid
+from runner.sweep.settings import drawn, id_of, rounded
 
 
 class Asked(Protocol):
@@ -165,11 +165,7 @@ class Optuna:
 
 def _distribution(axis: Axis) -> Any:
     """An axis as Optuna knows it: of a list, the position."""
-    from optuna.distributions import (
-        CategoricalDistribution,
-        FloatDistribution,
-        IntDistribution,
-    )
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if (listed := axis.listed) is not None:
         rising = all(isinstance(v, int | float) for v in listed) and [*listed] == sorted(listed)

@@ -13,18 +13,10 @@ import numpy as np
 from runner.experiment import config
 from runner.experiment.config import ConfigError, Fault
 from runner.experiment.experiment import Experiment
-from runner.experiment.sweep import Axis, Sweep, times
+from runner.experiment.sweep import Axis, Setting, Sweep, times
 from runner.storage.ids import digest, seed_of
 
-Setting = dict[str, Any]  # value by axis, a dotted key
-
 MOST_TRIED = 200  # combinations that are validated before anything starts
-
-
-def grid(sweep: Sweep) -> list[Setting]:
-    """Return every combination of the axes' values, the last axis running fastest."""
-    values = [axis.listed or () for axis in sweep.axes.values()]
-    return [dict(zip(sweep.axes, each, strict=True)) for each in itertools.product(*values)]
 
 
 def drawn(sweep: Sweep) -> list[Setting]:
@@ -56,11 +48,6 @@ def rounded(axis: Axis, value: float) -> int | float:
     assert axis.low is not None
     assert axis.high is not None
     return int(min(max(round(value), math.ceil(axis.low)), math.floor(axis.high)))
-
-
-def num_asked(sweep: Sweep) -> int:
-    """Return how many settings a search asks for; some of them may be the same."""
-    return sweep.search.num_trials or len(grid(sweep))
 
 
 def id_of(setting: Setting) -> str:

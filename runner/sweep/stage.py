@@ -16,7 +16,7 @@ from runner.driver.progress import Show, say
 from runner.experiment import config
 from runner.experiment.config import ConfigError, Fault
 from runner.experiment.experiment import Experiment
-from runner.experiment.sweep import Objectives, Sweep
+from runner.experiment.sweep import Objectives, Sweep, num_asked
 from runner.faults import Unfinished
 from runner.fleet import fleet
 from runner.fleet.preflight import ready
@@ -91,7 +91,7 @@ def _sweep(
     """
     sweep = experiment.sweep
     assert sweep is not None
-    before, total = _trained(work.store), settings.num_asked(sweep)
+    before, total = _trained(work.store), num_asked(sweep)
     say(console, f"sweep of {total} settings over {', '.join(sweep.axes)}; starting Ray")
     settled = ready(work, disk_bytes(work) * total, console)
     board: Any = (

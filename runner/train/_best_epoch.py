@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from runner.data._views import to_float
+from runner.data import to_float
 from runner.plan.plan import Run
 from runner.storage.ids import seed_of
 from runner.train.fit import Epoch, build_model

@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from runner.data import Augment
-from runner.data._views import to_float
+from runner.data import Augment, to_float
 
 
 def augmented(images: Tensor, augment: Augment, generator: torch.Generator) -> Tensor:

@@ -10,9 +10,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from runner.data import Dataset, image_shape
+from runner.data import Dataset
 from runner.experiment.questions import Checkpoint
-from runner.models import ImageShape
+from runner.models import ImageShape, image_shape
 from runner.plan.plan import Run
 from runner.storage import store
 from runner.storage.store import Corrupt, Store

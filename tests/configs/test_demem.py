@@ -18,8 +18,9 @@ from defenses import Defense
 from runner.experiment import config
 from runner.experiment.config import parse
 from runner.experiment.experiment import Experiment
+from runner.experiment.sweep import grid
 from runner.plan.work import prepare
-from runner.sweep.settings import check, grid, with_setting
+from runner.sweep.settings import check, with_setting
 from tests.conftest import ROOT
 from tests.made.datasets import write_cifar, write_idx_files
 from tests.made.presets import answers_images, cells, done, kinds, settings

@@ -9,8 +9,9 @@ import torch
 from rich.console import Console
 
 from runner import pipeline
-from runner.data import Dataset, image_shape
+from runner.data import Dataset
 from runner.experiment.experiment import Experiment
+from runner.models import image_shape
 from runner.plan.work import prepare
 from tests.conftest import do_here
 

@@ -9,14 +9,7 @@ from matplotlib.lines import Line2D
 
 from runner.report import style
 from runner.report.dial_lines import DialLine, dial_lines
-from runner.report.readings import (
-    Figure,
-    Figures,
-    auc_of,
-    ends,
-    measured,
-    robust_accuracy_of,
-)
+from runner.report.readings import Figure, Figures, auc_of, ends, measured, robust_accuracy_of
 from runner.report.shadows import with_shadows
 
 NATURAL, TRAINING = "o", "^"  # marks of test and training accuracy

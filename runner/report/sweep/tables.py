@@ -4,13 +4,7 @@ from typing import Any, NamedTuple
 
 from runner.report.markdown import headed, in_markdown
 from runner.report.readings import measured
-from runner.report.sweep.readings import (
-    Three,
-    axis_names,
-    overlap,
-    quantities,
-    told,
-)
+from runner.report.sweep.readings import Three, axis_names, overlap, quantities, told
 from runner.report.text import DASH, Printed, printed
 
 CELLS = "Mean over models with its 95 % interval."

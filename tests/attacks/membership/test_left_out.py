@@ -1,12 +1,7 @@
 import numpy as np
 import pytest
 
-from attacks.membership._left_out import (
-    fitted,
-    mean_of_others,
-    moments_left_out,
-    sum_of_others,
-)
+from attacks.membership._left_out import fitted, mean_of_others, moments_left_out, sum_of_others
 
 
 def case(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

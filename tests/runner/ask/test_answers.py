@@ -12,7 +12,7 @@ import torch
 from attacks.evasion.pgd import PGD
 from attacks.membership import log_odds
 from runner.ask.answers import ask, logits_of
-from runner.data._views import to_float, view
+from runner.data import to_float, view
 from runner.experiment.questions import Answers, Questions, Robustness
 from runner.plan.plan import Run
 from runner.plan.work import Work

@@ -13,13 +13,8 @@ from attacks.evasion import EvasionAttack
 from attacks.evasion.autoattack import AutoAttack
 from attacks.evasion.pgd import PGD
 from runner.ask.robustness import attack_all
-from runner.data._views import to_float
-from runner.experiment.questions import (
-    Answers,
-    Questions,
-    Robustness,
-    Sanity,
-)
+from runner.data import to_float
+from runner.experiment.questions import Answers, Questions, Robustness, Sanity
 from runner.plan.plan import Run
 from runner.plan.work import Work
 from runner.storage import store

@@ -8,18 +8,8 @@ import pytest
 
 from attacks.membership.lira import Lira
 from runner.audit import judge as stage
-from runner.audit._of_target import (
-    Asked,
-    above,
-    edges,
-    figures,
-)
-from runner.audit._pooled import (
-    Counts,
-    pooled,
-    shadow_thresholds,
-    union,
-)
+from runner.audit._of_target import Asked, above, edges, figures
+from runner.audit._pooled import Counts, pooled, shadow_thresholds, union
 from runner.audit.judge import Judging, judge
 from runner.audit.judged import Judged, read_judged
 from runner.plan.work import Work

@@ -15,12 +15,7 @@ from defenses import Guarantee, Kit
 from defenses._accounting import spent
 from defenses.dp_sgd import DPSGD
 from runner.__main__ import app
-from runner.budget.dp_audit import (
-    Audited,
-    alarm,
-    audit,
-    told,
-)
+from runner.budget.dp_audit import Audited, alarm, audit, told
 from runner.budget.dp_trials import Setting, guarantee_of, trials
 from runner.storage.ids import seed_of
 

@@ -11,13 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from runner.cluster._exposure import (
-    Exposed,
-    answers_anyone,
-    close_up,
-    keep_token_private,
-    remark,
-)
+from runner.cluster._exposure import Exposed, answers_anyone, close_up, keep_token_private, remark
 
 HOUSE = Path(__file__).parents[3]
 PUBLIC = ["10.0.0.5", "127.0.0.1", "10.0.0.6"]

@@ -10,8 +10,8 @@ import torch
 from pydantic import ValidationError
 
 from attacks.by_name import find
-from runner.data import Data, image_shape
-from runner.models import ImageShape, Normalize
+from runner.data import Data
+from runner.models import ImageShape, Normalize, image_shape
 from tests.made.datasets import data, load, rows, write_cifar, write_idx
 
 

@@ -13,12 +13,7 @@ import pytest
 
 from runner.driver import driver, lock
 from runner.driver.driver import Driver, read
-from runner.driver.lock import (
-    LONG_S,
-    STALE_S,
-    hold,
-    wait_until_free,
-)
+from runner.driver.lock import LONG_S, STALE_S, hold, wait_until_free
 from runner.driver.snapshot import Claim, Snapshot
 from runner.faults import Stopped, TakenOver
 from runner.storage.store import StorageError, write_json

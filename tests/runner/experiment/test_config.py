@@ -3,12 +3,7 @@ from pathlib import Path
 import pytest
 
 from attacks.by_name import Keys
-from runner.experiment.config import (
-    ConfigError,
-    load,
-    locate,
-    parse,
-)
+from runner.experiment.config import ConfigError, load, locate, parse
 
 
 class Inner(Keys):

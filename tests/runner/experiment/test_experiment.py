@@ -9,8 +9,9 @@ from defenses.demem import DeMem
 from defenses.erm import ERM
 from defenses.residual_perturbation import ResidualPerturbation
 from defenses.trades import TRADES
-from runner.experiment.experiment import Answers, Experiment, Robustness
+from runner.experiment.experiment import Experiment
 from runner.experiment.fields import dials
+from runner.experiment.questions import Answers, Robustness
 from runner.experiment.training import Schedule
 from runner.models.mlp import Mlp
 from runner.models.small_cnn import SmallCnn

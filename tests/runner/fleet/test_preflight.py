@@ -13,12 +13,7 @@ import torch
 from rich.console import Console
 
 from runner.experiment.fleet import Fleet
-from runner.fleet._gpu_memory import (
-    Memory,
-    measure,
-    packing,
-    two_steps,
-)
+from runner.fleet._gpu_memory import Memory, measure, packing, two_steps
 from runner.plan.work import Work
 from runner.storage.store import Store
 from runner.train.fit import fit

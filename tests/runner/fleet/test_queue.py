@@ -3,13 +3,7 @@ from typing import Any
 
 import pytest
 
-from runner.fleet.queue import (
-    MAX_DEATHS,
-    MAX_REPAIRS,
-    Outcome,
-    RunQueue,
-    Task,
-)
+from runner.fleet.queue import MAX_DEATHS, MAX_REPAIRS, Outcome, RunQueue, Task
 
 
 def tasks(*run_ids: str, steps: Any = ()) -> list[Task]:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from runner.data import image_shape
 from runner.experiment.experiment import Experiment
 from runner.forecast._step_times import rates_of, steps_left
 from runner.forecast.costs import operations, weights
+from runner.models import image_shape
 from runner.plan.work import Work, prepare
 from tests.conftest import TINY
 from tests.made.timings import done

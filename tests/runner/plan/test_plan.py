@@ -7,12 +7,7 @@ import torch
 
 from runner.experiment.experiment import Experiment
 from runner.experiment.training import Design
-from runner.plan.plan import (
-    Run,
-    make_plan,
-    member_matrix,
-    resolve_precision,
-)
+from runner.plan.plan import Run, make_plan, member_matrix, resolve_precision
 from runner.plan.work import Work
 from runner.storage.ids import seed_of
 from tests.conftest import TINY

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from attacks.epsilon import epsilon_lower_bound
-from runner.data import image_shape
 from runner.experiment.experiment import Experiment
+from runner.models import image_shape
 from runner.plan.work import Work, prepare
 from runner.statistics import metrics
 from runner.statistics.intervals import mean_interval

@@ -8,13 +8,7 @@ import pytest
 
 from attacks.epsilon import largest_certifiable, one_run_bound
 from runner.plan.work import Work
-from runner.results._epsilon import (
-    Tried,
-    alarms,
-    certified,
-    epsilon_figures,
-    num_correct,
-)
+from runner.results._epsilon import Tried, alarms, certified, epsilon_figures, num_correct
 from tests.attacks.oracles import largest_of_one_run
 from tests.made.canaries import NUM
 from tests.made.epsilon import FIRST, figures, made

@@ -12,12 +12,7 @@ from attacks.evasion.autoattack import AutoAttack
 from attacks.evasion.fgsm import FGSM
 from attacks.evasion.pgd import PGD
 from attacks.evasion.square import Square
-from runner.experiment.questions import (
-    Answers,
-    Questions,
-    Robustness,
-    Sanity,
-)
+from runner.experiment.questions import Answers, Questions, Robustness, Sanity
 from runner.plan.work import Work
 from runner.results._robustness import robust_figures, sanity_block
 from runner.results._worst_case import worst_cases

@@ -1,12 +1,7 @@
 import numpy as np
 import pytest
 
-from runner.statistics.metrics import (
-    Rule,
-    auc,
-    roc,
-    tpr_at_fpr,
-)
+from runner.statistics.metrics import Rule, auc, roc, tpr_at_fpr
 from runner.statistics.resampling import half_samples, resampled_figures
 
 RATES = (0.1, 0.01, 0.001, 0.5, 0.97)

@@ -14,12 +14,7 @@ import pytest
 
 from runner.storage import cloud, store
 from runner.storage.answers import Answered, answers_to_bytes, num_classes, read_answers
-from runner.storage.cloud import (
-    Away,
-    CloudPath,
-    StorageError,
-    folder_at,
-)
+from runner.storage.cloud import Away, CloudPath, StorageError, folder_at
 from runner.storage.store import Corrupt, Store
 from tests.s3 import free_port
 

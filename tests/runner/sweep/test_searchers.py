@@ -10,9 +10,9 @@ pytest.importorskip("ray", reason="machines that only train have no Ray")
 
 from ray.tune.search import Searcher
 
-from runner.experiment.sweep import Sweep
+from runner.experiment.sweep import Setting, Sweep
 from runner.sweep.searchers import Asked, Generations, Listed, asked_by
-from runner.sweep.settings import Setting, id_of
+from runner.sweep.settings import id_of
 
 BETTER = {"natural": "max", "leakage": "min"}
 

@@ -9,7 +9,7 @@ import pytest
 
 from runner.experiment.config import ConfigError, parse, validate
 from runner.experiment.experiment import Experiment
-from runner.experiment.sweep import Axis, Sweep, times
+from runner.experiment.sweep import Axis, Sweep, grid, num_asked, times
 from runner.sweep import settings
 from tests.conftest import TINY
 from tests.made.sweeps import SWEPT, swept
@@ -21,9 +21,9 @@ def sweep_of(axes: dict[str, Any], **search: Any) -> Sweep:
 
 def test_a_grid_is_every_combination_the_last_axis_fastest():
     sweep = sweep_of({"a": [1, 2], "b": {"low": 0.01, "high": 1, "scale": "log", "num": 3}})
-    found = [tuple(s.values()) for s in settings.grid(sweep)]
+    found = [tuple(s.values()) for s in grid(sweep)]
     assert found == [(1, 0.01), (1, 0.1), (1, 1.0), (2, 0.01), (2, 0.1), (2, 1.0)]
-    assert settings.num_asked(sweep) == 6
+    assert num_asked(sweep) == 6
 
 
 def test_random_settings_depend_on_the_seed_alone_and_fill_their_ranges_evenly():
@@ -54,12 +54,12 @@ def test_whole_numbers_stay_between_the_ends(scale: Any):
 def test_a_setting_has_one_id_and_a_label_that_tells_it_from_others():
     bases = [{"name": "trades", "beta": 1}, {"name": "trades", "beta": 6}, {"name": "erm"}]
     sweep = sweep_of({"arms.a.base": bases, "arms.a.weight": [0.1]})
-    labels = [settings.labels_of(sweep, s)["arms.a.base"] for s in settings.grid(sweep)]
+    labels = [settings.labels_of(sweep, s)["arms.a.base"] for s in grid(sweep)]
     assert labels == ["trades(beta 1)", "trades(beta 6)", "erm"]
-    first = settings.grid(sweep)[0]
+    first = grid(sweep)[0]
     assert settings.in_words(sweep, first) == "base trades(beta 1), weight 0.1"
     assert settings.id_of(first) == settings.id_of(dict(first))
-    assert len({settings.id_of(s) for s in settings.grid(sweep)}) == 3
+    assert len({settings.id_of(s) for s in grid(sweep)}) == 3
 
 
 def test_a_setting_is_the_experiment_with_its_values_and_only_the_arms_it_needs():
@@ -203,7 +203,7 @@ def test_a_whole_base_is_put_in_before_what_another_axis_changes_in_it():
     assert experiment.sweep is not None
     betas = [
         settings.with_setting(data, experiment, setting, 6)["arms"]["trades"]["defense"]["beta"]
-        for setting in settings.grid(experiment.sweep)
+        for setting in grid(experiment.sweep)
     ]
     assert betas == [1, 6]
 

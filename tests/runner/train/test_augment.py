@@ -4,8 +4,7 @@ import torch.nn.functional as F
 from scipy import stats
 from torchvision import transforms
 
-from runner.data import Augment
-from runner.data._views import VIEWS, to_float, view
+from runner.data import VIEWS, Augment, to_float, view
 from runner.train.augment import augmented
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from runner.data._views import to_float
+from runner.data import to_float
 from runner.experiment.experiment import Experiment
 from runner.plan.plan import Run
 from runner.plan.work import Work, prepare
