@@ -15,7 +15,7 @@ from defenses.residual_perturbation import ResidualPerturbation
 from runner.train.workplace import Workplace
 from tests.defenses.oracles import batch, network, weight_step
 from tests.made import defense_contract as contract
-from tests.made.defenses import DEFENSES, PGD_AT, gradients
+from tests.made.defenses import DEFENSES, PGD_AT, gradients, is_as_stated, loss_and_gradients
 from tests.made.training import a_run, trained
 
 BASES: dict[str, Defense] = {
@@ -225,3 +225,13 @@ def test_a_run_goes_on_from_a_checkpoint_with_the_bits_of_an_undisturbed_one(
     assert (len(whole), len(rest)) == (2, 1)
     expected, ours = whole[-1][1]["model"], rest[-1][1]["model"]
     assert all(torch.equal(ours[key], value) for key, value in expected.items())
+
+
+def test_the_loss_and_its_gradient_are_what_the_paper_states():
+    is_as_stated("awp")
+
+
+@pytest.mark.parametrize("base", [PGD_AT, DEFENSES["trades"], DEFENSES["mart"]])
+def test_awp_that_is_switched_off_is_its_base(base: Defense):
+    pairs = zip(loss_and_gradients(AWP(gamma=0, base=base)), loss_and_gradients(base), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from defenses import Defense
 from defenses.demem import DeMem
 from defenses.erm import ERM
 from tests.defenses.oracles import batch, network, slow
-from tests.made.defenses import DEFENSES, gradients
+from tests.made.defenses import DEFENSES, PGD_AT, gradients, loss_and_gradients
 
 CASES = [(name, on) for name, base in DEFENSES.items() for on in sorted(base.terms)]
 WEIGHT = 0.3
@@ -56,3 +57,10 @@ def test_of_one_example_it_adds_nothing():
         return defense.losses(model, images[:1], labels[:1]).total
 
     assert torch.equal(total(DeMem(weight=9.0, normaliser="n-1", base=ERM())), total(ERM()))
+
+
+@pytest.mark.parametrize("base", [PGD_AT, DEFENSES["trades"], DEFENSES["mart"]])
+def test_demem_that_is_switched_off_is_its_base(base: Defense):
+    off = DeMem(weight=0, base=base)
+    pairs = zip(loss_and_gradients(off), loss_and_gradients(base), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)

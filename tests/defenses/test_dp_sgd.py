@@ -1,74 +1,24 @@
 """DP-SGD's gradients, steps and refusals, with Opacus itself."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor, nn
 
-from attacks.evasion.pgd import PGD
 from defenses import Defense, Facts, Kit
 from defenses._accounting import calibrated
 from defenses.demem import DeMem
 from defenses.dp_sgd import DPSGD
 from defenses.erm import ERM
-from defenses.pgd_at import PGDAT
-from defenses.trades import TRADES, InnerPGD
+from defenses.trades import TRADES
 from runner.experiment.training import Schedule
-from runner.models import ImageShape
-from runner.models.resnet import ResNet
 from runner.train.fit import rate
 from runner.train.workplace import Workplace
+from tests.made.dp_sgd import BASES, NUM, backward, batch, each_gradient, network, protected
 from tests.made.training import a_run, trained
-
-SHAPE = ImageShape(3, 8, 8, 4, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
-INNER = {"eps": 0.1, "step_size": 0.05, "num_steps": 2}
-BASES = {
-    "erm": ERM(),
-    "pgd_at": PGDAT(attack=PGD(**INNER)),
-    "pgd_at in train mode": PGDAT(attack=PGD(**INNER, craft_in="train")),
-    "trades": TRADES(attack=InnerPGD(**INNER)),
-}
-NUM = 20
-
-
-def network(norm: str = "group") -> nn.Module:
-    torch.manual_seed(0)
-    return ResNet(name="resnet8", width=4, norm=norm).build(SHAPE)  # pyright: ignore[reportArgumentType]
-
-
-def batch() -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    images = torch.rand(NUM, 3, 8, 8, generator=generator).to(memory_format=torch.channels_last)
-    return images, torch.randint(0, 4, (NUM,), generator=generator)
-
-
-def protected(
-    defense: Defense,
-    batch_size: int = NUM,
-    seed: int = 0,
-    make_model: Callable[[], nn.Module] = network,
-) -> Kit:
-    """A kit of one epoch over all examples, laid out in memory as the loop does it."""
-    model: Any = defense.build(make_model).train()
-    model = model.to(memory_format=torch.channels_last)
-    everyone = torch.arange(NUM)
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    kit = Kit(model, optimizer, lambda epoch: [[everyone]], everyone, batch_size, seed)
-    return defense.protect(kit)
 
 
 def flat(model: nn.Module) -> Tensor:
     return torch.cat([p.detach().flatten() for p in model.parameters()])
-
-
-def backward(defense: Defense, kit: Kit, part: Tensor, scale: float = 1.0) -> None:
-    """What the loop does with a part, up to the step."""
-    images, labels = batch()
-    kit.optimizer.zero_grad(set_to_none=True)
-    losses = defense.losses(kit.model, images[part], labels[part])
-    (scale * losses.total.sum() / len(part)).backward()
 
 
 def train(defense: Defense, kit: Kit, epoch: int = 0, scale: float = 1.0) -> list[list[int]]:
@@ -81,51 +31,6 @@ def train(defense: Defense, kit: Kit, epoch: int = 0, scale: float = 1.0) -> lis
             kit.optimizer.step()
             sizes[-1].append(len(part))
     return sizes
-
-
-def each_gradient(base: Defense) -> list[Tensor]:
-    """Each example's gradient by autograd alone, (n, *shape) of each parameter."""
-    model = network().train()
-    images, labels = batch()
-    torch.manual_seed(2)
-    total = base.losses(model, images, labels).total
-    rows = [torch.autograd.grad(t, [*model.parameters()], retain_graph=True) for t in total]
-    return [torch.stack(column) for column in zip(*rows, strict=True)]
-
-
-@pytest.mark.parametrize("name", BASES)
-def test_per_example_gradients_are_autograds_and_crafting_leaves_no_trace(name: str):
-    defense = DPSGD(base=BASES[name], noise_multiplier=0.0)
-    kit = protected(defense)
-    torch.manual_seed(2)
-    backward(defense, kit, torch.arange(NUM))
-    for p, slow in zip(kit.model.parameters(), each_gradient(defense.base), strict=True):
-        ours: Any = p
-        assert ours.grad_sample.shape == slow.shape
-        assert torch.allclose(ours.grad_sample, slow, rtol=1e-4, atol=1e-5)
-        assert ours._forward_counter == 0
-    assert not any(getattr(m, "activations", []) for m in kit.model.modules())
-
-
-def pooled_to_one_pixel() -> nn.Module:
-    """Images of one pixel are contiguous in both layouts; padded, they are channels_last again."""
-    torch.manual_seed(0)
-    before, after = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 5, 3, padding=1)
-    return nn.Sequential(before, nn.AdaptiveAvgPool2d(1), after, nn.Flatten(), nn.Linear(5, 4))
-
-
-@pytest.mark.parametrize("make_model", [network, pooled_to_one_pixel])
-def test_per_example_gradients_are_those_of_batches_of_one(make_model: Callable[[], nn.Module]):
-    kit = protected(DPSGD(noise_multiplier=0.0), make_model=make_model)
-    alone = make_model().train()
-    backward(ERM(), kit, torch.arange(NUM))
-    for i, (image, label) in enumerate(zip(*batch(), strict=True)):
-        alone.zero_grad()
-        ERM().losses(alone, image[None], label[None]).total.sum().backward()
-        for p, q in zip(kit.model.parameters(), alone.parameters(), strict=True):
-            ours: Any = p
-            assert q.grad is not None
-            assert torch.allclose(ours.grad_sample[i], q.grad, rtol=1e-4, atol=3e-5)
 
 
 @pytest.mark.parametrize("name", BASES)

@@ -9,6 +9,10 @@ from torch import Tensor, nn
 
 from defenses import Losses
 from defenses.mart import MART
+from defenses.pgd_at import PGDAT
+from defenses.trades import InnerPGD
+from tests.defenses.oracles import INNER
+from tests.made.defenses import is_as_stated, loss_and_gradients
 
 
 def of_logits(defense: MART, natural: Tensor, adversarial: Tensor, labels: Tensor) -> Losses:
@@ -77,3 +81,14 @@ def test_with_two_classes_the_margin_is_the_cross_entropy_again():
     losses = of_logits(MART(beta=0), natural[:, :2], adversarial[:, :2], labels)
     assert losses.adversarial is not None
     assert torch.allclose(losses.total, 2 * losses.adversarial, rtol=1e-12)
+
+
+def test_the_loss_and_its_gradient_are_what_the_paper_states():
+    is_as_stated("mart")
+
+
+def test_mart_without_margin_and_kl_is_pgd_at_on_the_same_attack():
+    attack = InnerPGD(**INNER)
+    off = MART(beta=0, boosted=False, attack=attack)
+    pairs = zip(loss_and_gradients(off), loss_and_gradients(PGDAT(attack=attack)), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)

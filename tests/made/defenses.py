@@ -10,7 +10,7 @@ from defenses.erm import ERM
 from defenses.mart import MART
 from defenses.pgd_at import PGDAT
 from defenses.trades import TRADES, InnerPGD
-from tests.defenses.oracles import BETA, GAMMA, INNER
+from tests.defenses.oracles import BETA, GAMMA, INNER, batch, network, slow
 
 PGD_AT = PGDAT(attack=PGD(**INNER))
 DEFENSES: dict[str, Defense] = {
@@ -25,3 +25,26 @@ DEFENSES: dict[str, Defense] = {
 def gradients(model: nn.Module, loss: Tensor) -> list[Tensor]:
     """Of a loss by each parameter."""
     return list(torch.autograd.grad(loss, list(model.parameters()), retain_graph=True))
+
+
+def loss_and_gradients(defense: Defense) -> list[Tensor]:
+    """The mean total loss after seed 7, and its gradients."""
+    model = network().train()
+    torch.manual_seed(7)
+    loss = defense.losses(model, *batch()).total.mean()
+    return [loss.detach(), *gradients(model, loss)]
+
+
+def is_as_stated(name: str) -> None:
+    """Each term's losses and gradients are those of the slow counterpart."""
+    slow_model, expected = slow(name)
+    model = network().train()
+    torch.manual_seed(7)
+    losses = DEFENSES[name].losses(model, *batch())
+    for term in DEFENSES[name].terms:
+        ours, theirs = getattr(losses, term), torch.stack(expected[term])
+        assert torch.allclose(ours, theirs, rtol=1e-10, atol=1e-12)
+        pairs = zip(
+            gradients(model, ours.mean()), gradients(slow_model, theirs.mean()), strict=True
+        )
+        assert all(torch.allclose(a, b, rtol=1e-8, atol=1e-12) for a, b in pairs)
