@@ -1,0 +1,66 @@
+"""A storage that the build before the packages wrote is read by this one; nothing is trained."""
+
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from runner import pipeline
+from runner.experiment.experiment import Experiment
+from runner.plan.work import Work, prepare
+
+STORED = Path(__file__).parents[1] / "made" / "stored_by_db45458.tar.xz"
+MADE_ANEW = {"git_commit", "versions"}  # what a report says of the code that wrote it
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    """Six models of commit db45458 with their answers and scores, judged and reported there."""
+    with tarfile.open(STORED) as archive:
+        archive.extractall(tmp_path, filter="data")
+    return tmp_path
+
+
+@pytest.fixture
+def work(stored: Path) -> Work:
+    written = json.loads((stored / "experiments" / "stored_before" / "experiment.json").read_text())
+    return prepare(Experiment.model_validate(written["experiment"]), stored)
+
+
+def test_every_id_is_the_same_so_nothing_is_to_do(work: Work, stored: Path):
+    folder = stored / "experiments" / "stored_before"
+    written = json.loads((folder / "experiment.json").read_text())
+    assert [run.id for run in work.plan.runs] == written["runs"]["erm"]
+    asked = [f"{at.parent.name}/{at.name}" for at in work.asked(work.plan.runs[0])]
+    assert asked == written["asked"][work.plan.runs[0].id]
+    assert work.scores.is_dir()
+    assert work.pending == []
+
+
+def test_its_figures_come_out_as_they_were_and_nothing_is_trained(work: Work):
+    before = json.loads((work.folder / "results.json").read_text())
+    pipeline.score(work, in_ray=False)  # the scores are there; judging them is what is repeated
+    results = json.loads(json.dumps(pipeline.run(work, Console(quiet=True))))
+    assert results["runs"] == {"trained": 0, "reused": 6}
+    assert list(results) == list(before)
+    for key in set(before) - MADE_ANEW:
+        assert_alike(results[key], before[key], key)
+
+
+def assert_alike(new: Any, old: Any, at: str) -> None:
+    """The same keys in the same order, the same words, and numbers to the last digits."""
+    if isinstance(old, dict):
+        assert list(new) == list(old), at
+        for key in old:
+            assert_alike(new[key], old[key], f"{at}.{key}")
+    elif isinstance(old, list):
+        assert len(new) == len(old), at
+        for i, (one, other) in enumerate(zip(new, old, strict=True)):
+            assert_alike(one, other, f"{at}[{i}]")
+    elif isinstance(old, float):
+        assert new == pytest.approx(old, rel=1e-12, nan_ok=True), at
+    else:
+        assert new == old, at
