@@ -331,20 +331,12 @@ def complaints() -> Iterator[None]:
 def _show(results: dict[str, Any], folder: Folder, console: Console) -> None:
     """Print the table, the warnings, and where the report is."""
     from runner.driver.progress import say
-    from runner.report.blocks.checks import in_short as checks_in_short
-    from runner.report.blocks.epsilon import in_short as epsilon_in_short
-    from runner.report.blocks.events import in_short as events_in_short
-    from runner.report.table import terminal_table
+    from runner.report.terminal import shown
 
-    console.print(terminal_table(results))
-    for line in epsilon_in_short(results):
+    table, lines = shown(results)
+    console.print(table)
+    for line in lines:
         say(console, line)
-    if checks := checks_in_short(results):
-        say(console, f"checks: {checks}")
-    for warning in results["warnings"]:
-        say(console, f"warning: {warning}")
-    if events := events_in_short(results):
-        say(console, events)
     say(console, f"report: {folder / 'report' / 'index.html'}")
 
 

@@ -8,8 +8,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from runner.demos import BadInput, expect
-from runner.report.figures import save
-from runner.report.style import RC
+from runner.report.style import RC, save
 from runner.storage import store
 
 

@@ -28,25 +28,18 @@ def write_report(
             it, and a table.
     """
     # matplotlib takes half a second to import
-    from runner.report import blocks, csv_rows, figures, page, table
-    from runner.report.blocks import events, guarantees
+    from runner.report import blocks, page, style, table
 
-    claims, decisions = table.guarantees_markdown(results), table.decisions_markdown(results)
-    happened = events.happened_markdown(results)
     files: dict[str, bytes | None] = {
         "table.md": table.markdown(results).encode(),
-        "table.csv": csv_rows.csv_rows(results).encode(),
+        "table.csv": table.table_csv(results).encode(),
         "table.tex": table.latex(results).encode(),
-        "guarantees.md": claims.encode() if claims else None,
-        "guarantees.csv": guarantees.guarantees_csv(results).encode() if claims else None,
-        "decisions.md": decisions.encode() if decisions else None,
-        "events.md": happened.encode() if happened else None,
         "samples.png": samples,
         **(examples or {}),
         **{name: text.encode() if text else None for name, text in blocks.files(results).items()},
     }
-    drawn = figures.draw(results)
-    files |= figures.forms(drawn)
+    drawn = blocks.draw(results)
+    files |= style.forms(drawn)
     svgs = {name: (files[f"{name}.svg"] or b"").decode() for name in drawn}
     files["index.html"] = page.html(results, svgs, samples, examples).encode()
     fill(folder, files)

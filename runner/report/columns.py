@@ -3,33 +3,28 @@
 Every figure is a mean over models with its 95 % interval.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from runner.report.readings import (
-    Figure,
-    Figures,
-    auc_of,
-    label,
-    membership,
-    rates_of,
-    readings,
-    robust_accuracy_of,
-    thresholds,
-)
-from runner.report.shadows import with_shadows
-from runner.report.text import DAGGER, Printed, printed, rate_title
+from runner.report.quantities import QUANTITIES, Quantity, rate, tpr
+from runner.report.readings import label, rates_of, readings, with_shadows
+from runner.report.text import DAGGER, Printed
 
 
 class Column(NamedTuple):
-    """One quantity of every reading, and how it is printed."""
+    """One quantity of every reading."""
 
     group: str  # the attack it belongs to, or ""
-    header: str
-    scale: float  # 100 where it is printed in percent
-    digits: int
-    read: Callable[[Figures], Figure | None]
-    evasion: str | None = None  # the attack that its robust accuracy may overstate
+    quantity: Quantity
+    attack: str = ""
+
+    @property
+    def header(self) -> str:
+        return self.quantity.header
+
+    @property
+    def overstated(self) -> str | None:
+        """The attack that a robust accuracy may overstate."""
+        return self.attack if self.quantity.of == "evasion" else None
 
     @property
     def title(self) -> str:
@@ -56,38 +51,29 @@ def main_columns(results: dict[str, Any]) -> list[Column]:
     such collapse to one column, since they are one number. Training accuracy and its gap to
     natural accuracy stand in the table in the design of the paper that tabulates them.
     """
-    found = [_accuracy("natural accuracy (%)", "natural_accuracy")]
-    if (results.get("design") or {}).get("name") == "quarters":
-        found.append(_accuracy("training accuracy (%)", "train_accuracy"))
-        found.append(_accuracy("generalization gap (points)", "generalization_gap"))
+    design = (results.get("design") or {}).get("name")
+    shown = [q for q in QUANTITIES.values() if q.designs in ("all", design)]
+    of = {kind: [q for q in shown if q.of == kind] for kind in ("arm", "evasion", "membership")}
+    found = [Column("", quantity) for quantity in of["arm"]]
     for name in results["attacks"].get("robustness", {}):
-        found.append(Column(name, "robust accuracy (%)", 100, 1, robust_accuracy_of(name), name))
+        found += [Column(name, quantity, name) for quantity in of["evasion"]]
     for name in results["attacks"].get("membership", {}):
         group = with_shadows(results, name)
-        found.append(Column(group, "AUC", 1, 3, auc_of(name)))
-        for at in rates(results, name):
-            digits = 1 if at >= 0.01 else 2
-            found.append(Column(group, f"{rate_title(at)} (%)", 100, digits, tpr_at(name, at)))
+        for quantity in of["membership"]:
+            by_rate = quantity.by == "rate"
+            each = [tpr(at) for at in rates(results, name)] if by_rate else [quantity]
+            found += [Column(group, one, name) for one in each]
     return found
-
-
-def decision_columns(results: dict[str, Any], attack: str) -> list[Column]:
-    """Return precision and recall at each threshold of a calibrated attack."""
-    return [
-        Column(f"p ≥ {at}", f"{quantity} (%)", 100, 1, _decided(attack, at, quantity))
-        for at in thresholds(results, attack)
-        for quantity in ("precision", "recall")
-    ]
 
 
 def rows(results: dict[str, Any], shown: list[Column]) -> list[Row]:
     """Return one row a reading. Its number of models is the largest of its figures'."""
     made = []
     for reading in readings(results):
-        figures = [column.read(reading.figures) for column in shown]
+        figures = [c.quantity.read(reading.figures, c.attack) for c in shown]
         most = max((f["num_models"] for f in figures if f), default=0)
         cells = [
-            printed(figure, c.scale, c.digits, most, c.evasion in reading.overstated)
+            c.quantity.printed(figure, most, c.overstated in reading.overstated)
             for figure, c in zip(figures, shown, strict=True)
         ]
         made.append(Row(reading.arm, reading.told, str(most), cells))
@@ -96,23 +82,8 @@ def rows(results: dict[str, Any], shown: list[Column]) -> list[Row]:
 
 def rates(results: dict[str, Any], attack: str) -> list[float]:
     """Return the FPRs at which a membership attack is read, rising; 0.0 is zero false positives."""
-    asked: set[float] = set()
-    for reading in readings(results):
-        for at, figure in rates_of(reading.figures, attack).items():
-            asked.add(0.0 if figure["at_zero_false_positives"] else float(at))
-    return sorted(asked)
-
-
-def tpr_at(attack: str, at: float) -> Callable[[Figures], Figure | None]:
-    """Return what reads the TPR at one of `rates`."""
-
-    def read(figures: Figures) -> Figure | None:
-        for asked, figure in rates_of(figures, attack).items():
-            if at == (0.0 if figure["at_zero_false_positives"] else float(asked)):
-                return figure
-        return None
-
-    return read
+    of_each = [rates_of(reading.figures, attack) for reading in readings(results)]
+    return sorted({rate(at, figure) for rates in of_each for at, figure in rates.items()})
 
 
 def num_negatives(results: dict[str, Any], attack: str) -> int:
@@ -153,15 +124,3 @@ def groups(shown: list[Column]) -> list[tuple[str, int]]:
         else:
             found.append((column.group, 1))
     return found
-
-
-def _accuracy(header: str, key: str) -> Column:
-    return Column("", header, 100, 1, lambda figures: figures.get(key))
-
-
-def _decided(attack: str, at: str, quantity: str) -> Callable[[Figures], Figure | None]:
-    def read(figures: Figures) -> Figure | None:
-        decided = membership(figures, attack).get("thresholds") or {}
-        return (decided.get(at) or {}).get(quantity)
-
-    return read

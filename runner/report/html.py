@@ -1,9 +1,33 @@
 """What stands inside a page, so that it needs nothing beside itself: its style, its figures."""
 
 import re
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+import jinja2
 
 from runner.report import style
+
+
+@cache
+def page_environment() -> jinja2.Environment:
+    """Return what renders the templates of the report, by their paths from this folder.
+
+    Text that users wrote is escaped, and a name that nobody gave is an error.
+    """
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def rendered(template: str, **given: Any) -> str:
+    """Return a template of this folder as HTML, with what is given to it."""
+    return page_environment().get_template(template).render(**given)
 
 
 def sheet() -> str:

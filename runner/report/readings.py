@@ -4,7 +4,6 @@ A model without noise has one reading. Every key may be missing: what was not me
 """
 
 import math
-from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeGuard
 
 Figure = dict[str, Any]  # mean, low, high, num_models; None where it was not measured
@@ -13,7 +12,7 @@ Figures = dict[str, Any]  # an arm of results.json, or its `averaged`, which has
 INTERVAL = ("mean", "low", "high", "num_models")  # the columns of a figure in a CSV
 
 
-class Reading(NamedTuple):
+class ArmFigures(NamedTuple):
     """The figures of an arm by so many draws."""
 
     arm: str
@@ -32,16 +31,16 @@ class Reading(NamedTuple):
         return label(self.arm, self.told)
 
 
-def readings(results: dict[str, Any]) -> list[Reading]:
+def readings(results: dict[str, Any]) -> list[ArmFigures]:
     """Return one reading of each arm, and a second one right after it where there is noise."""
     found = []
     for place, (name, arm) in enumerate(results["arms"].items()):
         mean, overstated = arm.get("averaged"), tuple(arm.get("overstated") or ())
         told = by_draws(1) if mean or arm.get("randomized") else ""
-        found.append(Reading(name, place, 1, told, arm, overstated))
+        found.append(ArmFigures(name, place, 1, told, arm, overstated))
         if mean:
             draws = mean["draws"]
-            found.append(Reading(name, place, draws, by_draws(draws), mean, overstated))
+            found.append(ArmFigures(name, place, draws, by_draws(draws), mean, overstated))
     return found
 
 
@@ -60,42 +59,10 @@ def membership(figures: Figures, attack: str) -> dict[str, Any]:
     return (figures.get("membership") or {}).get(attack) or {}
 
 
-def auc_of(attack: str) -> Callable[[Figures], Figure | None]:
-    """Return what reads the AUC of a membership attack."""
-    return lambda figures: membership(figures, attack).get("auc")
-
-
-def robust_accuracy_of(attack: str) -> Callable[[Figures], Figure | None]:
-    """Return what reads the accuracy under an evasion attack."""
-    return lambda figures: (figures.get("robust_accuracy") or {}).get(attack)
-
-
 def rates_of(figures: Figures, attack: str) -> dict[str, Figure]:
     """Return the TPRs by the asked FPR, rising, without those that were not measured."""
     asked = {at: f for at, f in membership(figures, attack).get("tpr_at_fpr", {}).items() if f}
     return dict(sorted(asked.items(), key=lambda item: float(item[0])))
-
-
-def every_figure(figures: Figures) -> Iterator[tuple[str, Figure]]:
-    """Yield (metric, figure) of all that is known, as table.csv names them."""
-    accuracies = ("natural_accuracy", "train_accuracy", "generalization_gap")
-    known = {metric: figures.get(metric) for metric in accuracies}
-    for attack, figure in figures.get("robust_accuracy", {}).items():
-        known[f"robust_accuracy/{attack}"] = figure
-    for attack in figures.get("membership", {}):
-        read = membership(figures, attack)
-        known[f"membership/{attack}/auc"] = read.get("auc")
-        for at, figure in rates_of(figures, attack).items():
-            zero = figure["at_zero_false_positives"]
-            rate = "tpr_at_zero_false_positives" if zero else f"tpr_at_fpr/{at}"
-            known[f"membership/{attack}/{rate}"] = figure
-        for at, decided in (read.get("thresholds") or {}).items():
-            for quantity in ("precision", "recall"):
-                known[f"membership/{attack}/{quantity}_at_threshold/{at}"] = decided.get(quantity)
-        known[f"membership/{attack}/epsilon_lower_bound"] = read.get("epsilon_lower_bound")
-    known["null_control/auc"] = (figures.get("null_control") or {}).get("auc")
-    known["train_time_s"] = figures.get("train_time_s")
-    yield from ((metric, figure) for metric, figure in known.items() if figure)
 
 
 def calibrated(results: dict[str, Any]) -> list[str]:
@@ -134,3 +101,45 @@ def ends(figure: Figure, scale: float = 100) -> tuple[float, float, float]:
     mean = scale * figure["mean"]
     low, high = (figure.get(key) for key in ("low", "high"))
     return mean, scale * low if finite(low) else mean, scale * high if finite(high) else mean
+
+
+def hollow_marks(results: dict[str, Any]) -> str:
+    """Return what hollow marks of a figure mean, to follow a caption; "" where there are none."""
+    if not any(reading.averaged for reading in readings(results)):
+        return ""
+    return " Hollow marks: the mean of several draws of a model's noise."
+
+
+def with_shadows(results: dict[str, Any], attack: str) -> str:
+    """Return an attack's name, and whose models it learned from where that is one arm's."""
+    whose = _whose(results, attack)
+    if not whose:
+        return attack
+    return f"{attack} (shadows: {'own arm' if _own(whose) else ', '.join(_arms(whose))})"
+
+
+def shadows_told(results: dict[str, Any], attack: str) -> str:
+    """Return a sentence on whose models an attack's shadows are.
+
+    An attack that names none has those of the arm that it judges.
+    """
+    whose = _whose(results, attack)
+    if _own(whose):
+        return "Its shadows are other models of the arm that it judges."
+    return f"Its shadows are models of {', '.join(_arms(whose))}, whichever arm it judges."
+
+
+def _whose(results: dict[str, Any], attack: str) -> dict[str, str]:
+    """The arm of the shadows by the arm that is judged, where that is known."""
+    known = {
+        name: membership(arm, attack).get("shadow_arm") for name, arm in results["arms"].items()
+    }
+    return {arm: shadows for arm, shadows in known.items() if shadows}
+
+
+def _own(whose: dict[str, str]) -> bool:
+    return all(arm == shadows for arm, shadows in whose.items())
+
+
+def _arms(whose: dict[str, str]) -> list[str]:
+    return list(dict.fromkeys(whose.values()))

@@ -1,6 +1,11 @@
-"""How figures look: colours, line styles and markers by an arm's position, and rcParams."""
+"""How figures look, and what they are as files.
 
-from collections.abc import Sequence
+Colours, line styles and markers go by an arm's position. Figures are drawn without pyplot, which
+keeps its figures in a global list.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -39,6 +44,11 @@ RC: Any = {
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
     "legend.frameon": False,
+}
+# What would name the day or the version; None leaves it out, so that the same figure repeats.
+METADATA = {
+    "svg": ("Date", "Creator", "Format", "Type"),
+    "pdf": ("CreationDate", "Creator", "Producer"),
 }
 
 
@@ -95,3 +105,20 @@ def errorbar(axes: Axes, x: Sequence[float], y: Sequence[Sequence[float]], **loo
     below = [m - end for m, end in zip(mean, low, strict=True)]
     above = [end - m for m, end in zip(mean, high, strict=True)]
     axes.errorbar(x, mean, yerr=[below, above], elinewidth=1, capsize=2, **look)
+
+
+def forms(drawn: Mapping[str, Figure | None]) -> dict[str, bytes | None]:
+    """Return each figure as SVG and as PDF, by the names of their files; None: there is none."""
+    return {
+        f"{name}.{form}": save(figure, form) if figure else None
+        for name, figure in drawn.items()
+        for form in ("svg", "pdf")
+    }
+
+
+def save(figure: Figure, form: str) -> bytes:
+    """Return the figure as "svg" or "pdf"; the same figure gives the same bytes."""
+    out = io.BytesIO()
+    with matplotlib.rc_context(RC):
+        figure.savefig(out, format=form, metadata=dict.fromkeys(METADATA[form]))
+    return out.getvalue()

@@ -1,5 +1,6 @@
-"""The tables as Markdown, LaTeX, and on the terminal."""
+"""The main table as Markdown, LaTeX, CSV, and on the terminal."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from rich import box
@@ -7,60 +8,39 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from runner.report.blocks.guarantees import guarantees
-from runner.report.columns import Column, Row, decision_columns, groups, main_columns, notes, rows
-from runner.report.lower_bounds import AT_LEAST, MOST, lower_bounds, lower_bounds_note
-from runner.report.markdown import headed, in_markdown, joined
-from runner.report.readings import calibrated, share_of_members
-from runner.report.shadows import with_shadows
-from runner.report.text import DAGGER, DASH, Printed, percent
+from runner.report.columns import Column, Row, groups, main_columns, notes, rows
+from runner.report.quantities import every_figure
+from runner.report.readings import Figure, readings
+from runner.report.text import DAGGER, DASH, Printed, csv_of, in_markdown, joined
 
+KEYS = ("mean", "low", "high", "num_models", "on", "num_examples", "num_negatives", "overstated")
 ACROSS = 4  # arms beside each other on a terminal of 80 columns
 
 
 def markdown(results: dict[str, Any]) -> str:
     """Return the main table for a README."""
-    title, table = in_markdown(results["experiment"]), _table(results, main_columns(results))
+    title, table = in_markdown(results["experiment"]), markdown_of(results, main_columns(results))
     return f"# {title}\n\n{table}\n\n{' '.join(notes(results))}\n"
 
 
-def decisions_markdown(results: dict[str, Any]) -> str | None:
-    """Return precision and recall at thresholds, a table an attack; None where there is none."""
-    parts = [
-        f"## {in_markdown(with_shadows(results, attack))}\n\n"
-        f"{_table(results, decision_columns(results, attack))}\n"
-        for attack in calibrated(results)
-    ]
-    if not parts:
-        return None
-    title = f"# {in_markdown(results['experiment'])}: decisions at thresholds"
-    return "\n".join([f"{title}\n", *parts, f"{decisions_note(results)}\n"])
+def markdown_of(results: dict[str, Any], shown: list[Column]) -> str:
+    """Return some columns in Markdown, a row a reading."""
+    head = ["arm", "models", *(column.title for column in shown)]
+    lines = [[in_markdown(cell) for cell in head], ["---", *["---:"] * (len(head) - 1)]]
+    for row in rows(results, shown):
+        lines.append([in_markdown(row.label), row.num_models, *map(str, row.cells)])
+    return joined(lines)
 
 
-def decisions_note(results: dict[str, Any]) -> str:
-    """Return what stands below precision and recall."""
-    return (
-        "p is the attack's probability of membership. Precision: the share of members among those "
-        "it calls members. Recall: the share of members that it calls so. A guess has a precision "
-        f"of {percent(round(share_of_members(results), 3))}, and a dash means that nobody was "
-        "called a member."
-    )
+def table_csv(results: dict[str, Any]) -> str:
+    """Return every figure in full precision, one a line; fractions, not percents.
 
-
-def guarantees_markdown(results: dict[str, Any]) -> str | None:
-    """Return claims of differential privacy and lower bounds; None where there is neither."""
-    table = guarantees(results)
-    if not table:
-        return None
-    title = f"# {in_markdown(results['experiment'])}: privacy guarantees"
-    reasons = [f"{i}. {in_markdown(text)}" for i, text in enumerate(table.reasons, 1)]
-    parts = [title, headed(table.head, table.rows), "\n".join(reasons)]
-    if bounds := lower_bounds(results):
-        head = [f"{attack}: {part}" for attack in bounds.attacks for part in (AT_LEAST, MOST)]
-        rows = [[label, *map(str, cells)] for label, cells in bounds.rows]
-        shown = headed(["arm", *head], rows)
-        parts += ["## What the attacks show at the least", shown, lower_bounds_note(results)]
-    return "\n\n".join(filter(None, parts)) + "\n"
+    The experiment's own null control, over all arms, has an empty arm. `draws` is 1, or how many
+    draws of a randomized model's noise its answers are averaged over. `on` and `num_examples` are
+    the images of an accuracy, `num_negatives` the non-members of a membership figure. `overstated`
+    is "yes" for a robust accuracy that an attack averaging over the noise would lower.
+    """
+    return csv_of(("arm", "metric", "draws", *KEYS), _lines(results))
 
 
 def latex(results: dict[str, Any]) -> str:
@@ -128,13 +108,33 @@ def _two_lines(cell: Printed) -> str:
     return "\n".join(part for part in cell if part)
 
 
-def _table(results: dict[str, Any], shown: list[Column]) -> str:
-    """A row a reading, in Markdown."""
-    head = ["arm", "models", *(column.title for column in shown)]
-    lines = [[in_markdown(cell) for cell in head], ["---", *["---:"] * (len(head) - 1)]]
-    for row in rows(results, shown):
-        lines.append([in_markdown(row.label), row.num_models, *map(str, row.cells)])
-    return joined(lines)
+def _lines(results: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """The lines of table.csv."""
+
+    def line(
+        arm: str, metric: str, draws: int, figure: Figure, overstated: bool = False
+    ) -> tuple[Any, ...]:
+        known = {**figure, **_measured_on(results, metric), "overstated": "yes" * overstated}
+        return (arm, metric, draws, *(known.get(key) for key in KEYS))
+
+    for reading in readings(results):
+        overstated = {f"robust_accuracy/{attack}" for attack in reading.overstated}
+        for metric, figure in every_figure(reading.figures):
+            yield line(reading.arm, metric, reading.draws, figure, metric in overstated)
+    if overall := (results.get("null_control") or {}).get("auc"):
+        yield line("", "null_control/auc", 1, overall)
+
+
+def _measured_on(results: dict[str, Any], metric: str) -> dict[str, Any]:
+    """What a figure of table.csv was measured on, as far as that says anything of it."""
+    data, kind = results["data"], metric.split("/")[0]
+    if kind in ("natural_accuracy", "robust_accuracy"):
+        return results["evaluation"]
+    if kind == "train_accuracy":
+        return {"on": "members", "num_examples": data["num_members"]}
+    if kind in ("generalization_gap", "train_time_s"):
+        return {}
+    return {"num_negatives": data["num_negatives"]}
 
 
 LATEX = {

@@ -1,7 +1,11 @@
-"""A figure as text. What was not measured prints as a dash."""
+"""Figures, tables and files as text. What was not measured prints as a dash."""
 
+import csv
+import io
 import math
-from typing import NamedTuple
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from runner.report.readings import Figure, finite, measured
 
@@ -24,13 +28,22 @@ class Printed(NamedTuple):
         return " ".join(part for part in self if part)
 
 
+class Table(NamedTuple):
+    """A table as text, and the sentences that stand below it."""
+
+    title: str
+    head: list[str]
+    rows: list[list[str]]
+    notes: list[str]
+
+
 def printed(
     figure: Figure | None, scale: float, digits: int, num_models: int, overstated: bool = False
 ) -> Printed:
     """Return a figure as text; its number of models only where it is not `num_models`."""
     if not measured(figure):
         return Printed(DASH)
-    mean, low, high = (_number(figure.get(key), scale, digits) for key in ("mean", "low", "high"))
+    mean, low, high = (_fixed(figure.get(key), scale, digits) for key in ("mean", "low", "high"))
     models = figure["num_models"]
     told = "" if models == num_models else f"({models} {'model' if models == 1 else 'models'})"
     return Printed(mean + (DAGGER if overstated else ""), f"[{low}, {high}]", told)
@@ -51,11 +64,11 @@ def significant(value: float | None, digits: int) -> str:
     return f"{float(scientific):,.{places}f}"
 
 
-def bound(figure: Figure | None) -> Printed:
-    """Return a lower bound of epsilon with three significant digits: 0.00360, 1.31."""
+def bound(figure: Figure | None, digits: int = 3) -> Printed:
+    """Return a figure, such as a lower bound of epsilon, in significant digits: 0.00360, 1.31."""
     if not measured(figure):
         return Printed(DASH)
-    mean, low, high = (significant(figure.get(key), 3) for key in ("mean", "low", "high"))
+    mean, low, high = (significant(figure.get(key), digits) for key in ("mean", "low", "high"))
     return Printed(mean, f"[{low}, {high}]")
 
 
@@ -69,12 +82,45 @@ def percent(rate: float) -> str:
     return f"{100 * rate:.10f}".rstrip("0").rstrip(".") + " %"
 
 
-def rate_title(at: float) -> str:
-    """0.001 -> TPR at 0.1 % FPR."""
-    return f"TPR at {percent(at)} FPR" if at else "TPR at 0 false positives"
+def csv_of(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return rows of values under their heads as CSV, in full precision; None is an empty cell."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(rows)
+    return text.getvalue()
 
 
-def _number(value: float | None, scale: float, digits: int) -> str:
+def titled(results: dict[str, Any], what: str) -> str:
+    """Return the title that opens a Markdown file: whose results these are, and what of them."""
+    return f"# {in_markdown(results.get('experiment') or results['sweep'])}: {what}"
+
+
+def headed(head: list[str], rows: list[list[str]]) -> str:
+    """Return a table of plain text under its heads; columns of numbers are set to the right."""
+    lines = [[in_markdown(cell) for cell in line] for line in (head, *rows)]
+    rules = ["---:" if all(map(_numeric, column)) else "---" for column in zip(*rows, strict=True)]
+    return joined([lines[0], rules or ["---"] * len(head), *lines[1:]])
+
+
+def joined(lines: list[list[str]]) -> str:
+    """Return lines of cells, which are Markdown already, as the lines of a table."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def in_markdown(text: str) -> str:
+    """Return a text with what would end a cell, or be read as HTML or emphasis, escaped."""
+    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"([\\|*`\[\]])", r"\\\1", text)
+
+
+def _numeric(cell: str) -> bool:
+    """Whether a cell is a number, with its interval or without, or a dash for want of one."""
+    return cell == DASH or re.match(r"[<+-]? ?[0-9]", cell) is not None
+
+
+def _fixed(value: float | None, scale: float, digits: int) -> str:
+    """So many digits of a scaled number; zero has no sign."""
     if not finite(value):
         return DASH
     text = f"{scale * value:.{digits}f}"

@@ -14,7 +14,7 @@ import numpy as np
 from runner.driver.events import Event
 from runner.experiment.experiment import Experiment
 from runner.experiment.sweep import Objectives, Setting, Sweep
-from runner.report.readings import every_figure
+from runner.report.quantities import every_figure
 from runner.results.versions import git_commit, versions
 from runner.storage import store
 from runner.storage.cloud import Folder

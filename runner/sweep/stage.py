@@ -22,7 +22,7 @@ from runner.fleet import fleet
 from runner.fleet.preflight import ready
 from runner.forecast.disk import disk_bytes
 from runner.plan.work import Work, prepare
-from runner.report.blocks.events import in_short
+from runner.report.blocks.events import events_in_short
 from runner.report.sweep.page import write_sweep_report
 from runner.report.sweep.terminal import terminal_tables
 from runner.statistics import metrics
@@ -177,7 +177,7 @@ def _tell(made: dict[str, Any], folder: Folder, console: Console) -> None:
     console.print(terminal_tables(made))
     for warning in made["warnings"]:
         say(console, f"warning: {warning}")
-    if events := in_short(made):
+    if events := events_in_short(made):
         say(console, events)
     if made["recommended"]:
         say(console, f"recommended: {folder / 'recommended.yaml'}")

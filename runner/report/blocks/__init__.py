@@ -1,71 +1,97 @@
-"""Parts of the report that are there only where something of their kind was measured."""
+"""The blocks of the report, and what all of them come to: figures, files, HTML.
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+Each is a file here. Where a figure stands apart from the tables of the same, the file has two.
+"""
 
-from markdown_it import MarkdownIt
+from itertools import groupby
+from typing import Any
 
-from runner.report.blocks.checks import guards_markdown
-from runner.report.blocks.comparisons import comparisons_csv, comparisons_markdown
-from runner.report.blocks.epsilon import epsilon_csv, epsilon_markdown
-from runner.report.blocks.leakage import leakage_csv, leakage_markdown
-from runner.report.blocks.memorization import memorization_csv
-from runner.report.blocks.queries import queries_markdown
-from runner.report.blocks.robustness import robustness_csv
-from runner.report.blocks.vulnerable import vulnerable_csv, vulnerable_markdown
-from runner.report.memorization_markdown import memorization_markdown
-from runner.report.robustness_markdown import robustness_markdown
+import matplotlib
+from matplotlib.figure import Figure
+
+from runner.report import style
+from runner.report.blocks import (
+    against,
+    checks,
+    comparisons,
+    epsilon,
+    events,
+    guarantees,
+    how_to_read,
+    leakage,
+    memorization,
+    privacy_robustness,
+    queries,
+    robustness,
+    roc,
+    samples,
+    thresholds,
+    vulnerable,
+)
+from runner.report.blocks._block import Block, Files
+from runner.report.html import inline, rendered
+
+BLOCKS: tuple[Block, ...] = (  # from the top of the page, which begins with the main table
+    guarantees.BLOCK,
+    thresholds.TABLES,
+    how_to_read.BLOCK,
+    privacy_robustness.BLOCK,
+    robustness.FIGURE,
+    queries.FIGURE,
+    memorization.FIGURE,
+    against.BLOCK,
+    thresholds.FIGURE,
+    roc.LOGARITHMIC,
+    roc.LINEAR,
+    epsilon.BLOCK,
+    comparisons.BLOCK,
+    leakage.BLOCK,
+    vulnerable.BLOCK,
+    memorization.TABLES,
+    queries.TABLE,
+    robustness.TABLES,
+    checks.BLOCK,
+    samples.BLOCK,
+    events.BLOCK,
+)
 
 
-class Block(NamedTuple):
-    """One part: its heading on the page, and its Markdown, which opens with a title."""
-
-    heading: str
-    markdown: Callable[[dict[str, Any]], str | None]
-    csv: Callable[[dict[str, Any]], str] | None = None  # the same in full precision
+def draw(results: dict[str, Any]) -> dict[str, Figure | None]:
+    """Return each figure by the name of its file; None where there is nothing to draw."""
+    with matplotlib.rc_context(style.RC):
+        return {block.name: block.figure(results) for block in BLOCKS if block.figure}
 
 
-class Shown(NamedTuple):
-    """One part as the page has it: its heading, its HTML, and whether it has a CSV file."""
-
-    heading: str
-    html: str
-    csv: bool
-
-
-BLOCKS = {  # by the name of the file, without its ending, in the page's order
-    "epsilon": Block("Lower bounds on epsilon", epsilon_markdown, epsilon_csv),
-    "comparisons": Block("Differences between arms", comparisons_markdown, comparisons_csv),
-    "leakage": Block("Low false positive rates", leakage_markdown, leakage_csv),
-    "vulnerable": Block("Examples at risk", vulnerable_markdown, vulnerable_csv),
-    "memorization": Block(
-        "Leakage and accuracy by memorization", memorization_markdown, memorization_csv
-    ),
-    "queries": Block("Membership by kind of query", queries_markdown),
-    "robustness": Block("Whether robustness stands", robustness_markdown, robustness_csv),
-    "checks": Block("Checks", guards_markdown),
-}
+def captions(results: dict[str, Any]) -> dict[str, str]:
+    """Return the text below each figure, by the name of its file."""
+    return {block.name: block.caption(results) for block in BLOCKS if block.caption}
 
 
 def files(results: dict[str, Any]) -> dict[str, str | None]:
-    """Return the text of each part's files by their names; None where nothing was measured."""
+    """Return the text of each block's files by their names; None where nothing was measured."""
     found: dict[str, str | None] = {}
-    for name, block in BLOCKS.items():
-        found[f"{name}.md"] = text = block.markdown(results) or None
-        if block.csv:
-            found[f"{name}.csv"] = block.csv(results) if text else None
+    for block in BLOCKS:
+        if block.markdown:
+            found[f"{block.name}.md"] = text = block.markdown(results) or None
+            if block.csv:
+                found[f"{block.name}.csv"] = block.csv(results) if text else None
     return found
 
 
-def on_page(results: dict[str, Any]) -> dict[str, Shown]:
-    """Return each part that has something to show, by its name."""
-    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
-    found = {}
-    for name, block in BLOCKS.items():
-        if text := block.markdown(results):
-            _, _, body = text.partition("\n")  # the title is the page's heading
-            html = reader.render(body.replace("\n## ", "\n### "))
-            scrolling = html.replace("<table>", '<div class="scroll"><table class="block">')
-            html = scrolling.replace("</table>", "</table></div>")
-            found[name] = Shown(block.heading, html, block.csv is not None)
-    return found
+def on_page(results: dict[str, Any], svgs: dict[str, str], also: Files) -> list[str]:
+    """Return what the page shows below its main table, as HTML; figures share one heading.
+
+    Args:
+        svgs: each figure by name, as the text of an SVG file; "" leaves the figure out.
+        also: pictures and tables that were made beside the report, by name.
+    """
+    told, parts = captions(results), []
+    for drawn, run in groupby(BLOCKS, key=lambda block: block.figure is not None):
+        if drawn:
+            names = [block.name for block in run if svgs.get(block.name)]
+            figures = [(inline(name, svgs[name]), told[name]) for name in names]
+            html = rendered("blocks/_figures.html.j2", figures=figures).rstrip("\n")
+            parts.append(html if figures else "")
+        else:
+            parts += [block.on_page(results, also) for block in run]
+    return [part for part in parts if part]

@@ -8,8 +8,9 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
 from runner.report import style
-from runner.report.blocks.memorization import tpr_title
+from runner.report.quantities import tpr
 from runner.report.readings import ends, measured
+from runner.report.text import percent
 
 MOST_TICKS = 5  # of the scores above 0
 APART = 1.5  # bins that lie between the middles of bin 0 and of the first one
@@ -40,6 +41,13 @@ def memorization_figure(results: dict[str, Any]) -> Drawing | None:
     bars = Line2D([], [], color=style.FAINT, alpha=0.25, linewidth=7)
     style.legend(figure, {**lines, "examples (right axis)": bars})
     return figure
+
+
+def tpr_title(found: dict[str, Any]) -> str:
+    """Return what the TPR is read at: an FPR, or no false positive where that is below one."""
+    rate = found["false_positive_rate"]
+    zero = f"{tpr(0).title} ({percent(rate)} is below one)"
+    return zero if found["at_zero_false_positives"] else tpr(rate).title
 
 
 def _middles(found: dict[str, Any]) -> np.ndarray:

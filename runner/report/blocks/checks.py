@@ -1,9 +1,14 @@
-"""The checks of a run as Markdown."""
+"""What is checked before privacy figures may be believed, and the null control."""
 
 from typing import Any
 
-from runner.report.markdown import headed, in_markdown
+from runner.report.blocks._block import Block, Files, as_html
+from runner.report.html import rendered
+from runner.report.quantities import QUANTITIES
+from runner.report.text import headed, titled
 
+HEADING = "Checks"
+NULL = QUANTITIES["null_control/auc"]
 UNDECIDED = "Undecided: chance alone may be behind it; more models would tell."
 SAID = {
     "pass": "passed",
@@ -13,19 +18,40 @@ SAID = {
 }
 
 
-def in_short(results: dict[str, Any]) -> str:
+def checks_in_short(results: dict[str, Any]) -> str:
     """Return how many checks had which verdict: 4 passed, 2 undecided; "" where none was made."""
     verdicts = [guard["verdict"] for guard in results.get("guards") or []]
     known = ((verdicts.count(verdict), said) for verdict, said in SAID.items())
     return ", ".join(f"{number} {said}" for number, said in known if number)
 
 
-def guards_markdown(results: dict[str, Any]) -> str | None:
-    """Return what every run is checked for before its privacy figures may be believed."""
+def checks_markdown(results: dict[str, Any]) -> str | None:
+    """Return the checks with their verdicts; None where none was made."""
     guards = results.get("guards") or []
     if not guards:
         return None
     rows = [[g["name"], SAID[g["verdict"]], g["says"]] for g in guards]
     table = headed(["check", "verdict", "what was found"], rows)
     told = "" if "undecided" not in {g["verdict"] for g in guards} else f"{UNDECIDED}\n"
-    return "\n".join([f"# {in_markdown(results['experiment'])}: checks\n", f"{table}\n", told])
+    return "\n".join([f"{titled(results, 'checks')}\n", f"{table}\n", told])
+
+
+def checks_html(results: dict[str, Any], files: Files) -> str:
+    """Return the checks, if there are any, and the null control of all arms and of each."""
+    text = checks_markdown(results)
+    return rendered(
+        "blocks/checks.html.j2",
+        block=as_html("checks", HEADING, text, csv=False) if text else "",
+        null=_null(results),
+        nulls={name: _null(arm) for name, arm in results["arms"].items()},
+        tolerance=results["null_control"]["tolerance"],
+    )
+
+
+def _null(holder: dict[str, Any]) -> dict[str, Any] | None:
+    """The null control of the results or of an arm, as the page shows it."""
+    null = holder.get("null_control")
+    return null and {"auc": NULL.printed(null["auc"], 0), "verdict": null["verdict"]}
+
+
+BLOCK = Block("checks", HEADING, markdown=checks_markdown, html=checks_html)

@@ -1,25 +1,12 @@
 """Differences between arms, as a table, as sentences and as CSV."""
 
-import csv
-import io
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
-from runner.report.markdown import headed, in_markdown
+from runner.report.blocks._block import Block
+from runner.report.quantities import QUANTITIES, Quantity, tpr
 from runner.report.readings import INTERVAL, Figure, by_draws, label, measured, membership
-from runner.report.text import printed, rate_title
-
-
-class Measure(NamedTuple):
-    """One quantity that arms differ in."""
-
-    title: str
-    scale: float  # 100 where a difference is told in points
-    digits: int
-
-    @property
-    def unit(self) -> str:
-        return " points" if self.scale == 100 else ""
+from runner.report.text import csv_of, headed, in_markdown, titled
 
 
 def comparisons_markdown(results: dict[str, Any]) -> str:
@@ -35,7 +22,7 @@ def comparisons_markdown(results: dict[str, Any]) -> str:
     ]
     told = [sentence for one in compared for sentence in _sentences(results, one)]
     parts = [
-        f"# {in_markdown(results['experiment'])}: differences between arms",
+        titled(results, "differences between arms"),
         headed(["first less second", *columns], rows),
         "\n".join(f"- {in_markdown(sentence)}" for sentence in told),
         in_markdown(_note(results, list(columns.values()))),
@@ -45,31 +32,31 @@ def comparisons_markdown(results: dict[str, Any]) -> str:
 
 def comparisons_csv(results: dict[str, Any]) -> str:
     """Return every difference in full precision, one a line: fractions, not points."""
-    text = io.StringIO()
-    write = csv.writer(text, lineterminator="\n").writerow
-    write(("arm", "against", "draws", "measure", *INTERVAL))
-    for one in results.get("comparisons") or []:
-        for name, figure in one["measures"].items():
-            known = (figure.get(key) for key in INTERVAL)
-            write((one["arm"], one["against"], one["draws"], name, *known))
-    return text.getvalue()
+    lines = (
+        (one["arm"], one["against"], one["draws"], name, *(figure.get(key) for key in INTERVAL))
+        for one in results.get("comparisons") or []
+        for name, figure in one["measures"].items()
+    )
+    return csv_of(("arm", "against", "draws", "measure", *INTERVAL), lines)
 
 
-def _figures(results: dict[str, Any], one: dict[str, Any]) -> Iterator[tuple[Measure, Figure]]:
+def _figures(results: dict[str, Any], one: dict[str, Any]) -> Iterator[tuple[Quantity, Figure]]:
     """What is told of a comparison; rates at zero false positives are one number, told once."""
-    told: set[Measure] = set()
+    told: set[Quantity] = set()
     for name, figure in one["measures"].items():
         kind, _, rest = name.partition("/")
-        attack, _, quantity = rest.partition("/")
+        attack, _, which = rest.partition("/")
         if kind != "membership":
-            title = f"accuracy under {rest}" if rest else "natural accuracy"
-            measure = Measure(title, 100, 1)
-        elif quantity == "auc":
-            measure = Measure(f"AUC ({attack})", 1, 3)
+            found = QUANTITIES[kind]
+            title = f"accuracy under {rest}" if rest else found.title
         else:
-            rate = quantity.partition("/")[2]
-            at = 0.0 if _unresolved(results, one, attack, rate) else float(rate)
-            measure = Measure(f"{rate_title(at)} ({attack})", 100, 1 if at >= 0.01 else 2)
+            key, _, rate = which.partition("/")
+            found = QUANTITIES[key]
+            if rate:
+                found = tpr(0.0 if _unresolved(results, one, attack, rate) else float(rate))
+            title = f"{found.title} ({attack})"
+        unit = "points" if found.unit else ""
+        measure = found._replace(title=title, unit=unit)
         if measure not in told and measured(figure):
             told.add(measure)
             yield measure, figure
@@ -92,7 +79,8 @@ def _sentences(results: dict[str, Any], one: dict[str, Any]) -> list[str]:
             continue
         ends = [abs(figure[key]) * measure.scale for key in ("low", "high")]
         low, high = (f"{end:.{measure.digits}f}" for end in sorted(ends))
-        by = f"{abs(figure['mean']) * measure.scale:.{measure.digits}f}{measure.unit}"
+        by = f"{abs(figure['mean']) * measure.scale:.{measure.digits}f}"
+        by += f" {measure.unit}" if measure.unit else ""
         verb = "lowers" if figure["mean"] < 0 else "raises"
         found[verb].append(f"{measure.title} by {by} [{low}, {high}]")
     nothing = f"Nothing here tells {one['arm']} from {one['against']}{noise}: all intervals hold 0."
@@ -101,7 +89,7 @@ def _sentences(results: dict[str, Any], one: dict[str, Any]) -> list[str]:
     return told or [nothing]
 
 
-def _note(results: dict[str, Any], columns: list[dict[Measure, Figure]]) -> str:
+def _note(results: dict[str, Any], columns: list[dict[Quantity, Figure]]) -> str:
     """How to read the intervals, and how many would leave 0 out by chance."""
     figures = [figure for column in columns for figure in column.values()]
     apart = sum(map(_excludes_zero, figures))
@@ -124,13 +112,13 @@ def _excludes_zero(figure: Figure) -> bool:
     return figure["low"] > 0 or figure["high"] < 0
 
 
-def _of_row(measure: Measure) -> str:
+def _of_row(measure: Quantity) -> str:
     return f"{measure.title}, points" if measure.unit else measure.title
 
 
-def _cell(figure: Figure | None, measure: Measure) -> str:
+def _cell(figure: Figure | None, measure: Quantity) -> str:
     models = figure["num_models"] if figure else 0
-    return str(printed(figure, measure.scale, measure.digits, models))
+    return str(measure.printed(figure, models))
 
 
 def _told(results: dict[str, Any], one: dict[str, Any]) -> str:
@@ -141,3 +129,11 @@ def _told(results: dict[str, Any], one: dict[str, Any]) -> str:
 
 def _title(results: dict[str, Any], one: dict[str, Any]) -> str:
     return label(f"{one['arm']} − {one['against']}", _told(results, one))
+
+
+BLOCK = Block(
+    "comparisons",
+    "Differences between arms",
+    markdown=comparisons_markdown,
+    csv=comparisons_csv,
+)

@@ -1,12 +1,20 @@
 """What canaries certify of epsilon, beside what each arm states: a table of text, and CSV."""
 
-import csv
-import io
+from collections.abc import Iterator
 from typing import Any
 
-from runner.report.markdown import headed, in_markdown
+from runner.report.blocks._block import Block
 from runner.report.readings import by_draws, label
-from runner.report.text import DASH, in_full, percent, significant
+from runner.report.text import (
+    DASH,
+    csv_of,
+    headed,
+    in_full,
+    in_markdown,
+    percent,
+    significant,
+    titled,
+)
 
 HEAD = ("arm", "attack", "one run: median", "largest", "the most it could show")
 OVER_MODELS = ("over models", "(the most it could show)")
@@ -26,13 +34,13 @@ def epsilon_markdown(results: dict[str, Any]) -> str:
     several = any(arm["over_models"] for arm in found["arms"].values())
     head = [*HEAD, *(OVER_MODELS if several else ()), *STATED]
     rows = [row for name, arm in found["arms"].items() for row in _rows(name, arm, several)]
-    title = f"# {in_markdown(results['experiment'])}: lower bounds on epsilon"
+    title = titled(results, "lower bounds on epsilon")
     alarms = [f"**Alarm**: {in_markdown(text)}" for text in _alarms(found)]
     notes = [in_markdown(note) for note in _notes(results, several)]
     return "\n\n".join([title, *alarms, headed(head, rows), *notes]) + "\n"
 
 
-def in_short(results: dict[str, Any]) -> list[str]:
+def epsilon_in_short(results: dict[str, Any]) -> list[str]:
     """Return a line for each arm: what is certified and what stated; none without canaries."""
     lines = []
     for name, arm in ((results.get("epsilon") or {}).get("arms") or {}).items():
@@ -54,9 +62,12 @@ def epsilon_csv(results: dict[str, Any]) -> str:
     found = results.get("epsilon")
     if not found:
         return ""
-    text = io.StringIO()
-    write = csv.writer(text, lineterminator="\n").writerow
-    write(("arm", "draws", "attack", "bound", "model", "epsilon", "most", "delta", "status"))
+    head = ("arm", "draws", "attack", "bound", "model", "epsilon", "most", "delta", "status")
+    return csv_of(head, _lines(found))
+
+
+def _lines(found: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """The lines of the CSV."""
     delta = found["delta"]
     for name, arm in found["arms"].items():
         for row in arm["one_run"]:
@@ -64,14 +75,13 @@ def epsilon_csv(results: dict[str, Any]) -> str:
             values = {(key, None): row[key] for key in ("median", "largest")}
             values |= {("one_run", m): value for m, value in enumerate(row["by_model"])}
             for (bound, model), value in values.items():
-                write((*own, bound, model, value, arm["most"], delta, "certified"))
+                yield (*own, bound, model, value, arm["most"], delta, "certified")
         if over := arm["over_models"]:
             line = (name, None, None, "over_models", None, over["bound"], over["most"])
-            write((*line, delta, "certified"))
+            yield (*line, delta, "certified")
         if stated := arm["stated"]:
             line = (name, None, None, "stated", None, stated["epsilon"], None, stated["delta"])
-            write((*line, stated["status"]))
-    return text.getvalue()
+            yield (*line, stated["status"])
 
 
 def _rows(name: str, arm: dict[str, Any], several: bool) -> list[list[str]]:
@@ -122,3 +132,11 @@ def _notes(results: dict[str, Any], several: bool) -> list[str]:
 
 def _alarms(found: dict[str, Any]) -> list[str]:
     return [f"{name}: {arm['alarm']}" for name, arm in found["arms"].items() if arm["alarm"]]
+
+
+BLOCK = Block(
+    "epsilon",
+    "Lower bounds on epsilon",
+    markdown=epsilon_markdown,
+    csv=epsilon_csv,
+)

@@ -1,14 +1,27 @@
-"""What each arm claims of differential privacy."""
+"""What each arm claims of differential privacy, beside what attacks show at the least."""
 
-import csv
-import io
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from runner.report.lower_bounds import known_bounds
-from runner.report.text import DASH, in_full, significant
+from runner.report.blocks._block import Block, Files
+from runner.report.html import rendered
+from runner.report.quantities import QUANTITIES
+from runner.report.readings import Figure, calibrated, readings, with_shadows
+from runner.report.text import (
+    DASH,
+    Printed,
+    csv_of,
+    headed,
+    in_full,
+    in_markdown,
+    significant,
+    titled,
+)
 
 HEAD = ("arm", "epsilon", "delta", "status", "of")
 BOUND = ("mean", "low", "high", "num_models", "delta", "largest")
+LOWER = QUANTITIES["epsilon_lower_bound"]
+AT_LEAST, MOST = LOWER.title, "(the most it could show)"
 
 
 class Guarantees(NamedTuple):
@@ -17,6 +30,13 @@ class Guarantees(NamedTuple):
     head: list[str]
     rows: list[list[str]]
     reasons: list[str]
+
+
+class LowerBounds(NamedTuple):
+    """A table as text: two columns an attack, a row a reading that has any bound."""
+
+    attacks: list[str]
+    rows: list[tuple[str, list[Printed]]]
 
 
 def guarantees(results: dict[str, Any]) -> Guarantees | None:
@@ -33,19 +53,87 @@ def guarantees(results: dict[str, Any]) -> Guarantees | None:
     return Guarantees([*HEAD, "why"], rows, reasons)
 
 
+def guarantees_markdown(results: dict[str, Any]) -> str | None:
+    """Return claims of differential privacy and lower bounds; None where there is neither."""
+    table = guarantees(results)
+    if not table:
+        return None
+    reasons = [f"{i}. {in_markdown(text)}" for i, text in enumerate(table.reasons, 1)]
+    parts = [
+        titled(results, "privacy guarantees"),
+        headed(table.head, table.rows),
+        "\n".join(reasons),
+    ]
+    if bounds := lower_bounds(results):
+        head = [f"{attack}: {part}" for attack in bounds.attacks for part in (AT_LEAST, MOST)]
+        rows = [[label, *map(str, cells)] for label, cells in bounds.rows]
+        shown = headed(["arm", *head], rows)
+        parts += ["## What the attacks show at the least", shown, lower_bounds_note(results)]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
 def guarantees_csv(results: dict[str, Any]) -> str:
     """Return every claim in full precision, once for each lower bound of its arm."""
-    text = io.StringIO()
-    write = csv.writer(text, lineterminator="\n").writerow
-    write((*HEAD, "why", "attack", "draws", *(f"lower_bound_{key}" for key in BOUND)))
+    head = (*HEAD, "why", "attack", "draws", *(f"lower_bound_{key}" for key in BOUND))
+    return csv_of(head, _lines(results))
+
+
+def guarantees_html(results: dict[str, Any], files: Files) -> str:
+    """Return both tables with what they mean."""
+    claims = guarantees(results)
+    if not claims:
+        return ""
+    return rendered(
+        "blocks/guarantees.html.j2",
+        claims=claims,
+        bounds=lower_bounds(results),
+        bound_head=(AT_LEAST, MOST),
+        bounds_note=lower_bounds_note(results),
+    )
+
+
+def lower_bounds(results: dict[str, Any]) -> LowerBounds | None:
+    """Return what each attack shows at the least, beside what it could not exceed."""
+    known = known_bounds(results)
+    attacks = [a for a in calibrated(results) if any(attack == a for _, attack, _ in known)]
+    rows = []
+    for reading in readings(results):
+        found = [known.get((reading.arm, attack, reading.draws)) for attack in attacks]
+        if any(found):
+            rows.append((reading.label, [cell for figure in found for cell in _cells(figure)]))
+    return LowerBounds([with_shadows(results, a) for a in attacks], rows) if rows else None
+
+
+def lower_bounds_note(results: dict[str, Any]) -> str:
+    """Return what stands below the lower bounds: what they are, and are not."""
+    deltas = {in_full(figure.get("delta")) for figure in known_bounds(results).values()}
+    return (
+        f"At delta {', '.join(sorted(deltas))}: a mean over models with its 95 % interval, each "
+        "from an attack's decisions at all thresholds. With so few examples it could not exceed "
+        "what stands beside it, whatever the model. It is an estimate and no certificate: the "
+        "examples of one model share its training, so they are no independent trials."
+    )
+
+
+def known_bounds(results: dict[str, Any]) -> dict[tuple[str, str, int], Figure]:
+    """Return each lower bound by arm, attack and draws."""
+    return {
+        (reading.arm, attack, reading.draws): figure
+        for reading in readings(results)
+        for attack in calibrated(results)
+        if (figure := LOWER.read(reading.figures, attack))
+    }
+
+
+def _lines(results: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """The lines of the CSV."""
     known = known_bounds(results)
     for name, arm in results["arms"].items():
         claim = arm.get("guarantee") or {"status": "none claimed"}
         claimed = [name, *(claim.get(key) for key in (*HEAD[1:], "why"))]
         beside = [(key[1:], bound) for key, bound in known.items() if key[0] == name]
         for key, bound in beside or [(("", ""), {})]:
-            write((*claimed, *key, *(bound.get(k) for k in BOUND)))
-    return text.getvalue()
+            yield (*claimed, *key, *(bound.get(k) for k in BOUND))
 
 
 def _claim(claim: dict[str, Any] | None, reasons: list[str]) -> list[str]:
@@ -59,3 +147,17 @@ def _claim(claim: dict[str, Any] | None, reasons: list[str]) -> list[str]:
         *(claim.get(key) or DASH for key in ("status", "of")),
         str(1 + reasons.index(why)) if why else DASH,
     ]
+
+
+def _cells(figure: Figure | None) -> tuple[Printed, Printed]:
+    """A bound, and the most that it could be."""
+    return LOWER.printed(figure, 0), Printed(significant((figure or {}).get("largest"), 3))
+
+
+BLOCK = Block(
+    "guarantees",
+    "Privacy guarantees",
+    markdown=guarantees_markdown,
+    csv=guarantees_csv,
+    html=guarantees_html,
+)

@@ -1,16 +1,21 @@
 """Low false positive rates: each target's own threshold, one for all, and one that others set."""
 
-import csv
-import io
 import math
 from collections.abc import Iterator
 from typing import Any
 
-from runner.report.blocks.robustness import Table
-from runner.report.markdown import headed, in_markdown
-from runner.report.readings import INTERVAL, Figure, Reading, finite, membership, rates_of, readings
-from runner.report.shadows import with_shadows
-from runner.report.text import DASH, percent, printed
+from runner.report.blocks._block import Block
+from runner.report.readings import (
+    INTERVAL,
+    ArmFigures,
+    Figure,
+    finite,
+    membership,
+    rates_of,
+    readings,
+    with_shadows,
+)
+from runner.report.text import DASH, Table, csv_of, headed, in_markdown, percent, printed, titled
 
 HEAD = ["arm", "attack", "TPR of a target (%)", "pooled TPR (%)"]
 HEAD += ["TPR at shadows' threshold (%)", "FPR reached (%)"]
@@ -63,7 +68,7 @@ def leakage_markdown(results: dict[str, Any]) -> str:
     tables = leakage_tables(results)
     if not tables:
         return ""
-    parts = [f"# {in_markdown(results['experiment'])}: low false positive rates\n"]
+    parts = [f"{titled(results, 'low false positive rates')}\n"]
     parts.append("\n".join(f"- {in_markdown(note)}" for note in NOTES) + "\n")
     for table in tables:
         notes = " ".join(map(in_markdown, table.notes))
@@ -77,24 +82,26 @@ def leakage_csv(results: dict[str, Any]) -> str:
     `tpr` is each target's at its own threshold, `pooled_tpr` that of all scores in one heap, which
     has no interval; the others are at thresholds that the other pairs of models set.
     """
-    text = io.StringIO()
-    write = csv.writer(text, lineterminator="\n").writerow
-    write(("arm", "draws", "attack", "rate", "quantity", *INTERVAL, "num_negatives", "prior"))
+    head = ("arm", "draws", "attack", "rate", "quantity", *INTERVAL, "num_negatives", "prior")
+    return csv_of(head, _lines(results))
+
+
+def _lines(results: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """The lines of the CSV."""
     for reading, attack, rate, own, pooled, shadow in _each(results):
         place = reading.arm, reading.draws, attack, f"{rate:g}"
-        write((*place, "tpr", *(own[key] for key in INTERVAL), own["num_negatives"], None))
-        write((*place, "pooled_tpr", pooled["tpr"], *[None] * 3, pooled["num_negatives"], None))
+        yield (*place, "tpr", *(own[key] for key in INTERVAL), own["num_negatives"], None)
+        yield (*place, "pooled_tpr", pooled["tpr"], *[None] * 3, pooled["num_negatives"], None)
         for quantity in ("tpr", "fpr", "ppv"):
             if figure := shadow.get(quantity):
                 prior = shadow["prior"] if quantity == "ppv" else None
                 values = [figure[key] for key in INTERVAL]
-                write((*place, f"{quantity}_at_shadow_threshold", *values, None, prior))
-    return text.getvalue()
+                yield (*place, f"{quantity}_at_shadow_threshold", *values, None, prior)
 
 
 def _each(
     results: dict[str, Any],
-) -> Iterator[tuple[Reading, str, float, Figure, dict[str, Any], dict[str, Any]]]:
+) -> Iterator[tuple[ArmFigures, str, float, Figure, dict[str, Any], dict[str, Any]]]:
     """Reading, attack and rate, with each target's TPR, the pooled one, and what others' set."""
     for reading in readings(results):
         for attack in reading.figures.get("membership") or {}:
@@ -127,3 +134,11 @@ def _told(counts: str, few: bool) -> str:
     """How many non-members a rate is over, and whether a target has too few to show it."""
     told = " Too few in a target to show this FPR: its TPR is that at 0 false positives."
     return f"Non-members: {counts}.{told if few else ''}"
+
+
+BLOCK = Block(
+    "leakage",
+    "Low false positive rates",
+    markdown=leakage_markdown,
+    csv=leakage_csv,
+)

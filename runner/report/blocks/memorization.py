@@ -1,14 +1,35 @@
-"""Leakage and accuracy by memorization score, as tables of text and as CSV."""
+"""Leakage and accuracy by memorization score: tables, what is said below them, and a figure."""
 
-import csv
-import io
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
-from runner.report.blocks.robustness import Table
-from runner.report.memorization_notes import bin_names, memorization_notes
+from runner.report.blocks._block import Block
+from runner.report.blocks._memorization_figure import memorization_figure, tpr_title
 from runner.report.readings import INTERVAL, Figure
-from runner.report.text import DASH, percent, printed, rate_title
+from runner.report.text import (
+    DASH,
+    Table,
+    csv_of,
+    headed,
+    in_markdown,
+    percent,
+    printed,
+    significant,
+    titled,
+)
+
+
+def memorization_markdown(results: dict[str, Any]) -> str:
+    """Return the tables, each with its notes; "" where nothing was measured."""
+    parts = []
+    for title, head, rows, notes in memorization_tables(results):
+        sections = [f"## {in_markdown(title)}", headed(head, rows), *map(in_markdown, notes)]
+        parts.append("\n\n".join(sections))
+    if not parts:
+        return ""
+    title = titled(results, "leakage and accuracy by memorization")
+    return "\n\n".join([title, *parts]) + "\n"
 
 
 def memorization_tables(results: dict[str, Any]) -> list[Table]:
@@ -16,14 +37,14 @@ def memorization_tables(results: dict[str, Any]) -> list[Table]:
     found = results.get("memorization")
     if not found:
         return []
-    tpr = f"{tpr_title(found)} (%)"
+    title = f"{tpr_title(found)} (%)"
     changes = {name: arm["change"] for name, arm in found["arms"].items() if arm["change"]}
     change = {name: _column(one["accuracy"]) for name, one in changes.items()}
     for name, one in changes.items():
         overall = one["accuracy"]["overall"]
         change[f"{name}: its part of all"] = [overall, *one["accuracy_parts"]]
     tables = [
-        _table(found, tpr, {name: _column(arm["tpr"]) for name, arm in found["arms"].items()}),
+        _table(found, title, {name: _column(arm["tpr"]) for name, arm in found["arms"].items()}),
         _table(
             found,
             "Accuracy on non-members (%)",
@@ -32,15 +53,14 @@ def memorization_tables(results: dict[str, Any]) -> list[Table]:
         _table(found, f"Change of accuracy against {found['reference']} (points)", change),
     ]
     shown = [table for table in tables if len(table.head) > 2]
-    shown[-1].notes.extend(memorization_notes(results))
+    shown[-1].notes.extend(_notes(results))
     return shown
 
 
-def tpr_title(found: dict[str, Any]) -> str:
-    """Return what the TPR is read at: an FPR, or no false positive where that is below one."""
-    rate = percent(found["false_positive_rate"])
-    zero = f"{rate_title(0)} ({rate} is below one)"
-    return zero if found["at_zero_false_positives"] else rate_title(found["false_positive_rate"])
+def bin_names(found: dict[str, Any]) -> list[str]:
+    """Return the names of the bins: 0, then (0, 0.05] and so on."""
+    ends = [f"{edge:.3g}" for edge in found["bins"]["edges"]]
+    return ["0", *(f"({a}, {b}]" for a, b in pairwise(ends))]
 
 
 def memorization_csv(results: dict[str, Any]) -> str:
@@ -53,18 +73,7 @@ def memorization_csv(results: dict[str, Any]) -> str:
     found = results.get("memorization")
     if not found:
         return ""
-    text, bins = io.StringIO(), found["bins"]
-    ends = [None, *bins["edges"]]
-    places = [(None, None, sum(bins["counts"]))]
-    places += zip(ends[:-1], bins["edges"], bins["counts"], strict=True)
-    write = csv.writer(text, lineterminator="\n").writerow
-    write(("arm", "quantity", "above", "to", "num_examples", *INTERVAL))
-    for name, arm in found["arms"].items():
-        for quantity, figures in _every_column(arm):
-            for place, figure in zip(places[-len(figures) :], figures, strict=True):
-                if figure:
-                    write((name, quantity, *place, *(figure[key] for key in INTERVAL)))
-    return text.getvalue()
+    return csv_of(("arm", "quantity", "above", "to", "num_examples", *INTERVAL), _lines(found))
 
 
 def _every_column(arm: dict[str, Any]) -> Iterator[tuple[str, list[Figure | None]]]:
@@ -96,3 +105,112 @@ def _table(found: dict[str, Any], title: str, columns: dict[str, list[Figure | N
 
 def _text(figure: Figure | None, found: dict[str, Any]) -> str:
     return str(printed(figure, 100, 1, found["num_targets"])) if figure else DASH
+
+
+def _lines(found: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """The lines of the CSV: a figure with its bin each."""
+    bins = found["bins"]
+    ends = [None, *bins["edges"]]
+    places = [(None, None, sum(bins["counts"]))]
+    places += zip(ends[:-1], bins["edges"], bins["counts"], strict=True)
+    for name, arm in found["arms"].items():
+        for quantity, figures in _every_column(arm):
+            for place, figure in zip(places[-len(figures) :], figures, strict=True):
+                if figure:
+                    yield (name, quantity, *place, *(figure[key] for key in INTERVAL))
+
+
+def _notes(results: dict[str, Any]) -> list[str]:
+    """How it was measured, then a sentence for each arm that is compared."""
+    found = results["memorization"]
+    told = " ".join([_source(found), *_bins(found), _threshold(results, found)])
+    return [told, *_losses(found)]
+
+
+def _source(found: dict[str, Any]) -> str:
+    """Whose scores they are."""
+    source = found["source"]
+    if source["arm"] is not None:
+        text = (
+            "Memorization: how much more often models are right about an example if they were "
+            f"trained on it, of {source['num_models']} models of {source['arm']}; none of them is "
+            "a target here."
+        )
+    else:
+        compared = (
+            "its labels are those of the pool"
+            if source["labels_compared"]
+            else "it has no labels, so that the order of its examples is taken on trust"
+        )
+        text = f"Memorization is read from {source['file']}; {compared}."
+    if without := found["bins"]["num_not_judged"]:
+        text += f" {without:,} examples have no score and are not judged."
+    return text
+
+
+def _bins(found: dict[str, Any]) -> Iterator[str]:
+    """Why there are fewer bins than were asked for."""
+    bins = found["bins"]
+    yield "Scores of 0 and below have a bin of their own."
+    if bins["used"] < bins["asked"]:
+        error = significant(bins["median_standard_error"], 2)
+        yield (
+            f"There are {bins['used']} more and not {bins['asked']}, so that none is narrower "
+            f"than {error}, the median standard error of the scores above 0."
+        )
+
+
+def _threshold(results: dict[str, Any], found: dict[str, Any]) -> str:
+    """How a TPR and an accuracy come about."""
+    noisy = any(results["arms"].get(name, {}).get("randomized") for name in found["arms"])
+    zero = ", which is less than one" if found["at_zero_false_positives"] else ""
+    return (
+        f"Each of {found['num_targets']} targets has one threshold of {found['attack']} for all "
+        f"bins, at {percent(found['false_positive_rate'])} of its {found['num_negatives']:,} "
+        f"non-members{zero}. Accuracy is on the non-members of a bin. Intervals are of 95 %, over "
+        f"targets.{' Randomized models answer by one draw.' if noisy else ''}"
+    )
+
+
+def _losses(found: dict[str, Any]) -> Iterator[str]:
+    """Which bins an arm loses most accuracy in, if it loses any."""
+    for name, arm in found["arms"].items():
+        overall = (arm["change"] or {}).get("accuracy", {}).get("overall")
+        if not overall or overall["mean"] >= 0:
+            continue
+        of_bins = zip(
+            bin_names(found),
+            arm["change"]["accuracy"]["by_bin"],
+            arm["change"]["accuracy_parts"],
+            found["bins"]["counts"],
+            strict=True,
+        )
+        known = [(bin_, one, part, count) for bin_, one, part, count in of_bins if one and part]
+        steepest = min(known, key=lambda row: row[1]["mean"])
+        largest = min(known, key=lambda row: row[2]["mean"])
+        share = percent(round(largest[3] / sum(found["bins"]["counts"]), 3))
+        yield (
+            f"{name} against {found['reference']}: {_points(overall, found)} points of accuracy on "
+            f"all examples. The bin that has the largest part of it is {largest[0]}, with {share} "
+            f"of the examples: {_points(largest[2], found)} points. Within a bin accuracy falls "
+            f"most in {steepest[0]}: {_points(steepest[1], found)} points."
+        )
+
+
+def _points(figure: dict[str, Any], found: dict[str, Any]) -> str:
+    return str(printed(figure, 100, 1, found["num_targets"]))
+
+
+FIGURE = Block(
+    "memorization",
+    figure=memorization_figure,
+    caption=lambda results: (
+        "Leakage and accuracy of examples by how much they are memorized, with 95 % intervals."
+    ),
+)
+TABLES = Block(
+    "memorization",
+    "Leakage and accuracy by memorization",
+    markdown=memorization_markdown,
+    csv=memorization_csv,
+)

@@ -1,42 +1,38 @@
 """Privacy against robustness: a point a reading of an arm, with both error bars."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Drawing
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from runner.report import columns, labels, style
+from runner.report.blocks._block import Block
+from runner.report.quantities import QUANTITIES, Quantity, shown_rate, tpr
 from runner.report.readings import (
-    Figure,
-    Figures,
-    Reading,
-    auc_of,
+    ArmFigures,
     calibrated,
     ends,
+    hollow_marks,
     measured,
     readings,
-    robust_accuracy_of,
+    with_shadows,
 )
-from runner.report.shadows import with_shadows
-from runner.report.text import DAGGER, rate_title
+from runner.report.text import DAGGER
 
-SHOWN_RATE = 0.001  # the FPR at which the papers compare; else the smallest that was resolved
-Points = list[tuple[Reading, labels.Point]]
+Points = list[tuple[ArmFigures, labels.Point]]
 
 
 class Found(NamedTuple):
     """What a membership attack finds, as a panel reads it."""
 
-    label: str
-    read: Callable[[Figures], Figure | None]
-    scale: float  # 100 where it is drawn in percent
-    guess: float  # what a guess finds, as drawn
+    attack: str
+    name: str  # of the attack, in the panel
+    quantity: Quantity
     least: float  # what the axis begins with, unless points lie below
 
 
-def privacy_robustness_figure(results: dict[str, Any]) -> Drawing | None:
+def privacy_robustness_figure(results: dict[str, Any]) -> Figure | None:
     """Return a grid of panels: a column a robustness attack, a row a membership attack.
 
     With one robustness attack or none, panels stand two across; with none, privacy is drawn against
@@ -45,7 +41,7 @@ def privacy_robustness_figure(results: dict[str, Any]) -> Drawing | None:
     of a plain model than of a private one. A point is hollow where answers are averaged over
     several draws.
     """
-    across = list(results["attacks"].get("robustness", {})) or [None]
+    across = list(results["attacks"].get("robustness", {})) or [""]
     down = list(results["attacks"].get("membership", {}))
     found = [
         (what, r, _points(results, what, r))
@@ -59,10 +55,10 @@ def privacy_robustness_figure(results: dict[str, Any]) -> Drawing | None:
     figure, panels = style.panels(len(found), num_across, width=4.6, height=3.8)
     for axes, (what, robustness, points) in zip(panels, found, strict=True):
         _panel(axes, points, what)
-        x = f"robust accuracy under {robustness}" if robustness else "natural accuracy"
         over = any(robustness in reading.overstated for reading, _ in points)
-        axes.set_xlabel(style.plain(f"{x} (%){f'; {DAGGER} overstated' if over else ''}"))
-        axes.set_ylabel(style.plain(what.label))
+        told = f"; {DAGGER} overstated" if over else ""
+        axes.set_xlabel(style.plain(f"{_accuracy(robustness).header}{told}"))
+        axes.set_ylabel(style.plain(f"{what.name}: {what.quantity.header}"))
         axes.set_title("lower right is better", loc="right", fontsize=8)
     points = {a: [p for _, p in one[-1]] for a, one in zip(panels, found, strict=True)}
     if not labels.place(figure, points):
@@ -89,46 +85,63 @@ def _panel(axes: Axes, points: Points, what: Found) -> None:
     left = min((p.left for _, p in points), default=0.0)
     right = max((p.right for _, p in points), default=100.0)
     low = min([what.least, *(p.bottom for _, p in points)])
-    top = max([what.guess, low + what.scale / 1000, *(p.top for _, p in points)])
+    guess, scale = what.quantity.guess, what.quantity.scale
+    top = max([guess, low + scale / 1000, *(p.top for _, p in points)])
     margin = max(0.18 * (right - left), 0.5)
     axes.set_xlim(max(left - margin, -2), min(right + margin, 102))
-    high = min(top + 0.12 * (top - low), 1.04 * what.scale)
+    high = min(top + 0.12 * (top - low), 1.04 * scale)
     axes.set_ylim(low - 0.04 * (top - low), high)
-    if what.guess:
-        axes.axhline(what.guess, color=style.FAINT, linewidth=0.9, linestyle=style.DOTTED)
+    if guess:
+        axes.axhline(guess, color=style.FAINT, linewidth=0.9, linestyle=style.DOTTED)
         edge = axes.get_yaxis_transform()
-        axes.text(1.01, what.guess, "chance", fontsize=7, va="center", transform=edge)
+        axes.text(1.01, guess, "chance", fontsize=7, va="center", transform=edge)
 
 
 def _found(results: dict[str, Any], attack: str) -> list[Found]:
     """How an attack is drawn: in one way, or in none if it was never read."""
     if attack in calibrated(results):
-        name = with_shadows(results, attack)
-        return [Found(f"{name}: AUC", auc_of(attack), 1, guess=0.5, least=0.5)]
+        auc = QUANTITIES["auc"]
+        return [Found(attack, with_shadows(results, attack), auc, least=auc.guess)]
     rates = columns.rates(results, attack)
-    if not rates:
-        return []
-    resolved = [at for at in rates if at > 0]
-    at = SHOWN_RATE if SHOWN_RATE in rates else (resolved or rates)[0]
-    label = f"{attack}: {rate_title(at)} (%)"
-    return [Found(label, columns.tpr_at(attack, at), 100, guess=100 * at, least=0)]
+    return [Found(attack, attack, tpr(shown_rate(rates)), least=0)] if rates else []
 
 
-def _points(results: dict[str, Any], what: Found, robustness: str | None) -> Points:
+def _accuracy(robustness: str) -> Quantity:
+    """The accuracy under an attack; natural accuracy if there is none."""
+    if not robustness:
+        return QUANTITIES["natural_accuracy"]
+    accuracy = QUANTITIES["robust_accuracy"]
+    return accuracy._replace(title=f"{accuracy.title} under {robustness}")
+
+
+def _points(results: dict[str, Any], what: Found, robustness: str) -> Points:
     """A panel's points; readings without both quantities are left out."""
-    found = []
+    found, accuracy = [], _accuracy(robustness)
     for reading in readings(results):
-        figures = reading.figures
-        x = (
-            robust_accuracy_of(robustness)(figures)
-            if robustness
-            else figures.get("natural_accuracy")
-        )
-        y = what.read(figures)
+        x = accuracy.read(reading.figures, robustness)
+        y = what.quantity.read(reading.figures, what.attack)
         if measured(x) and measured(y):
             over = f" {DAGGER}" if robustness in reading.overstated else ""
-            color = style.color(reading.place)
-            found.append(
-                (reading, labels.Point(reading.label + over, color, *ends(x), *ends(y, what.scale)))
-            )
+            at = (*ends(x, accuracy.scale), *ends(y, what.quantity.scale))
+            point = labels.Point(reading.label + over, style.color(reading.place), *at)
+            found.append((reading, point))
     return found
+
+
+def _caption(results: dict[str, Any]) -> str:
+    """What stands below the figure: only what is in it."""
+    if results["attacks"].get("robustness"):
+        text = "Privacy against accuracy under attack, with 95 % intervals. Right is more robust"
+    else:
+        text = (
+            "Privacy against natural accuracy, with 95 % intervals; no attack on robustness was "
+            "run. Right is more accurate"
+        )
+    text += ", low is more private; the dotted line is a guess."
+    known, attacks = calibrated(results), results["attacks"].get("membership", {})
+    if known and set(known) != set(attacks):
+        text += " Attacks whose scores are probabilities are drawn by AUC, others by TPR."
+    return text + hollow_marks(results)
+
+
+BLOCK = Block("privacy_robustness", figure=privacy_robustness_figure, caption=_caption)

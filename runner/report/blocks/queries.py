@@ -1,27 +1,17 @@
 """What a membership attack finds by natural queries, by adversarial ones, and by both together."""
 
 import re
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Drawing
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from runner.report import columns, style
-from runner.report.blocks.privacy_robustness import SHOWN_RATE
-from runner.report.markdown import headed, in_markdown
-from runner.report.readings import (
-    Figure,
-    Figures,
-    Reading,
-    auc_of,
-    ends,
-    measured,
-    membership,
-    readings,
-)
-from runner.report.text import printed, rate_title
+from runner.report.blocks._block import Block
+from runner.report.quantities import QUANTITIES, Quantity, shown_rate, tpr
+from runner.report.readings import ArmFigures, ends, measured, membership, readings
+from runner.report.text import headed, titled
 
 KINDS = {"natural": "natural queries", "adversarial": "adversarial queries", "both": "both"}
 MARKERS = {"natural": "o", "adversarial": "^", "both": "D"}
@@ -30,24 +20,14 @@ SHORT = 9  # letters of an arm's name that stand beside others without being tur
 Family = dict[str, str]  # an attack by each kind of queries; they differ in their views alone
 
 
-class Found(NamedTuple):
-    """One quantity of every attack of a family."""
-
-    title: str
-    scale: float
-    digits: int
-    read: Callable[[str], Callable[[Figures], Figure | None]]  # by the attack
-    guess: float
-
-
-def queries_figure(results: dict[str, Any]) -> Drawing | None:
+def queries_figure(results: dict[str, Any]) -> Figure | None:
     """Return two panels, TPR at a small FPR and AUC, for attacks that differ in their views alone.
 
     A mark for each arm, by one draw of its noise, and each kind of queries. None unless an attack
     is read by natural and by adversarial queries. Source: Song, Shokri and Mittal (2019),
     https://arxiv.org/abs/1905.10291.
     """
-    cells = [(family, what) for family in families(results) for what in _found(results, family)]
+    cells = [(family, what) for family in families(results) for what in _shown(results, family)]
     arms = _arms(results)
     if not cells or not arms:
         return None
@@ -69,17 +49,17 @@ def queries_markdown(results: dict[str, Any]) -> str | None:
     """Return a table of each arm by each kind of queries; None where there is no figure."""
     parts = []
     for family in families(results):
-        found = _found(results, family)
+        shown = _shown(results, family)
         rows = [
-            [arm.label, KINDS[kind], attack, *_cells(arm, attack, found)]
+            [arm.label, KINDS[kind], attack, *_cells(arm, attack, shown)]
             for arm in _arms(results)
             for kind, attack in family.items()
         ]
-        if found and rows:
-            parts.append(headed(["arm", "queries", "attack", *(w.title for w in found)], rows))
+        if rows:
+            parts.append(headed(["arm", "queries", "attack", *(w.header for w in shown)], rows))
     if not parts:
         return None
-    title = f"# {in_markdown(results['experiment'])}: natural and adversarial queries"
+    title = titled(results, "natural and adversarial queries")
     return "\n\n".join([title, *parts, "Mean over models with its 95 % interval."]) + "\n"
 
 
@@ -105,21 +85,14 @@ def _kind(views: list[str], adversarial: set[str]) -> str:
     return "adversarial" if adversarial >= set(views) else "both"
 
 
-def _found(results: dict[str, Any], family: Family) -> list[Found]:
+def _shown(results: dict[str, Any], family: Family) -> list[Quantity]:
     """AUC, and TPR at a rate that all have, chosen as for privacy and robustness."""
     rates = [set(columns.rates(results, attack)) for attack in family.values()]
-    shared, found = sorted(set.intersection(*rates)), []
-    if shared:
-        resolved = [at for at in shared if at > 0]
-        at = SHOWN_RATE if SHOWN_RATE in shared else (resolved or shared)[0]
-        digits = 1 if at >= 0.01 else 2
-        title = f"{rate_title(at)} (%)"
-        found.append(Found(title, 100, digits, lambda a: columns.tpr_at(a, at), guess=100 * at))
-    found.append(Found("AUC", 1, 3, auc_of, guess=0.5))
-    return found
+    shared = set.intersection(*rates)
+    return [*([tpr(shown_rate(shared))] if shared else []), QUANTITIES["auc"]]
 
 
-def _arms(results: dict[str, Any]) -> list[Reading]:
+def _arms(results: dict[str, Any]) -> list[ArmFigures]:
     """Each arm by one draw, if any attack of a family was read on it."""
     attacks = {attack for family in families(results) for attack in family.values()}
     return [
@@ -129,19 +102,19 @@ def _arms(results: dict[str, Any]) -> list[Reading]:
     ]
 
 
-def _cells(arm: Reading, attack: str, found: list[Found]) -> list[str]:
+def _cells(arm: ArmFigures, attack: str, shown: list[Quantity]) -> list[str]:
     """The figures of one row."""
-    figures = [what.read(attack)(arm.figures) for what in found]
+    figures = [quantity.read(arm.figures, attack) for quantity in shown]
     most = max((figure["num_models"] for figure in figures if figure), default=0)
-    pairs = zip(figures, found, strict=True)
-    return [str(printed(figure, w.scale, w.digits, most)) for figure, w in pairs]
+    pairs = zip(figures, shown, strict=True)
+    return [str(quantity.printed(figure, most)) for figure, quantity in pairs]
 
 
-def _panel(axes: Axes, arms: list[Reading], family: Family, what: Found) -> None:
+def _panel(axes: Axes, arms: list[ArmFigures], family: Family, what: Quantity) -> None:
     """Draw one quantity: arms across, the kinds of queries beside each other."""
     for i, (kind, attack) in enumerate(family.items()):
         shift = APART * (i - (len(family) - 1) / 2)
-        figures = [what.read(attack)(arm.figures) for arm in arms]
+        figures = [what.read(arm.figures, attack) for arm in arms]
         known = [
             (place + shift, ends(figure, what.scale))
             for place, figure in enumerate(figures)
@@ -157,7 +130,7 @@ def _panel(axes: Axes, arms: list[Reading], family: Family, what: Found) -> None
     axes.set_xticks(range(len(arms)), names, **look)
     axes.set_xlim(-0.5, len(arms) - 0.5)
     axes.grid(visible=False, axis="x")
-    axes.set_ylabel(what.title)
+    axes.set_ylabel(what.header)
     axes.set_title(style.plain(" / ".join(family.values())), fontsize=8)
 
 
@@ -168,3 +141,14 @@ def _look(kind: str) -> dict[str, Any]:
         "marker": MARKERS[kind],
         "markersize": 5.5,
     }
+
+
+FIGURE = Block(
+    "queries",
+    figure=queries_figure,
+    caption=lambda results: (
+        "LiRA on the images as they are, as an attack moves them against the model that is asked, "
+        "and on both together, with 95 % intervals; the dotted line is a guess."
+    ),
+)
+TABLE = Block("queries", "Membership by kind of query", markdown=queries_markdown)

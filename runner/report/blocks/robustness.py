@@ -1,12 +1,25 @@
-"""Worst cases over evasion attacks, and whether the attacks are sane, as tables of text."""
+"""Whether robustness stands: worst cases over evasion attacks, and whether the attacks are sane."""
 
-import csv
-import io
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
-from runner.report.readings import INTERVAL, Reading, readings
-from runner.report.text import DASH, printed, significant
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from runner.report import style
+from runner.report.blocks._block import Block
+from runner.report.readings import INTERVAL, ArmFigures, readings
+from runner.report.text import (
+    DASH,
+    Table,
+    csv_of,
+    headed,
+    in_markdown,
+    printed,
+    significant,
+    titled,
+)
 
 CHECKS = {  # of results.json, and what a column says of each
     "eps_monotone": "accuracy falls as eps grows",
@@ -15,15 +28,53 @@ CHECKS = {  # of results.json, and what a column says of each
     "black_box_not_stronger": "Square is not stronger",
 }
 POINTS = ("at", "accuracy", "error")
+COUNTED = ("only_first", "only_second", "num_images")
+PANELS = {  # of a sanity block, and what it is drawn against
+    "eps_monotone": "eps",
+    "more_steps_not_weaker": "steps at the attack's own eps",
+}
+NUM_ERRORS = 2  # of the error bars
+CHANCE: dict[str, Any] = {"color": style.FAINT, "linewidth": 0.9, "linestyle": style.DOTTED}
+SQUARE: dict[str, Any] = {"marker": "*", "markersize": 9, "linestyle": "none"}
 
 
-class Table(NamedTuple):
-    """A table as text, and the sentences that stand below it."""
+def sanity_figure(results: dict[str, Any]) -> Figure | None:
+    """Return two panels with a line a reading: radii, the black box among them, and steps."""
+    shown = [(reading, reading.figures.get("sanity")) for reading in readings(results)]
+    shown = [(reading, sanity) for reading, sanity in shown if sanity]
+    if not shown:
+        return None
+    figure, panels = style.panels(len(PANELS), len(PANELS), width=4.0, height=3.2)
+    for axes, (check, told) in zip(panels, PANELS.items(), strict=True):
+        for reading, sanity in shown:
+            _line(axes, reading, sanity[check]["points"])
+        _across(axes, [point["at"] for _, sanity in shown for point in sanity[check]["points"]])
+        axes.set(xlabel=told, ylabel="accuracy (%)", ylim=(-4, 104))
+    for reading, sanity in shown:
+        panels[0].axhline(100 * sanity["chance_at_large_eps"]["chance"], **CHANCE)
+        for point in sanity["black_box_not_stronger"]["points"]:
+            if point["at"] == "square":
+                color = style.color(reading.place)
+                panels[0].plot(sanity["eps"], 100 * point["accuracy"], color=color, **SQUARE)
+    lines = {reading.label: Line2D([], [], **_look(reading)) for reading, _ in shown}
+    others = {
+        "Square, a black box": Line2D([], [], color=style.INK, **SQUARE),
+        "chance": Line2D([], [], **CHANCE),
+    }
+    style.legend(figure, lines | others)
+    return figure
 
-    title: str
-    head: list[str]
-    rows: list[list[str]]
-    notes: list[str]
+
+def robustness_markdown(results: dict[str, Any]) -> str:
+    """Return the tables, each with its notes; "" where nothing was measured."""
+    parts = []
+    for table in robustness_tables(results):
+        first, *rest = map(in_markdown, table.notes)
+        notes = "\n".join([first, *([""] if rest else []), *(f"- {note}" for note in rest)])
+        parts.append(f"## {table.title}\n\n{headed(table.head, table.rows)}\n\n{notes}\n")
+    if not parts:
+        return ""
+    return "\n".join([f"{titled(results, 'whether robustness stands')}\n", *parts])
 
 
 def robustness_tables(results: dict[str, Any]) -> list[Table]:
@@ -33,27 +84,8 @@ def robustness_tables(results: dict[str, Any]) -> list[Table]:
 
 def robustness_csv(results: dict[str, Any]) -> str:
     """Return every number of these tables in full precision."""
-    text = io.StringIO()
-    write = csv.writer(text, lineterminator="\n").writerow
-    counted = ("only_first", "only_second", "num_images")
-    write(("arm", "draws", "quantity", "eps", "attacks", *INTERVAL, *counted, "verdict", *POINTS))
-    for reading in readings(results):
-        own = (reading.arm, reading.draws)
-        for eps, worst in _worst_of(reading).items():
-            interval = [worst["accuracy"].get(key) for key in INTERVAL]
-            write((*own, "worst_case", eps, " ".join(worst["attacks"]), *interval))
-            for pair in worst["pairs"]:
-                interval = [pair["difference"].get(key) for key in INTERVAL]
-                counts = (*pair["only"], pair["num_images"])
-                write((*own, "difference", eps, " ".join(pair["attacks"]), *interval, *counts))
-        sanity = reading.figures.get("sanity") or {}
-        for check in filter(sanity.get, CHECKS):
-            for point in sanity[check]["points"]:
-                blank = [None] * (len(INTERVAL) + len(counted) - 1)
-                values = [point[key] for key in POINTS]
-                judged = (sanity["num_images"], sanity[check]["verdict"])
-                write((*own, check, sanity["eps"], None, *blank, *judged, *values))
-    return text.getvalue()
+    head = ("arm", "draws", "quantity", "eps", "attacks", *INTERVAL, *COUNTED, "verdict", *POINTS)
+    return csv_of(head, _lines(results))
 
 
 def _worst(results: dict[str, Any]) -> Table:
@@ -114,12 +146,70 @@ def _points(share: float, sign: str = "") -> str:
     return f"{round(100 * share, 1) + 0:{sign}.1f}"
 
 
-def _each(results: dict[str, Any]) -> Iterator[tuple[Reading, str, dict[str, Any]]]:
+def _each(results: dict[str, Any]) -> Iterator[tuple[ArmFigures, str, dict[str, Any]]]:
     """Every worst case, with its reading and its eps."""
     for reading in readings(results):
         for eps, worst in _worst_of(reading).items():
             yield reading, eps, worst
 
 
-def _worst_of(reading: Reading) -> dict[str, dict[str, Any]]:
+def _lines(results: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """The lines of the CSV; cells at the end of one that has none of their kind are left out."""
+    for reading in readings(results):
+        own = (reading.arm, reading.draws)
+        for eps, worst in _worst_of(reading).items():
+            interval = [worst["accuracy"].get(key) for key in INTERVAL]
+            yield (*own, "worst_case", eps, " ".join(worst["attacks"]), *interval)
+            for pair in worst["pairs"]:
+                interval = [pair["difference"].get(key) for key in INTERVAL]
+                counts = (*pair["only"], pair["num_images"])
+                yield (*own, "difference", eps, " ".join(pair["attacks"]), *interval, *counts)
+        sanity = reading.figures.get("sanity") or {}
+        for check in filter(sanity.get, CHECKS):
+            for point in sanity[check]["points"]:
+                blank = [None] * (len(INTERVAL) + len(COUNTED) - 1)
+                values = [point[key] for key in POINTS]
+                judged = (sanity["num_images"], sanity[check]["verdict"])
+                yield (*own, check, sanity["eps"], None, *blank, *judged, *values)
+
+
+def _worst_of(reading: ArmFigures) -> dict[str, dict[str, Any]]:
     return reading.figures.get("worst_case") or {}
+
+
+def _line(axes: Axes, reading: ArmFigures, points: list[dict[str, Any]]) -> None:
+    """Draw one reading's accuracies in percent, with bars of two standard errors."""
+    mean = [100 * point["accuracy"] for point in points]
+    reach = [100 * NUM_ERRORS * point["error"] for point in points]
+    low = [max(m - r, 0.0) for m, r in zip(mean, reach, strict=True)]
+    high = [min(m + r, 100.0) for m, r in zip(mean, reach, strict=True)]
+    style.errorbar(axes, [point["at"] for point in points], (mean, low, high), **_look(reading))
+
+
+def _across(axes: Axes, at: list[float]) -> None:
+    """Name the values on an axis that is logarithmic but has room for 0."""
+    values = sorted(set(at))
+    axes.set_xscale("symlog", linthresh=min((v for v in values if v), default=1.0))
+    axes.set_xticks(values, [f"{value:.3g}" for value in values])
+    axes.minorticks_off()
+
+
+def _look(reading: ArmFigures) -> dict[str, Any]:
+    mark = style.mark(reading.place, reading.averaged)
+    return {**mark, "linestyle": style.line(reading.place), "markersize": 5, "linewidth": 1.4}
+
+
+FIGURE = Block(
+    "sanity",
+    figure=sanity_figure,
+    caption=lambda results: (
+        "Whether the attacks can be believed: accuracy of the first models of each arm on few "
+        "images, by radius and by number of steps, with two standard errors."
+    ),
+)
+TABLES = Block(
+    "robustness",
+    "Whether robustness stands",
+    markdown=robustness_markdown,
+    csv=robustness_csv,
+)

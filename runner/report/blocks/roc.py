@@ -10,13 +10,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from runner.report import style
+from runner.report.blocks._block import Block
 from runner.report.columns import num_negatives
-from runner.report.readings import Reading, calibrated, membership, readings
-from runner.report.shadows import with_shadows
+from runner.report.readings import (
+    ArmFigures,
+    calibrated,
+    hollow_marks,
+    membership,
+    readings,
+    with_shadows,
+)
 from runner.report.text import percent
 
 Curve = dict[str, Any]  # fpr, tpr and, where there are several models, low and high: lists
-Curves = list[tuple[Reading, Curve]]
+Curves = list[tuple[ArmFigures, Curve]]
 MOST_BANDS = 4  # curves of one panel; of more, the intervals would cover each other
 
 
@@ -37,11 +44,6 @@ def roc_figure(results: dict[str, Any]) -> Figure | None:
 def roc_linear_figure(results: dict[str, Any]) -> Figure | None:
     """Return the curves of calibrated attacks in linear axes, as the papers draw them."""
     return _figure(results, calibrated(results), _linear, {})
-
-
-def most_curves(results: dict[str, Any], attacks: list[str]) -> int:
-    """Return how many curves the fullest panel of some attacks has."""
-    return max((len(_curves(results, attack)) for attack in attacks), default=0)
 
 
 def _figure(
@@ -100,7 +102,7 @@ def _draw(axes: Axes, curves: Curves, least: float) -> None:
         axes.plot(curve["fpr"], tpr, **_stroke(reading))
 
 
-def _stroke(reading: Reading) -> dict[str, Any]:
+def _stroke(reading: ArmFigures) -> dict[str, Any]:
     """How a curve looks; the mean of several draws has hollow marks on it."""
     look = {
         "color": style.color(reading.place),
@@ -119,3 +121,31 @@ def _curves(results: dict[str, Any], attack: str) -> Curves:
         if curve and curve.get("fpr"):
             found.append((reading, curve))
     return found
+
+
+def _bands(results: dict[str, Any], attacks: list[str]) -> str:
+    """Whether intervals are drawn."""
+    if max((len(_curves(results, attack)) for attack in attacks), default=0) <= MOST_BANDS:
+        return "with 95 % intervals"
+    return f"without intervals where a panel has more than {MOST_BANDS} curves"
+
+
+def _caption(results: dict[str, Any]) -> str:
+    """What stands below the figure in logarithmic axes."""
+    attacks = list(results["attacks"].get("membership", {}))
+    return (
+        f"ROC curves, mean over models, {_bands(results, attacks)}; both axes are logarithmic, so "
+        "that the left, where few non-members are accused, can be read." + hollow_marks(results)
+    )
+
+
+def _linear_caption(results: dict[str, Any]) -> str:
+    """What stands below the figure in linear axes."""
+    return (
+        "ROC curves of the attacks whose scores are probabilities, in linear axes, "
+        f"{_bands(results, calibrated(results))}.{hollow_marks(results)}"
+    )
+
+
+LOGARITHMIC = Block("roc", figure=roc_figure, caption=_caption)
+LINEAR = Block("roc_linear", figure=roc_linear_figure, caption=_linear_caption)

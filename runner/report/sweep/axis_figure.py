@@ -7,21 +7,21 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
 from runner.report import style
+from runner.report.quantities import Quantity
 from runner.report.readings import Figure, ends
-from runner.report.sweep.look import STOPPED, bases, line_of_chance
+from runner.report.sweep.look import STOPPED, bases, line_of_chance, scale_of, write_ticks
 from runner.report.sweep.readings import (
-    Quantity,
     Trial,
     axis_names,
     most_models,
     number,
     numeric,
     quantities,
+    read,
     trials,
     values,
     varied,
 )
-from runner.report.sweep_scale import scale_of, write_ticks
 
 Points = list[tuple[float, Trial]]
 
@@ -56,8 +56,8 @@ def axis_figure(results: dict[str, Any]) -> Drawing | None:
         axes.set_xscale(**scale_of(list(numbers)))
         write_ticks(axes.xaxis, numbers)
         axes.set_xlabel(style.plain(axis_names(results)[axis]))
-        axes.set_ylabel(style.plain(quantity.title))
-        if quantity.guess is not None:
+        axes.set_ylabel(style.plain(quantity.header))
+        if quantity.chance is not None:
             _guess(axes, quantity.guess)
     style.legend(figure, _legend(results, down))
     return figure
@@ -102,12 +102,12 @@ def _groups(results: dict[str, Any], axis: str) -> list[Group]:
 
 def _draw(axes: Axes, group: Group, quantity: Quantity, most: int) -> None:
     """Draw the points of one group, and their base where that is a line too."""
-    shown = [(at, trial, quantity.read(trial.figures)) for at, trial in group.points]
+    shown = [(at, trial, read(trial.figures, quantity)) for at, trial in group.points]
     known = [(at, trial, figure) for at, trial, figure in shown if figure]
     if group.connected:
         means = [quantity.scale * figure["mean"] for *_, figure in known]
         axes.plot([at for at, *_ in known], means, color=group.color, linewidth=1.4)
-        base = [(at, quantity.read(trial.base)) for at, trial in group.points]
+        base = [(at, read(trial.base, quantity)) for at, trial in group.points]
         line = {"linestyle": "--", "linewidth": 1.1, "marker": "s", "zorder": 1.8}
         _points(axes, [(at, f) for at, f in base if f], quantity, group.color, **line, alpha=0.6)
     for full in (True, False):
@@ -130,7 +130,7 @@ def _one_base(axes: Axes, results: dict[str, Any], axis: str, quantity: Quantity
     if any(group.connected for group in _groups(results, axis)):
         return
     known = bases(trials(results), most_models(results))
-    if len(known) == 1 and (figure := quantity.read(known[0])):
+    if len(known) == 1 and (figure := read(known[0], quantity)):
         look = {"color": style.INK, "linestyle": "--", "linewidth": 1.1, "alpha": 0.6}
         axes.axhline(quantity.scale * figure["mean"], **look)
 
@@ -143,7 +143,7 @@ def _guess(axes: Axes, guess: float) -> None:
 
 
 def _any(results: dict[str, Any], quantity: Quantity) -> bool:
-    return any(quantity.read(trial.figures) for trial in trials(results))
+    return any(read(trial.figures, quantity) for trial in trials(results))
 
 
 def _legend(results: dict[str, Any], down: list[str]) -> dict[str, Line2D]:

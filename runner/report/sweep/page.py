@@ -1,23 +1,18 @@
 """The report of a sweep: one HTML page that needs nothing beside itself, its figures and tables."""
 
-from pathlib import Path
 from typing import Any
 
-import jinja2
 import matplotlib
 
-from runner.report.blocks.events import happened_html, happened_markdown
-from runner.report.figures import forms
-from runner.report.html import inline, sheet
-from runner.report.style import RC
+from runner.report.blocks.events import events_html, events_markdown
+from runner.report.html import inline, rendered, sheet
+from runner.report.style import RC, forms
 from runner.report.sweep import tables
 from runner.report.sweep.axis_figure import axis_caption, axis_figure
 from runner.report.sweep.pareto_figure import pareto_caption, pareto_figure
 from runner.report.sweep.readings import axis_names, most_models, quantities, trials
 from runner.storage.cloud import Folder
 from runner.storage.store import fill
-
-TEMPLATE = Path(__file__).with_name("page.html.j2")
 
 
 def write_sweep_report(results: dict[str, Any], folder: Folder) -> Folder:
@@ -32,32 +27,30 @@ def write_sweep_report(results: dict[str, Any], folder: Folder) -> Folder:
     """
     with matplotlib.rc_context(RC):
         drawn = {"pareto": pareto_figure(results), "axes": axis_figure(results)}
-    happened = happened_markdown(results)
+    events = events_markdown(results)
     files: dict[str, bytes | None] = {
         "trials.md": tables.trials_markdown(results).encode(),
         "pareto.md": tables.pareto_markdown(results).encode(),
-        "events.md": happened.encode() if happened else None,
+        "events.md": events.encode() if events else None,
     }
     files |= forms(drawn)
     svgs = {name: (files[f"{name}.svg"] or b"").decode() for name in drawn}
-    files["index.html"] = html(results, svgs).encode()
+    files["index.html"] = sweep_html(results, svgs).encode()
     fill(folder, files)
     return folder / "index.html"
 
 
-def html(results: dict[str, Any], svgs: dict[str, str]) -> str:
+def sweep_html(results: dict[str, Any], svgs: dict[str, str]) -> str:
     """Return the page.
 
     Args:
         results: what sweep.json holds.
         svgs: each figure by name, as the text of an SVG file; "" leaves the figure out.
     """
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     states = [trial["state"] for trial in results["trials"]]
     captions = {"pareto": pareto_caption(results), "axes": axis_caption(results)}
-    return environment.from_string(TEMPLATE.read_text("utf-8")).render(
+    return rendered(
+        "sweep/page.html.j2",
         results=results,
         style=sheet(),
         counts={state: states.count(state) for state in dict.fromkeys(states)},
@@ -68,7 +61,7 @@ def html(results: dict[str, Any], svgs: dict[str, str]) -> str:
         front=tables.lines(results, front=True),
         lines=tables.lines(results),
         most=most_models(results),
-        happened=happened_html(results),
+        happened=events_html(results, {}),
         rungs=sorted({trial.num_models for trial in trials(results)}),
         figures={name: (inline(name, svg), captions[name]) for name, svg in svgs.items() if svg},
     )

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
 from runner.report import labels, style
+from runner.report.quantities import Quantity
 from runner.report.readings import ends
 from runner.report.sweep.look import (
     BASE,
@@ -18,20 +19,20 @@ from runner.report.sweep.look import (
     line_of_front,
     look_of,
     ring,
+    write_ticks,
 )
 from runner.report.sweep.readings import (
-    Quantity,
     Three,
     Trial,
     axis_names,
     best_of,
     most_models,
     quantities,
+    read,
     trials,
     values,
     varied,
 )
-from runner.report.sweep_scale import write_ticks
 
 MOST_NAMES, LONGEST = 16, 18  # points that are named, and letters of a name
 
@@ -48,7 +49,7 @@ def pareto_figure(results: dict[str, Any]) -> Drawing | None:
     panels = [
         (x, points)
         for x in across
-        if (points := [t for t in some if x.read(t.figures) and shown["leakage"].read(t.figures)])
+        if (points := [t for t in some if read(t.figures, x) and read(t.figures, shown["leakage"])])
     ]
     if not panels:
         return None
@@ -103,7 +104,7 @@ def _panel(
     drawn = []
 
     def point(figures: Three | None, name: str, **how: Any) -> labels.Point | None:
-        across, up = x.read(figures), y.read(figures)
+        across, up = read(figures, x), read(figures, y)
         if not across or not up:
             return None
         found = labels.Point(name, style.INK, *ends(across, x.scale), *ends(up, y.scale))
@@ -129,8 +130,8 @@ def _panel(
         after = point(chosen.get("fresh_base"), f"{BASE}, fresh seed", **square, **hollow)
         _joined(axes, chosen.get("flattered_base"), after, x, y)
     _limits(axes, drawn, y)
-    axes.set_xlabel(style.plain(x.title))
-    axes.set_ylabel(style.plain(y.title))
+    axes.set_xlabel(style.plain(x.header))
+    axes.set_ylabel(style.plain(y.header))
     axes.set_title("lower right is better", loc="right", fontsize=8)
     return drawn
 
@@ -150,7 +151,7 @@ def _front(axes: Axes, front: list[Trial], x: Quantity, y: Quantity) -> None:
     """Draw the staircase: at each leakage the accuracy that a setting of no more leakage has."""
 
     def worth(trial: Trial) -> tuple[float, float]:
-        across, up = x.read(trial.figures), y.read(trial.figures)
+        across, up = read(trial.figures, x), read(trial.figures, y)
         assert across is not None
         assert up is not None
         return x.scale * across["mean"], y.scale * up["mean"]
@@ -171,7 +172,7 @@ def _joined(
     ringed: bool = False,
 ) -> None:
     """Lead from what a setting showed when it was chosen to what it showed afresh."""
-    across, up = x.read(before), y.read(before)
+    across, up = read(before, x), read(before, y)
     if not across or not up:
         return
     at = (x.scale * across["mean"], y.scale * up["mean"])
@@ -186,7 +187,6 @@ def _limits(axes: Axes, drawn: list[labels.Point], y: Quantity) -> None:
     """Leave room for names; show a guess unless all points lie far above it."""
     left, right = min(p.left for p in drawn), max(p.right for p in drawn)
     low, top = min(p.bottom for p in drawn), max(p.top for p in drawn)
-    assert y.guess is not None
     if low - y.guess < 2 * (top - low):
         low, top = min(low, y.guess), max(top, y.guess)
     wide, high = max(right - left, 0.5), max(top - low, y.scale / 1000)

@@ -5,25 +5,10 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from runner.report.quantities import QUANTITIES, Quantity, tpr
 from runner.report.readings import Figure, finite, measured
-from runner.report.text import rate_title
 
 Three = dict[str, Any]  # natural, robust and leakage: a Figure each; robust may be None
-
-
-class Quantity(NamedTuple):
-    """One of the three that settings are compared by."""
-
-    key: str
-    title: str
-    scale: float  # 100 where it is shown in percent
-    digits: int
-    guess: float | None = None  # what a guess finds, as drawn
-
-    def read(self, figures: Three | None) -> Figure | None:
-        """Return the figure of a setting or a base; None where it was not measured."""
-        found = (figures or {}).get(self.key)
-        return found if measured(found) else None
 
 
 class Trial(NamedTuple):
@@ -41,16 +26,20 @@ class Trial(NamedTuple):
 def quantities(results: dict[str, Any]) -> dict[str, Quantity]:
     """Return what was measured of every setting, by its key; robust only where it is looked for."""
     sought = results["objectives"]
-    found = [Quantity("natural", "natural accuracy (%)", 100, 1)]
+    found = {"natural": QUANTITIES["natural_accuracy"]}
     if attack := sought.get("robustness"):
-        found.append(Quantity("robust", f"robust accuracy under {attack} (%)", 100, 1))
+        robust = QUANTITIES["robust_accuracy"]
+        found["robust"] = robust._replace(title=f"{robust.title} under {attack}")
     attack, at = sought["membership"], sought.get("false_positive_rate")
-    if at is None:
-        found.append(Quantity("leakage", f"{attack}: AUC", 1, 3, guess=0.5))
-    else:
-        title, digits = f"{attack}: {rate_title(at)} (%)", 1 if at >= 0.01 else 2
-        found.append(Quantity("leakage", title, 100, digits, guess=100 * at))
-    return {quantity.key: quantity for quantity in found}
+    leakage = QUANTITIES["auc"] if at is None else tpr(at)
+    found["leakage"] = leakage._replace(title=f"{attack}: {leakage.title}")
+    return {key: quantity._replace(key=key) for key, quantity in found.items()}
+
+
+def read(three: Three | None, quantity: Quantity) -> Figure | None:
+    """Return the figure of a setting or a base; None where it was not measured."""
+    found = (three or {}).get(quantity.key)
+    return found if measured(found) else None
 
 
 def trials(results: dict[str, Any]) -> list[Trial]:

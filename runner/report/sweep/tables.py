@@ -2,10 +2,9 @@
 
 from typing import Any, NamedTuple
 
-from runner.report.markdown import headed, in_markdown
 from runner.report.readings import measured
-from runner.report.sweep.readings import Three, axis_names, overlap, quantities, told
-from runner.report.text import DASH, Printed, printed
+from runner.report.sweep.readings import Three, axis_names, overlap, quantities, read, told
+from runner.report.text import DASH, Printed, headed, in_markdown, titled
 
 CELLS = "Mean over models with its 95 % interval."
 
@@ -23,7 +22,7 @@ class Line(NamedTuple):
 
 def head(results: dict[str, Any]) -> list[str]:
     """Return the titles of the columns of `lines`."""
-    found = [quantity.title for quantity in quantities(results).values()]
+    found = [quantity.header for quantity in quantities(results).values()]
     return ["setting", *axis_names(results).values(), "models", *found, "state", "remarks"]
 
 
@@ -38,18 +37,16 @@ def lines(results: dict[str, Any], front: bool = False) -> list[Line]:
 
 def trials_markdown(results: dict[str, Any]) -> str:
     """Return the table of all settings."""
-    title = f"# {in_markdown(results['sweep'])}: settings"
-    return f"{title}\n\n{_table(results, lines(results))}\n\n{CELLS}\n"
+    return f"{titled(results, 'settings')}\n\n{_table(results, lines(results))}\n\n{CELLS}\n"
 
 
 def pareto_markdown(results: dict[str, Any]) -> str:
     """Return the front, and the recommended setting by old and fresh models beside the base."""
-    front, name = lines(results, front=True), in_markdown(results["sweep"])
-    parts = [f"# {name}: the front"]
+    front, parts = lines(results, front=True), [titled(results, "the front")]
     parts.append(_table(results, front) if front else "No setting is on the front.")
     parts.append("## The recommended setting")
     if afresh := recommended(results):
-        titles = [quantity.title for quantity in quantities(results).values()]
+        titles = [quantity.header for quantity in quantities(results).values()]
         rows = [[what, *map(str, cells)] for what, cells in afresh]
         parts.append(headed(["", *titles], rows))
     parts.append(in_markdown(verdict(results)))
@@ -82,16 +79,14 @@ def verdict(results: dict[str, Any]) -> str:
     if not chosen:
         return f"No setting is recommended{f': {why}' if why else ''}."
     label = told(results, chosen["labels"]) or chosen["id"]
-    ours, theirs = (leakage.read(chosen.get(key)) for key in ("fresh", "fresh_base"))
+    ours, theirs = (read(chosen.get(key), leakage) for key in ("fresh", "fresh_base"))
     begin = f"Recommended: {label}{f' ({why})' if why else ''}."
     if not ours:
         return f"{begin} It was not measured afresh, so its figures are those it was chosen by."
     if not theirs:
         return f"{begin} There is no base that was measured afresh to compare it with."
-    shown = [
-        str(printed(f, leakage.scale, leakage.digits, f["num_models"])) for f in (ours, theirs)
-    ]
-    figures = f"{leakage.title}: {shown[0]} against {shown[1]}"
+    shown = [str(leakage.printed(f, f["num_models"])) for f in (ours, theirs)]
+    figures = f"{leakage.header}: {shown[0]} against {shown[1]}"
     both = overlap(ours, theirs)
     if both is None:
         end = f"without intervals, this sweep does not show that it leaks less than {base}"
@@ -127,10 +122,10 @@ def _line(results: dict[str, Any], trial: dict[str, Any]) -> Line:
 
 def _cells(results: dict[str, Any], figures: Three | None) -> list[Printed]:
     """The three of a setting, without numbers of models that are all the same."""
-    found = [quantity.read(figures) for quantity in quantities(results).values()]
+    found = [read(figures, quantity) for quantity in quantities(results).values()]
     most = max((figure["num_models"] for figure in found if figure), default=0)
     return [
-        printed(figure, quantity.scale, quantity.digits, most)
+        quantity.printed(figure, most)
         for figure, quantity in zip(found, quantities(results).values(), strict=True)
     ]
 

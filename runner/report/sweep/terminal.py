@@ -13,7 +13,7 @@ from runner.report.sweep.tables import lines, recommended, verdict
 
 def terminal_tables(results: dict[str, Any]) -> Group:
     """Return the front, least leaky first, and the recommended setting measured afresh."""
-    titles = [quantity.title for quantity in quantities(results).values()]
+    titles = [quantity.header for quantity in quantities(results).values()]
     front = [
         [*line.values, line.num_models, *map(str, line.cells)] for line in lines(results, True)
     ]

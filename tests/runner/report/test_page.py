@@ -1,42 +1,17 @@
 import base64
 import re
 import shutil
-from html.parser import HTMLParser
 
 import pytest
 
-from runner.report import table, write_report
-from runner.report.figures import draw, save
+from runner.report import write_report
+from runner.report.blocks import draw
+from runner.report.blocks.guarantees import guarantees_markdown
 from runner.report.page import html
+from runner.report.style import save
+from tests.made.html_page import Page
 
 DRAWN = ("against", "thresholds", "roc_linear")
-VOID = {"meta", "link", "br", "img", "hr", "input", "wbr"}
-
-
-class Page(HTMLParser):
-    """Collects every tag and the text, and checks that tags are closed in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
 
 
 @pytest.fixture
@@ -79,7 +54,7 @@ def test_a_figure_that_no_longer_applies_is_removed(results, written, tmp_path):
 
 
 def test_what_no_longer_applies_is_removed(noisy, results, tmp_path, monkeypatch):
-    monkeypatch.setattr("runner.report.figures.save", lambda figure, form: b"<svg></svg>")
+    monkeypatch.setattr("runner.report.style.save", lambda figure, form: b"<svg></svg>")
     write_report(noisy, tmp_path, samples=b"a picture")
     there = {"guarantees.md", "guarantees.csv", "decisions.md", "samples.png"}
     there |= {f"{name}.{form}" for name in DRAWN for form in ("svg", "pdf")}
@@ -141,7 +116,7 @@ def test_new_text_of_the_user_is_escaped(noisy):
     assert {tag for tag, _ in read.tags}.isdisjoint({"b", "script"})
     for what in ("remark", "why", "arm", "shadow", "data"):
         assert what + " " + evil in read.text
-    assert "<script>" not in (table.guarantees_markdown(noisy) or "<script>")
+    assert "<script>" not in (guarantees_markdown(noisy) or "<script>")
 
 
 def test_the_page_fetches_nothing_and_runs_nothing(written):

@@ -1,0 +1,51 @@
+"""What a block of the report is, and how its Markdown stands on the page."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from markdown_it import MarkdownIt
+from matplotlib.figure import Figure
+
+from runner.report.html import rendered
+
+Results = dict[str, Any]  # what results.json holds
+Files = Mapping[str, bytes | None]  # pictures and tables that are made beside the report, by name
+
+
+class Block(NamedTuple):
+    """One part of the report. It is left out where it has nothing to show: None, or empty text."""
+
+    name: str  # of its files, and of its place on the page
+    heading: str = ""
+    markdown: Callable[[Results], str | None] | None = None  # NAME.md; it opens with a title
+    csv: Callable[[Results], str] | None = None  # NAME.csv: the same in full precision
+    html: Callable[[Results, Files], str] | None = None  # on the page; else it is its Markdown
+    figure: Callable[[Results], Figure | None] | None = None  # NAME.svg and NAME.pdf
+    caption: Callable[[Results], str] | None = None  # what stands below the figure
+
+    def on_page(self, results: Results, files: Files) -> str:
+        """Return the block as HTML; the figure of a block stands with all the others."""
+        if self.html:
+            return self.html(results, files)
+        text = self.markdown(results) if self.markdown else None
+        return as_html(self.name, self.heading, text, self.csv is not None) if text else ""
+
+
+def as_html(
+    name: str, heading: str, text: str, csv: bool, picture: str = "", also: Sequence[str] = ()
+) -> str:
+    """Return a block's Markdown as HTML under its heading, and where the same lies as files.
+
+    Args:
+        text: its first line is a title, in whose place the page has the heading.
+        csv: whether there is a CSV file.
+        picture: HTML that stands below.
+        also: further files of the report, which have every example.
+    """
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
+    _, _, body = text.partition("\n")
+    html = reader.render(body.replace("\n## ", "\n### "))
+    scrolling = html.replace("<table>", '<div class="scroll"><table class="block">')
+    html = scrolling.replace("</table>", "</table></div>")
+    given = {"name": name, "heading": heading, "html": html, "csv": csv}
+    return rendered("blocks/_block.html.j2", **given, picture=picture, also=also)

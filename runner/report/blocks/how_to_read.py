@@ -1,0 +1,24 @@
+"""How the page's figures are to be read, for who has never seen one of them."""
+
+from typing import Any
+
+from runner.report.blocks._block import Block, Files
+from runner.report.html import rendered
+from runner.report.readings import by_draws, readings, shadows_told
+from runner.report.text import percent
+
+
+def how_to_read(results: dict[str, Any], files: Files) -> str:
+    """Return what each kind of figure is, what its interval speaks of, and the attacks in words."""
+    several = [reading.draws for reading in readings(results) if reading.averaged]
+    attacks = results["attacks"].get("membership", {})
+    return rendered(
+        "blocks/how_to_read.html.j2",
+        results=results,
+        draws=by_draws(several[0]) if several else "",
+        shadows={name: shadows_told(results, name) for name in attacks},
+        smallest=percent(float(f"{1 / max(results['data']['num_negatives'], 1):.2g}")),
+    )
+
+
+BLOCK = Block("how_to_read", "How to read them", html=how_to_read)

@@ -1,0 +1,29 @@
+"""Checks on the page: in one line above, in a table below, loud only where one fails."""
+
+from typing import Any
+
+from runner.report.blocks import on_page
+from runner.report.blocks.checks import checks_in_short, checks_markdown
+from tests.made.report import small_results
+
+
+def checked(*verdicts: str) -> dict[str, Any]:
+    guards = [{"name": f"check {v}", "verdict": v, "says": "so"} for v in verdicts]
+    return small_results() | {"guards": guards}
+
+
+def test_the_line_counts_verdicts_and_names_none_that_did_not_come():
+    assert checks_in_short(checked("pass", "undecided", "pass")) == "2 passed, 1 undecided"
+    assert checks_in_short(checked("fail", "unknown", "pass")) == "1 passed, 1 FAILED, 1 not known"
+    assert checks_in_short(small_results()) == ""
+
+
+def test_undecided_is_explained_only_where_it_stands():
+    assert "more models would tell" in (checks_markdown(checked("undecided")) or "")
+    assert "more models would tell" not in (checks_markdown(checked("pass")) or "")
+    assert checks_markdown(small_results()) is None
+
+
+def test_checks_come_last_of_the_parts():
+    *_, last = on_page(checked("pass"), {}, {})
+    assert last.lstrip().startswith('<h2 id="checks">Checks</h2>')
