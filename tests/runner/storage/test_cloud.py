@@ -14,7 +14,7 @@ import pytest
 
 from runner.storage import cloud, store
 from runner.storage.answers import Answered, answers_to_bytes, num_classes, read_answers
-from runner.storage.cloud import Away, CloudPath, StorageError, folder_at
+from runner.storage.cloud import Away, CloudPath, StorageError, discreet, folder_at
 from runner.storage.store import Corrupt, Store
 from tests.s3 import free_port
 
@@ -159,3 +159,19 @@ def test_names_like_the_stores_own_may_stand_anywhere_in_a_path(tmp_path: Path):
     at.check_writable()
     store.write(at.experiment("sweeps") / "results.json", b"1")
     store.write(tmp_path / "report" / "index.html", b"1")
+
+
+@pytest.mark.parametrize(
+    ("word", "written"),
+    [
+        ("s3://AKIA1:secret@bucket/results", "s3://***@bucket/results"),
+        ("--storage=s3://AKIA1:s%2Fecret@bucket", "--storage=s3://***@bucket"),
+        ("http://me@host/x?secret_key=abc&a=b", "http://***@host/x?secret_key=***&a=b"),
+        ("s3://b/p?session_Token=abc", "s3://b/p?session_Token=***"),
+        ("s3://bucket/a@b?endpoint_override=host:9", "s3://bucket/a@b?endpoint_override=host:9"),
+        ("training.lr=0.1", "training.lr=0.1"),
+        ("configs/quickstart.yaml", "configs/quickstart.yaml"),
+    ],
+)
+def test_only_what_logs_in_is_left_out_of_a_command_line(word: str, written: str):
+    assert discreet(["run", word]) == ["run", written]
