@@ -1,16 +1,19 @@
 """results.json of stages that wrote made-up facts and scores."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
-from runner.plan.work import Work
+from runner.experiment.experiment import Experiment
+from runner.plan.work import Work, prepare
 from runner.results.gather import gather
 from runner.storage import store
 from runner.storage.answers import Answered, answers_to_bytes, robustness_to_bytes
 from runner.storage.scores import PARTITIONS, Reading, scores_table
+from tests.conftest import NOISY
 
 
 def gathered(
@@ -61,3 +64,7 @@ def gathered(
                 pq.write_to_dataset(table, folder, partition_cols=PARTITIONS)
     runs = {"trained": 0, "reused": len(work.plan.runs)}
     return gather(experiment, work.dataset, work.plan, at, work.scores, work.sources, runs)
+
+
+def noisy(tmp_path: Path, **changes: Any) -> Work:
+    return prepare(Experiment.model_validate({**NOISY, **changes}), tmp_path / "storage")

@@ -101,3 +101,13 @@ def test_the_time_left_is_exact_while_all_workers_are_busy():
     # What it leaves out is the idleness at the very end.
     assert sum(seconds) / workers == pytest.approx(end, rel=0.01)
     assert remaining_s(states[-1][1]) == 0
+
+
+def test_workers_that_are_free_take_the_next_run():
+    assert list_schedule([5.0] * 12, 4) == [15.0] * 4
+    assert list_schedule([5.0] * 13, 4) == [15.0, 15.0, 15.0, 20.0]
+    assert list_schedule([1.0, 2.0, 3.0], 1) == [6.0]
+    assert list_schedule([1.0, 2.0, 3.0], 5) == [0.0, 0.0, 1.0, 2.0, 3.0]
+    assert list_schedule([], 2) == [0.0, 0.0]
+    assert max(list_schedule([1, 1, 1, 1, 4], 2)) == 6
+    assert max(list_schedule([4, 1, 1, 1, 1], 2)) == 4

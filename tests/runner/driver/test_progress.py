@@ -6,25 +6,8 @@ import pytest
 from rich.console import Console
 
 from runner.driver.progress import Show, describe, duration
-from runner.driver.snapshot import Claim, Snapshot, remaining_s
-
-
-def state(**changes: object) -> Snapshot:
-    working = {"l/0": Claim("erm-m001", "epoch 1/2", 0.5, ticket=1)}
-    start = Snapshot(4, 1, {}, working, [], 2, "", 30.0, closed=True)
-    made = start._replace(**changes)  # pyright: ignore[reportArgumentType]
-    return made._replace(weight=made.total, weight_ended=made.ended)
-
-
-def test_the_rest_is_expected_to_go_as_the_part_that_is_done():
-    assert remaining_s(state()) == pytest.approx(30 * 2.5 / 1.5)
-    assert remaining_s(state(done=0, working={}, waiting=4)) == 0
-
-
-def test_a_longer_run_counts_for_more():
-    longer = {"l/0": Claim("erm-m001", "epoch 1/2", 0.5, ticket=1, weight=10.0)}
-    mixed = state(working=longer)._replace(weight=20.0, weight_ended=1.0)
-    assert remaining_s(mixed) == pytest.approx(30 * (20 - 6) / 6)
+from runner.driver.snapshot import Claim, Snapshot
+from tests.made.snapshots import state
 
 
 def test_the_line_says_done_and_to_do_and_when_it_ends():
@@ -115,9 +98,3 @@ def test_a_queue_that_grows_from_nothing_is_shown_all_along(terminal: bool):
                 assert bar.completed == now.ended + 0.5 * len(now.working)
     assert "0/0 models | starting workers" in out.getvalue()
     assert "4/4 models" in out.getvalue()
-
-
-def test_a_run_that_failed_twice_counts_as_two_tasks():
-    gone = state(done=1, failed={"x": "why"}, working={}, waiting=1)  # 4 in all
-    assert gone.ended == 3
-    assert remaining_s(gone) == pytest.approx(10)

@@ -22,7 +22,6 @@ from runner.train.train import train
 pytest.importorskip("ray", reason="machines that only train have no Ray")
 
 from runner.cluster.connect import ENVIRONMENT, NoCluster, connect
-from runner.fleet._lane import culprits
 from runner.fleet._worker import next_task, refusal
 
 
@@ -37,17 +36,6 @@ def test_a_cluster_that_does_not_answer_is_named_within_seconds(monkeypatch: pyt
         with pytest.raises(NoCluster, match=f"RAY_ADDRESS={address}.*unset RAY_ADDRESS"):
             connect()
     assert time.monotonic() - started < 5
-
-
-def test_the_leader_of_the_run_whose_worker_died_is_blamed():
-    assert culprits([2], workers=4, workers_per_run=1) == [2]
-    assert culprits([3], workers=4, workers_per_run=2) == [2]
-    assert culprits([2, 3, 0], workers=8, workers_per_run=2) == [0, 2]
-    assert culprits([0], workers=1, workers_per_run=1) == [0]
-
-
-def test_nobody_is_blamed_when_all_workers_of_a_lane_die_at_once():
-    assert culprits([0, 1, 2, 3], workers=4, workers_per_run=1) == []
 
 
 def test_an_idle_worker_asks_again_until_there_is_a_task(

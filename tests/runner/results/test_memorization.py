@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from runner.results._memorization import leakage_by_memorization, target_rates
-from runner.results._memorization_scores import num_scoring
 from runner.storage import store
 from runner.storage.answers import Answered, answers_to_bytes
 from runner.storage.store import Corrupt
@@ -139,11 +138,6 @@ def test_answers_of_targets_do_not_move_a_score(made: Made):
     before = made.results()["bins"]
     made.right["erm"][NUM_MODELS // 2 :] = False
     assert made.results()["bins"] == before
-
-
-@pytest.mark.parametrize(("num_models", "first"), [(4, 2), (6, 2), (8, 4), (10, 4), (16, 8)])
-def test_whole_pairs_give_the_scores_and_at_least_as_many_are_targets(num_models: int, first: int):
-    assert num_scoring(num_models) == first <= num_models - first
 
 
 def test_accuracy_in_a_bin_falls_as_memorization_says(made: Made):

@@ -17,13 +17,11 @@ from runner.plan.work import Work
 from runner.results._robustness import robust_figures, sanity_block
 from runner.results._worst_case import worst_cases
 from runner.statistics.averages import Averaging
-from runner.statistics.intervals import mean_interval
 from runner.storage import store
 from runner.storage.answers import robustness_to_bytes
 
 PGD20 = PGD(eps=0.1, step_size=0.025, num_steps=20)
-PARTNER = np.arange(4) ^ 1
-OVER = Averaging(np.arange(4), PARTNER)
+OVER = Averaging(np.arange(4), np.arange(4) ^ 1)
 
 
 def share(n: int, accuracy: float) -> np.ndarray:
@@ -138,46 +136,6 @@ def test_the_natural_images_may_be_more_than_those_of_the_other_attacks():
     model = sane(n=200)
     longer = model | {None: np.concatenate([model[None], np.zeros(800, dtype=bool)])}
     assert sanity_block([longer], PGD20, 10) == sanity_block([model], PGD20, 10)
-
-
-def bits(*rows: str) -> list[np.ndarray]:
-    return [np.array([c == "1" for c in row]) for row in rows]
-
-
-def test_the_worst_case_is_what_withstands_all_attacks_of_one_eps():
-    attacks: dict[str, EvasionAttack] = {
-        "pgd": PGD20,
-        "auto": AutoAttack(eps=0.1),
-        "far": FGSM(eps=0.3),
-        "fast": FGSM(eps=0.1),
-    }
-    of_pgd = bits("1110", "1111", "1100", "0011")
-    of_auto = bits("1101", "1111", "0011", "0011")
-    of_fast = bits("1111", "0111", "1111", "1111")
-    models = [
-        {"pgd": pgd, "auto": auto, "fast": fast}
-        for pgd, auto, fast in zip(of_pgd, of_auto, of_fast, strict=True)
-    ]
-    found = worst_cases(models, attacks, OVER, 10)
-    assert list(found) == ["0.1"]
-    ball = found["0.1"]
-    assert ball["attacks"] == ["pgd", "auto", "fast"]
-    right = np.array([0.5, 0.75, 0.0, 0.5])
-    assert ball["accuracy"] == mean_interval(right, PARTNER)._asdict()
-    first, *_ = ball["pairs"]
-    assert first["attacks"] == ["pgd", "auto"]
-    assert first["only"] == [1 + 0 + 2 + 0, 1 + 0 + 2 + 0]
-    assert first["num_images"] == 16
-    assert first["difference"] == mean_interval(np.zeros(4), PARTNER, (-1, 1))._asdict()
-    assert [pair["attacks"] for pair in ball["pairs"][1:]] == [["pgd", "fast"], ["auto", "fast"]]
-    some = Averaging(np.array([0, 2]), PARTNER)
-    fewer = worst_cases(models, attacks, some, 10)["0.1"]
-    assert fewer["accuracy"]["mean"] == 0.25
-    assert fewer["pairs"][0]["num_images"] == 8
-
-
-def test_attacks_that_share_no_ball_have_no_worst_case():
-    assert worst_cases([], {"pgd": PGD20, "far": PGD(eps=0.3)}, OVER, 10) == {}
 
 
 def gap(

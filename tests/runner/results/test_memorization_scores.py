@@ -1,7 +1,9 @@
+"""Bins of memorization scores, and how many models the scores take."""
+
 import numpy as np
 import pytest
 
-from runner.results._memorization_scores import bin_edges, bins_of, rates_by_bin
+from runner.results._memorization_scores import bin_edges, bins_of, num_scoring, rates_by_bin
 
 
 def test_bins_are_open_below_and_closed_above_and_0_is_apart():
@@ -35,3 +37,8 @@ def test_rates_by_bin_weigh_up_to_the_rate_over_all():
     overall, *rates = rates_by_bin(hit, bins, 5)
     counts = np.bincount(bins, minlength=6)
     assert overall == hit.mean() == pytest.approx((counts * rates).sum() / 500)
+
+
+@pytest.mark.parametrize(("num_models", "first"), [(4, 2), (6, 2), (8, 4), (10, 4), (16, 8)])
+def test_whole_pairs_give_the_scores_and_at_least_as_many_are_targets(num_models: int, first: int):
+    assert num_scoring(num_models) == first <= num_models - first
