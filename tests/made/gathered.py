@@ -67,4 +67,5 @@ def gathered(
 
 
 def noisy(tmp_path: Path, **changes: Any) -> Work:
+    """NOISY with these changes, in a storage below the folder."""
     return prepare(Experiment.model_validate({**NOISY, **changes}), tmp_path / "storage")
