@@ -22,6 +22,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 INK, FAINT, PAPER = "#24292f", "#8c959f", "#ffffff"
 LEAST_WIDTH = 4.8  # inches of a figure, so that a legend finds room
 DOTTED = (0, (2, 2))
+GUIDE: Any = {"color": FAINT, "linewidth": 0.9, "linestyle": DOTTED}  # such as what a guess gives
 RC: Any = {
     "svg.hashsalt": "report",  # the ids in an SVG are drawn from it, so the same figure repeats
     "pdf.fonttype": 42,  # journals refuse type 3 fonts
@@ -69,6 +70,11 @@ def mark(i: int, averaged: bool = False) -> dict[str, Any]:
     """Return how a point looks; it is hollow where answers are averaged over several draws."""
     hollow = {"markerfacecolor": PAPER} if averaged else {}
     return {"color": color(i), "marker": marker(i), **hollow}
+
+
+def stroke(i: int, averaged: bool = False) -> dict[str, Any]:
+    """Return how a line with marks looks; its marks are hollow as those of `mark`."""
+    return {**mark(i, averaged), "linestyle": line(i), "markersize": 5, "linewidth": 1.4}
 
 
 def plain(text: str) -> str:

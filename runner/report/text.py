@@ -49,6 +49,11 @@ def printed(
     return Printed(mean + (DAGGER if overstated else ""), f"[{low}, {high}]", told)
 
 
+def in_percent(figure: Figure | None, num_models: int) -> Printed:
+    """Return a share, or a difference of two, in percent or in points as all tables have it."""
+    return printed(figure, 100, 1, num_models)
+
+
 def significant(value: float | None, digits: int) -> str:
     """1159283.65 -> 1,159,000 with four digits; in powers of ten beyond 0.0001 to 10 million."""
     if value is None or math.isnan(value):

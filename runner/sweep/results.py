@@ -1,8 +1,6 @@
 """What a sweep leaves: one dict, which sweep.json holds and the report is written from; its CSV
 and TensorBoard's HParams."""
 
-import csv
-import io
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +13,7 @@ from runner.driver.events import Event
 from runner.experiment.experiment import Experiment
 from runner.experiment.sweep import Objectives, Setting, Sweep
 from runner.report.quantities import every_figure
+from runner.report.text import csv_of
 from runner.results.versions import git_commit, versions
 from runner.storage import store
 from runner.storage.cloud import Folder
@@ -102,11 +101,7 @@ def trials_csv(results: Mapping[str, Any]) -> str:
     """Return a row for each setting, its figures those of the most models that it reached."""
     rows = [dict(_cells(results, trial)) for trial in results["trials"]]
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_of(columns, ([row.get(column) for column in columns] for row in rows))
 
 
 def write_hparams(results: Mapping[str, Any], folder: Folder) -> None:

@@ -59,8 +59,7 @@ def against_figure(results: dict[str, Any]) -> Figure | None:
                 _draw(axes, line, panel, mark, color)
         for quantity in panel.quantities.values():
             if quantity.chance is not None:
-                look = {"color": style.FAINT, "linewidth": 0.9, "linestyle": style.DOTTED}
-                axes.axhline(quantity.guess, **look)
+                axes.axhline(quantity.guess, **style.GUIDE)
         at_zero = f" (0: {baseline})" if baseline in results["arms"] else ""
         axes.set_xlabel(style.plain(f"{dial}{at_zero}"))
         axes.set_ylabel(style.plain(panel.label))

@@ -15,7 +15,17 @@ from runner.report.readings import (
     readings,
     with_shadows,
 )
-from runner.report.text import DASH, Table, csv_of, headed, in_markdown, percent, printed, titled
+from runner.report.text import (
+    DASH,
+    Table,
+    csv_of,
+    headed,
+    in_markdown,
+    in_percent,
+    percent,
+    printed,
+    titled,
+)
 
 HEAD = ["arm", "attack", "TPR of a target (%)", "pooled TPR (%)"]
 HEAD += ["TPR at shadows' threshold (%)", "FPR reached (%)"]
@@ -116,11 +126,11 @@ def _row(own: Figure, pooled: dict[str, Any], shadow: dict[str, Any], rate: floa
     models = own["num_models"]
     digits = max(1, 1 - math.floor(math.log10(100 * rate)))  # the first two of the rate asked for
     return [
-        str(printed(own, 100, 1, models)),
+        str(in_percent(own, models)),
         f"{100 * pooled['tpr']:.1f}" if finite(pooled["tpr"]) else DASH,
-        str(printed(shadow.get("tpr"), 100, 1, models)),
+        str(in_percent(shadow.get("tpr"), models)),
         str(printed(shadow.get("fpr"), 100, digits, models)),
-        str(printed(shadow.get("ppv"), 100, 1, models)),
+        str(in_percent(shadow.get("ppv"), models)),
     ]
 
 

@@ -13,8 +13,8 @@ from runner.report.text import (
     csv_of,
     headed,
     in_markdown,
+    in_percent,
     percent,
-    printed,
     significant,
     titled,
 )
@@ -104,7 +104,7 @@ def _table(found: dict[str, Any], title: str, columns: dict[str, list[Figure | N
 
 
 def _text(figure: Figure | None, found: dict[str, Any]) -> str:
-    return str(printed(figure, 100, 1, found["num_targets"])) if figure else DASH
+    return str(in_percent(figure, found["num_targets"])) if figure else DASH
 
 
 def _lines(found: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
@@ -198,7 +198,7 @@ def _losses(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _points(figure: dict[str, Any], found: dict[str, Any]) -> str:
-    return str(printed(figure, 100, 1, found["num_targets"]))
+    return str(in_percent(figure, found["num_targets"]))
 
 
 FIGURE = Block(

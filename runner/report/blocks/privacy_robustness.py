@@ -92,7 +92,7 @@ def _panel(axes: Axes, points: Points, what: Found) -> None:
     high = min(top + 0.12 * (top - low), 1.04 * scale)
     axes.set_ylim(low - 0.04 * (top - low), high)
     if guess:
-        axes.axhline(guess, color=style.FAINT, linewidth=0.9, linestyle=style.DOTTED)
+        axes.axhline(guess, **style.GUIDE)
         edge = axes.get_yaxis_transform()
         axes.text(1.01, guess, "chance", fontsize=7, va="center", transform=edge)
 

@@ -40,7 +40,7 @@ def queries_figure(results: dict[str, Any]) -> Figure | None:
         for kind, told in KINDS.items()
         if any(kind in family for family in families(results))
     }
-    chance = Line2D([], [], color=style.FAINT, linewidth=0.9, linestyle=style.DOTTED)
+    chance = Line2D([], [], **style.GUIDE)
     style.legend(figure, {**marks, "chance": chance})
     return figure
 
@@ -123,7 +123,7 @@ def _panel(axes: Axes, arms: list[ArmFigures], family: Family, what: Quantity) -
         if known:
             at, y = zip(*known, strict=True)
             style.errorbar(axes, at, list(zip(*y, strict=True)), linestyle="none", **_look(kind))
-    axes.axhline(what.guess, color=style.FAINT, linewidth=0.9, linestyle=style.DOTTED)
+    axes.axhline(what.guess, **style.GUIDE)
     names = [style.plain(arm.arm) for arm in arms]
     turned = max(map(len, names)) > SHORT
     look: Any = {"rotation": 25, "ha": "right", "rotation_mode": "anchor"} if turned else {}

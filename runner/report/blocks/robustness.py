@@ -16,7 +16,7 @@ from runner.report.text import (
     csv_of,
     headed,
     in_markdown,
-    printed,
+    in_percent,
     significant,
     titled,
 )
@@ -34,7 +34,6 @@ PANELS = {  # of a sanity block, and what it is drawn against
     "more_steps_not_weaker": "steps at the attack's own eps",
 }
 NUM_ERRORS = 2  # of the error bars
-CHANCE: dict[str, Any] = {"color": style.FAINT, "linewidth": 0.9, "linestyle": style.DOTTED}
 SQUARE: dict[str, Any] = {"marker": "*", "markersize": 9, "linestyle": "none"}
 
 
@@ -51,15 +50,18 @@ def sanity_figure(results: dict[str, Any]) -> Figure | None:
         _across(axes, [point["at"] for _, sanity in shown for point in sanity[check]["points"]])
         axes.set(xlabel=told, ylabel="accuracy (%)", ylim=(-4, 104))
     for reading, sanity in shown:
-        panels[0].axhline(100 * sanity["chance_at_large_eps"]["chance"], **CHANCE)
+        panels[0].axhline(100 * sanity["chance_at_large_eps"]["chance"], **style.GUIDE)
         for point in sanity["black_box_not_stronger"]["points"]:
             if point["at"] == "square":
                 color = style.color(reading.place)
                 panels[0].plot(sanity["eps"], 100 * point["accuracy"], color=color, **SQUARE)
-    lines = {reading.label: Line2D([], [], **_look(reading)) for reading, _ in shown}
+    lines = {
+        reading.label: Line2D([], [], **style.stroke(reading.place, reading.averaged))
+        for reading, _ in shown
+    }
     others = {
         "Square, a black box": Line2D([], [], color=style.INK, **SQUARE),
-        "chance": Line2D([], [], **CHANCE),
+        "chance": Line2D([], [], **style.GUIDE),
     }
     style.legend(figure, lines | others)
     return figure
@@ -91,7 +93,7 @@ def robustness_csv(results: dict[str, Any]) -> str:
 def _worst(results: dict[str, Any]) -> Table:
     rows, notes = [], []
     for reading, eps, worst in _each(results):
-        figure = printed(worst["accuracy"], 100, 1, worst["accuracy"]["num_models"])
+        figure = in_percent(worst["accuracy"], worst["accuracy"]["num_models"])
         models = str(worst["accuracy"]["num_models"])
         rows.append([reading.label, models, eps, ", ".join(worst["attacks"]), str(figure)])
         notes += [f"{reading.label}, eps {eps}: {note}" for note in worst["notes"]]
@@ -106,7 +108,7 @@ def _pairs(results: dict[str, Any]) -> Table:
         for pair in worst["pairs"]:
             first, second = pair["attacks"]
             only = [f"{name}: {n:,}" for name, n in zip((first, second), pair["only"], strict=True)]
-            gap = printed(pair["difference"], 100, 1, pair["difference"]["num_models"])
+            gap = in_percent(pair["difference"], pair["difference"]["num_models"])
             counts = [*only, f"{pair['num_images']:,}"]
             rows.append([reading.label, eps, f"{first} - {second}", str(gap), *counts])
     head = ["arm", "eps", "robust accuracies", "difference (points)"]
@@ -183,7 +185,12 @@ def _line(axes: Axes, reading: ArmFigures, points: list[dict[str, Any]]) -> None
     reach = [100 * NUM_ERRORS * point["error"] for point in points]
     low = [max(m - r, 0.0) for m, r in zip(mean, reach, strict=True)]
     high = [min(m + r, 100.0) for m, r in zip(mean, reach, strict=True)]
-    style.errorbar(axes, [point["at"] for point in points], (mean, low, high), **_look(reading))
+    style.errorbar(
+        axes,
+        [point["at"] for point in points],
+        (mean, low, high),
+        **style.stroke(reading.place, reading.averaged),
+    )
 
 
 def _across(axes: Axes, at: list[float]) -> None:
@@ -192,11 +199,6 @@ def _across(axes: Axes, at: list[float]) -> None:
     axes.set_xscale("symlog", linthresh=min((v for v in values if v), default=1.0))
     axes.set_xticks(values, [f"{value:.3g}" for value in values])
     axes.minorticks_off()
-
-
-def _look(reading: ArmFigures) -> dict[str, Any]:
-    mark = style.mark(reading.place, reading.averaged)
-    return {**mark, "linestyle": style.line(reading.place), "markersize": 5, "linewidth": 1.4}
 
 
 FIGURE = Block(

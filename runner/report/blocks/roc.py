@@ -32,7 +32,7 @@ def roc_figure(results: dict[str, Any]) -> Figure | None:
 
     Both axes are logarithmic: what an attack finds without accusing many is at the left.
     """
-    smallest = Line2D([], [], color=style.FAINT, linewidth=0.9, linestyle=style.DOTTED)
+    smallest = Line2D([], [], **style.GUIDE)
 
     def panel(axes: Axes, attack: str, curves: Curves) -> None:
         _logarithmic(axes, curves, num_negatives(results, attack))
@@ -75,7 +75,7 @@ def _logarithmic(axes: Axes, curves: Curves, num_negatives: int) -> None:
     # a logarithmic axis has no zero: what is zero goes below the frame
     _draw(axes, curves, least=begin / 10)
     axes.plot([begin, 1], [begin, 1], color=style.FAINT, linewidth=0.8)
-    axes.axvline(smallest, color=style.FAINT, linewidth=0.9, linestyle=style.DOTTED)
+    axes.axvline(smallest, **style.GUIDE)
     axes.set(xscale="log", yscale="log", xlim=(begin, 1), ylim=(begin, 1))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda rate, _: percent(rate))

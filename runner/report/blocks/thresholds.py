@@ -90,11 +90,13 @@ def thresholds_figure(results: dict[str, Any]) -> Figure | None:
         axes.set_title(style.plain(with_shadows(results, attack)))
         if quantity.key == "precision":
             guess = quantity.scale * share_of_members(results)
-            axes.axhline(guess, color=style.FAINT, linewidth=0.9, linestyle=style.DOTTED)
+            axes.axhline(guess, **style.GUIDE)
         else:
             axes.set_ylim(-4, 104)
-    lines = {r.label: Line2D([], [], **_look(r)) for r in readings(results)}
-    guess = Line2D([], [], color=style.FAINT, linewidth=0.9, linestyle=style.DOTTED)
+    lines = {
+        r.label: Line2D([], [], **style.stroke(r.place, r.averaged)) for r in readings(results)
+    }
+    guess = Line2D([], [], **style.GUIDE)
     style.legend(figure, {**lines, "precision of a guess": guess})
     return figure
 
@@ -109,12 +111,7 @@ def _line(
     if known:
         at = sorted(known)
         mean, low, high = zip(*(ends(known[t], quantity.scale) for t in at), strict=True)
-        style.errorbar(axes, at, (mean, low, high), **_look(reading))
-
-
-def _look(reading: ArmFigures) -> dict[str, Any]:
-    mark = style.mark(reading.place, reading.averaged)
-    return {**mark, "linestyle": style.line(reading.place), "markersize": 5, "linewidth": 1.4}
+        style.errorbar(axes, at, (mean, low, high), **style.stroke(reading.place, reading.averaged))
 
 
 FIGURE = Block(

@@ -9,7 +9,7 @@ from runner.report.blocks._block import Block, Files, as_html
 from runner.report.html import rendered
 from runner.report.quantities import tpr
 from runner.report.readings import INTERVAL
-from runner.report.text import DASH, csv_of, headed, in_markdown, percent, printed, titled
+from runner.report.text import DASH, csv_of, headed, in_markdown, in_percent, percent, titled
 
 HEADING = "Examples at risk"
 EXAMPLES = ("examples.csv", "examples.parquet")  # one of them lists every example
@@ -135,8 +135,8 @@ def _rates(one: dict[str, Any] | None, num_models: int) -> list[str]:
     if not one:
         return [DASH, DASH]
     mark = {"above": " \N{UPWARDS ARROW}", "below": " \N{DOWNWARDS ARROW}", None: ""}
-    found = f"{printed(one['tpr'], 100, 1, num_models)}{mark[one['stands_out']]}"
-    return [found, printed(one["fpr"], 100, 1, num_models).mean]
+    found = f"{in_percent(one['tpr'], num_models)}{mark[one['stands_out']]}"
+    return [found, in_percent(one["fpr"], num_models).mean]
 
 
 def _notes(results: dict[str, Any], arms: dict[str, dict[str, Any]]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from runner.report import style
 from runner.report.quantities import Quantity
 from runner.report.readings import Figure, ends
-from runner.report.sweep.look import STOPPED, bases, line_of_chance, scale_of, write_ticks
+from runner.report.sweep.look import STOPPED, bases, scale_of, write_ticks
 from runner.report.sweep.readings import (
     Trial,
     axis_names,
@@ -138,7 +138,7 @@ def _one_base(axes: Axes, results: dict[str, Any], axis: str, quantity: Quantity
 def _guess(axes: Axes, guess: float) -> None:
     """Draw what a guess finds, unless it lies so far off that it would flatten the points."""
     low, high = axes.get_ylim()
-    axes.axhline(guess, **line_of_chance())
+    axes.axhline(guess, **style.GUIDE)
     axes.set_ylim((low, high) if low - guess > 2 * (high - low) else None)
 
 
@@ -155,4 +155,4 @@ def _legend(results: dict[str, Any], down: list[str]) -> dict[str, Line2D]:
         found["stopped earlier"] = Line2D([], [], color=style.INK, linewidth=0, **hollow)
     if any(trial.base for trial in some):
         found["base"] = Line2D([], [], color=style.FAINT, linestyle="--", linewidth=1.1)
-    return {**found, "chance": Line2D([], [], **line_of_chance())}
+    return {**found, "chance": Line2D([], [], **style.GUIDE)}

@@ -97,7 +97,7 @@ def legend_of(results: dict[str, Any], look: Look) -> dict[str, Line2D]:
         found[RING] = Line2D([], [], **ring())
     if (chosen or {}).get("fresh"):
         found[FRESH] = Line2D([], [], color=style.FAINT, marker="D", **plain, mec=style.INK)
-    return {**found, "chance": Line2D([], [], **line_of_chance())}
+    return {**found, "chance": Line2D([], [], **style.GUIDE)}
 
 
 def ring() -> dict[str, Any]:
@@ -107,10 +107,6 @@ def ring() -> dict[str, Any]:
 
 def line_of_front() -> dict[str, Any]:
     return {"color": style.INK, "linewidth": 1.1, "linestyle": "--", "zorder": 1.5}
-
-
-def line_of_chance() -> dict[str, Any]:
-    return {"color": style.FAINT, "linewidth": 0.9, "linestyle": style.DOTTED}
 
 
 def scale_of(numbers: list[float]) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from runner.report.sweep.look import (
     Look,
     bases,
     legend_of,
-    line_of_chance,
     line_of_front,
     look_of,
     ring,
@@ -192,4 +191,4 @@ def _limits(axes: Axes, drawn: list[labels.Point], y: Quantity) -> None:
     wide, high = max(right - left, 0.5), max(top - low, y.scale / 1000)
     axes.set_xlim(max(left - 0.15 * wide, -2), min(right + 0.15 * wide, 102))
     axes.set_ylim(low - 0.06 * high, min(top + 0.1 * high, 1.04 * y.scale))
-    axes.axhline(y.guess, **line_of_chance())
+    axes.axhline(y.guess, **style.GUIDE)
