@@ -7,6 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from runner.foreign.converting import Converted, convert_all
+from runner.foreign.listing import listed
+
 M, N, C = 8, 40, 3
 
 
@@ -54,3 +57,8 @@ def to_parquet(path: Path, row_group_size: int, views: str | None = None, **colu
     if views:
         table = table.replace_schema_metadata({"views": views})
     pq.write_table(table, path, row_group_size=row_group_size)
+
+
+def convert(folder: Path, to: Path, num_examples: int = N) -> dict[str, list[Converted]]:
+    """Answers of a folder, converted into another, by arm."""
+    return convert_all(listed(str(folder), "member.npy"), num_examples, to, lambda text: None)

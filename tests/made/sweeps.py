@@ -5,6 +5,7 @@ from typing import Any
 
 from runner.experiment.config import validate
 from runner.experiment.experiment import Experiment
+from runner.experiment.sweep import Sweep
 from tests.conftest import TINY
 
 
@@ -47,3 +48,11 @@ def swept(axes: dict[str, Any] | None = None, **rest: Any) -> tuple[dict[str, An
     data = copy.deepcopy(SWEPT)
     data["sweep"] |= ({"axes": axes} if axes else {}) | rest
     return data, validate(data, Experiment, "swept.yaml")
+
+
+def sweep_of(axes: dict[str, Any], **search: Any) -> Sweep:
+    """A sweep of an arm `x` over these axes: a grid, or another search."""
+    return Sweep.model_validate({"arm": "x", "axes": axes, "search": search or {"name": "grid"}})
+
+
+BASE = figures(0.9, 0.6, 0.3)

@@ -1,5 +1,6 @@
 """An experiment some of whose examples are at risk, by made-up answers and scores."""
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,17 @@ class Made:
             sources[Source(arm, 1)] = [str(path) for path in paths]
         given = (self.experiment, self.labels, self.plan, sources, self.folder / "scores")
         return find_vulnerable(*given, in_ray)
+
+
+def slow_flags(made: Made, arm: str) -> np.ndarray:
+    """Whether each model's attack calls each example a member, (M, N) bool, score by score."""
+    flags = np.zeros(made.plan.member.shape, bool)
+    for m, row in enumerate(made.plan.member):
+        scores = made.scores[arm][m].astype(np.float32)
+        negatives = scores[row == 0]
+        allowed = Fraction(str(RATE)) * len(negatives)
+        for threshold in sorted(scores, reverse=True):
+            if np.sum(negatives >= threshold) > allowed:
+                break
+            flags[m] = (scores >= threshold) & (row >= 0)
+    return flags

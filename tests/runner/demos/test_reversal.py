@@ -1,13 +1,9 @@
-import io
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from runner.demos import BadInput, output, reversal_report
+from runner.demos import BadInput
 from runner.demos.reversal import (
     STRATEGIES,
     displacement,
@@ -17,12 +13,7 @@ from runner.demos.reversal import (
     rmse,
     velocity,
 )
-from tests.made.commands import invoke
-
-
-def picture(rows: int = 12, cols: int = 18, channels: int = 3) -> np.ndarray:
-    i, j, k = np.ogrid[:rows, :cols, :channels]
-    return 0.5 + 0.5 * np.sin(i / 3 + j / 4 + k)
+from tests.made.demos import picture
 
 
 def as_matrix(sources: np.ndarray) -> np.ndarray:
@@ -128,99 +119,3 @@ def test_psnr_is_20_db_a_tenth_and_none_without_error():
 def test_values_that_overflow_are_refused_with_the_reason():
     with pytest.raises(BadInput, match="overflow; lower it"):
         recoveries(picture(), 1e4, 0.01, "multiplicative", np.random.default_rng(0))
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Path:
-    path = tmp_path / "small.png"
-    Image.fromarray((255 * picture()).astype(np.uint8)).save(path)
-    return path
-
-
-@pytest.mark.slow
-def test_the_command_writes_figures_and_errors_that_are_those_of_the_image(
-    small: Path, tmp_path: Path
-):
-    out = tmp_path / "out"
-    argument = ("--image", str(small), "--dt", "0.1", "--gamma", "0.2", "--out", str(out))
-    code, printed = invoke("demo", "reversal", *argument)
-    assert code == 0, printed
-    names = {f"{name}.{form}" for name in ("recovery", "curve") for form in ("png", "svg")}
-    assert {path.name for path in out.iterdir()} == {*names, "results.json"}
-    facts = json.loads((out / "results.json").read_text())
-    image = reversal_report.read(small)
-    for i, strategy in enumerate(STRATEGIES):
-        found = recoveries(image, 0.2, 0.1, strategy, np.random.default_rng([0, i]))
-        for who, error in facts["rmse"][strategy].items():
-            assert error == rmse(found[who], image)
-            assert f"{error:.4g}" in printed
-    assert facts["rmse_of_one_grey"] == image.std()
-    mean = [point["mean"] for point in facts["curve"]["rmse"]["additive"]["with_noise"]]
-    assert mean == sorted(mean)
-    before = {path.name: path.read_bytes() for path in out.iterdir()}
-    assert invoke("demo", "reversal", *argument) == (0, printed)
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
-
-
-def test_a_large_image_is_shrunk_and_keeps_its_shape_and_a_grey_one_gets_three_channels(
-    tmp_path: Path,
-):
-    Image.new("L", (400, 200), 51).save(tmp_path / "grey.png")
-    image = reversal_report.read(tmp_path / "grey.png")
-    assert image.shape == (96, 192, 3)
-    assert image == pytest.approx(np.full((96, 192, 3), 0.2))
-
-
-def test_the_default_photograph_is_128_by_192():
-    image = reversal_report.read(None)
-    assert image.shape == (128, 192, 3)
-    assert 0 <= image.min() < 0.1 < 0.9 < image.max() <= 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "reason"),
-    [
-        (("--image", "nowhere.png"), "nowhere.png"),
-        (("--image", __file__), "not an image"),
-        (("--gamma", "-1"), "--gamma of 0 or more, got -1.0"),
-        (("--gamma", "nan"), "--gamma of 0 or more"),
-        (("--gamma", "1e9"), "overflow"),
-        (("--dt", "0.3"), "a --dt of 0.0001 or more that divides 1"),
-        (("--dt", "0"), "a --dt of 0.0001 or more that divides 1"),
-        (("--dt", "nan"), "a --dt of 0.0001 or more that divides 1"),
-        (("--dt", "1e-9"), "a --dt of 0.0001 or more that divides 1"),
-        (("--dt", "2"), "a --dt of 0.0001 or more that divides 1"),
-        (("--seed", "-1"), "--seed of 0 or more"),
-    ],
-)
-def test_bad_input_is_one_message_and_nothing_is_written(arguments, reason, tmp_path, small):
-    out = tmp_path / "out"
-    image = () if "--image" in arguments else ("--image", str(small))
-    code, printed = invoke("demo", "reversal", *image, *arguments, "--out", str(out))
-    assert code == 2
-    assert reason in printed
-    assert len(printed.splitlines()) == 1
-    assert not out.exists()
-
-
-def test_an_output_folder_that_is_a_file_is_refused_before_anything_is_computed(tmp_path: Path):
-    (tmp_path / "file").write_bytes(b"")
-    code, printed = invoke("demo", "reversal", "--out", str(tmp_path / "file" / "below"))
-    assert code == 2
-    assert "--out to be a folder" in printed
-    with pytest.raises(BadInput, match="--out"):
-        output.check_folder(tmp_path / "file")
-
-
-def test_a_figure_as_png_is_an_image():
-    states = {
-        name: recoveries(picture(), gamma, 0.5, "additive", np.random.default_rng(0))
-        for name, gamma in (("ode", 0.0), ("additive", 1.0), ("multiplicative", 1.0))
-    }
-    figure = reversal_report.recovery_figure(picture(), states)
-    titles = [axes.get_title() for axes in figure.axes]
-    assert len(titles) == 11
-    assert titles[0] == "original"
-    assert figure.axes[2].get_xlabel().startswith("RMSE")
-    with Image.open(io.BytesIO(output.as_png(figure))) as image:
-        assert image.format == "PNG"

@@ -9,21 +9,10 @@ import pytest
 
 from runner.experiment.config import ConfigError, parse, validate
 from runner.experiment.experiment import Experiment
-from runner.experiment.sweep import Axis, Sweep, grid, num_asked, times
+from runner.experiment.sweep import Axis, grid
 from runner.sweep import settings
 from tests.conftest import TINY
-from tests.made.sweeps import SWEPT, swept
-
-
-def sweep_of(axes: dict[str, Any], **search: Any) -> Sweep:
-    return Sweep.model_validate({"arm": "x", "axes": axes, "search": search or {"name": "grid"}})
-
-
-def test_a_grid_is_every_combination_the_last_axis_fastest():
-    sweep = sweep_of({"a": [1, 2], "b": {"low": 0.01, "high": 1, "scale": "log", "num": 3}})
-    found = [tuple(s.values()) for s in grid(sweep)]
-    assert found == [(1, 0.01), (1, 0.1), (1, 1.0), (2, 0.01), (2, 0.1), (2, 1.0)]
-    assert num_asked(sweep) == 6
+from tests.made.sweeps import SWEPT, sweep_of, swept
 
 
 def test_random_settings_depend_on_the_seed_alone_and_fill_their_ranges_evenly():
@@ -138,32 +127,6 @@ def test_of_too_many_combinations_each_value_is_tried_by_itself(monkeypatch: pyt
     assert "with epochs 0, lr 0.1" in told
 
 
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        ({"arm": "pgd_add"}, "sweep.arm: unknown arm 'pgd_add'; did you mean 'pgd_at'?"),
-        ({"base": "none"}, "sweep.base: unknown arm 'none'"),
-        ({"constraint": {"robust_within": 0.1}}, "it measures from a base"),
-        ({"axes": {"seed": [0, 1]}}, "seed has to be the same for all settings"),
-        ({"axes": {"design.num_models": [6, 8]}}, "design.num_models has to be the same"),
-        ({"axes": {"arms.pgd_at": [{}]}}, "an axis goes to a key of an arm"),
-        ({"axes": {"arms.pgd.defense.x": [1]}}, "did you mean 'pgd_at'?"),
-        (
-            {"axes": {"training.lr": {"values": [0.1], "also": ["data.num_examples"]}}},
-            "sweep.axes.training.lr: data.num_examples has to be the same",
-        ),
-        ({"objectives": {"robustness": "pgd"}}, "unknown evasion attack of this experiment 'pgd'"),
-        ({"objectives": {"membership": "lira_onlin"}}, "did you mean 'lira_online'?"),
-        ({"objectives": {"false_positive_rate": 0.01}}, "0.01 is not among"),
-        ({"rungs": [8, 6]}, "expected growing numbers of models"),
-    ],
-)
-def test_what_no_sweep_can_be_is_refused_with_its_place(change: dict[str, Any], told: str):
-    with pytest.raises(ConfigError) as raised:
-        swept(**change)
-    assert told in str(raised.value)
-
-
 def test_the_yaml_of_a_sweep_survives_being_written_and_read(tmp_path: Path):
     import yaml
 
@@ -171,24 +134,6 @@ def test_the_yaml_of_a_sweep_survives_being_written_and_read(tmp_path: Path):
     setting = {"arms.pgd_at.defense.attack.eps": 0.05, "training.epochs": 1}
     made = settings.with_setting(data, experiment, setting, 6)
     assert parse(yaml.safe_dump(made)) == made
-
-
-def test_keys_that_move_along_take_exact_multiples_of_the_value():
-    axis = Axis.model_validate({"values": ["8/255", 0.15], "also": {"x.step": "5/12", "y": 1}})
-    assert times("8/255", axis.also["x.step"]) == 10 / 765
-    assert times(0.15, "1/3") == 0.05
-    with pytest.raises(ValueError, match="takes multiples of numbers"):
-        Axis.model_validate({"values": [{"name": "trades"}], "also": {"x": 0.5}})
-    with pytest.raises(ValueError, match="takes multiples of numbers"):
-        Axis.model_validate({"low": 1, "high": 2, "also": {"x": "half"}})
-
-
-def test_settings_that_are_attacked_differently_are_not_compared():
-    def axes(**also: Any) -> Sweep:
-        return Sweep.model_validate({"arm": "x", "axes": {"arms.x.defense.attack.eps": also}})
-
-    assert axes(values=[0.1], also=["arms.y.defense.attack.eps"]).alike
-    assert not axes(values=[0.1], also={"robustness.attacks.pgd20.eps": 1}).alike
 
 
 def test_a_whole_base_is_put_in_before_what_another_axis_changes_in_it():
@@ -206,22 +151,3 @@ def test_a_whole_base_is_put_in_before_what_another_axis_changes_in_it():
         for setting in grid(experiment.sweep)
     ]
     assert betas == [1, 6]
-
-
-@pytest.mark.parametrize(
-    ("axis", "message"),
-    [
-        ({"values": [1], "low": 2}, "either a list of values"),
-        ({"low": 0.2, "high": 3, "integer": True, "num": 3}, "whole numbers have whole ends"),
-        ({"values": [1], "also": [["a"]]}, "expected dotted keys"),
-        ({"values": [1], "also": "hello"}, "expected dotted keys"),
-    ],
-)
-def test_an_axis_that_says_two_things_is_refused(axis: dict[str, Any], message: str):
-    with pytest.raises(ValueError, match=message):
-        Axis.model_validate(axis)
-
-
-def test_ends_may_be_fractions():
-    axis = Axis.model_validate({"low": "1/255", "high": "8/255", "num": 2})
-    assert axis.listed == pytest.approx((1 / 255, 8 / 255), rel=1e-5)

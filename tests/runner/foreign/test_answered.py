@@ -1,0 +1,67 @@
+"""Answers that are not what an audit needs, and those that it notes."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runner.faults import BadAnswers
+from tests.made.given import N, convert, labels_of, logits_of, member_of, write
+
+
+def test_float16_and_log_odds_that_look_like_probabilities_are_noted(tmp_path: Path):
+    member = member_of()
+    write(tmp_path / "half", member, logits=logits_of(member)[7].astype(np.float16))
+    *rest, half = convert(tmp_path / "half", tmp_path / "to")["models"]
+    assert "ties" in half.notes[0]
+    assert not any(one.notes for one in rest)
+    (tmp_path / "p").mkdir()
+    np.savez(tmp_path / "p" / "a.npz", label=labels_of(), log_odds=np.linspace(0, 1, N))
+    (one,) = convert(tmp_path / "p", tmp_path / "to")["models"]
+    assert "log(p / (1 - p))" in one.notes[0]
+
+
+def probabilities() -> np.ndarray:
+    exponentials = np.exp(logits_of(member_of())[7])
+    return exponentials / exponentials.sum(1, keepdims=True)
+
+
+LOGITS, LABELS = logits_of(member_of())[7], labels_of()
+FAULTS: dict[str, tuple[dict[str, Any], str]] = {
+    "fewer": ({"labels": LABELS[:-1], "logits": LOGITS[:-1]}, "answers 39 examples, the .* has 40"),
+    "none": ({"labels": LABELS[:0], "logits": LOGITS[:0]}, "holds no examples"),
+    "lengths": ({"labels": LABELS[:-1]}, r"different N: labels? \(39,\), logits \(40, 3\)"),
+    "other labels": ({"labels": LABELS[::-1].copy()}, r"labels differ.*example 1 is 2 .* 1 there"),
+    "no labels": ({"labels": None}, "it has no labels"),
+    "no answers": ({"logits": None}, "neither logits nor log_odds"),
+    "NaN": ({"logits": np.where(LOGITS > 4, np.nan, LOGITS)}, "NaN or infinite"),
+    "infinite": ({"logits": np.where(LOGITS > 4, np.inf, LOGITS)}, "NaN or infinite"),
+    "too large": ({"logits": LOGITS.astype(float) * 1e39}, "float32"),
+    "integers": ({"logits": LOGITS.astype(int)}, "not float"),
+    "probabilities": ({"logits": probabilities()}, "are probabilities.*before softmax"),
+    "a class too many": ({"logits": LOGITS[:, :2]}, "label 2 has no logit among 2"),
+    "one class": ({"logits": LOGITS[:, :1]}, r"shape \(40, 1\)"),
+    "another C": ({"logits": np.hstack([LOGITS, LOGITS])}, "number of classes: 6"),
+    "float labels": ({"labels": LABELS + 0.5}, "integers"),
+    "negative labels": ({"labels": LABELS - 1}, "integers from 0 on"),
+    "other order": ({"example": np.arange(N)[::-1]}, "sort the rows"),
+    "other views": ({"views": np.array(["flip"])}, "its views"),
+    "views too many": ({"views": np.array(["identity", "flip"])}, "2 names of views for .* to 1"),
+    "a view twice": ({"views": np.array(["flip", "flip"])}, "named twice"),
+    "views of log-odds": ({"log_odds": np.zeros((N, 2))}, "its views: .'view0', 'view1'"),
+    "correct": ({"correct": LABELS}, "other numbers than 0 and 1"),
+    "other columns": ({"logits": None, "log_odds": LOGITS[:, 0]}, "its number of classes: None"),
+    "objects": ({"logits": np.array([{}] * N, object)}, "without objects"),
+    "one number": ({"logits": np.float32(1)}, "different N|shape"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_cannot_be_audited_is_refused_with_the_file_and_the_reason(tmp_path: Path, fault: str):
+    changed, reason = FAULTS[fault]
+    write(tmp_path / "given", member_of(), **changed)
+    with pytest.raises(BadAnswers, match=reason) as refused:
+        convert(tmp_path / "given", tmp_path / "to")
+    assert "model_07.npz" in str(refused.value)
+    assert all((folder / "DONE").exists() for folder in (tmp_path / "to").iterdir())
