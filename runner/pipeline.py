@@ -1,8 +1,7 @@
 """Plan, train, ask, audit, report: each reads what the last one wrote, and skips what is there."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -12,8 +11,8 @@ from runner.driver import driver
 from runner.driver.driver import Driver
 from runner.driver.events import Event
 from runner.driver.exits import KEPT
-from runner.driver.lock import hold
 from runner.driver.progress import Show, say
+from runner.driver.repair import at_work, set_aside_broken, until_sound
 from runner.faults import Unfinished
 from runner.plan.work import Work
 from runner.results.gather import gather
@@ -22,9 +21,6 @@ from runner.storage import store
 from runner.storage.cloud import discreet
 from runner.storage.scores import members_to_bytes
 from runner.storage.store import Corrupt
-
-MAX_REPAIRS = 20  # corrupt files set aside in one command before it gives up
-MAX_RETURNS = 3  # of a storage that was away
 
 
 def run(work: Work, console: Console) -> dict[str, Any]:
@@ -37,69 +33,33 @@ def run(work: Work, console: Console) -> dict[str, Any]:
         NoRoom, NoCluster: the cluster cannot do it.
         Stopped: by Ctrl-C or SIGTERM.
     """
-    try:
-        with hold(work.folder, partial(say, console)) as driving:
-            return _run(work, console, driving)
-    except OSError as error:
-        raise Unfinished(f"{_said(error, work)}\n{KEPT}") from error
+    with at_work(work.store, work.folder, console) as driving:
+        set_aside_broken(work.finished, driving.tell)
+        before = _trained(work)
+        return until_sound(
+            lambda: _stages(work, console, driving, before), work.store, driving.tell
+        )
 
 
-def _said(error: OSError, work: Work) -> str:
-    return f"{error.filename or work.store.root}: {error.strerror or error}"
+def _stages(
+    work: Work, console: Console, driving: Driver, before: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The stages in order; `before` is what `_trained` said when the command began."""
+    driving.enter("training")
+    _stop_if(_train_and_ask(work, console, driving), work)
+    driving.enter("audit")
+    in_ray = store.facts(work.scores) is None
+    _audit(work, console)
+    after = _trained(work)
+    trained = sum(before[run_id] != after[run_id] for run_id in after)
+    runs = {"trained": trained, "reused": len(after) - trained}
+    driving.enter("report")
+    return report(work, runs, in_ray, driving.events)
 
 
-def _run(work: Work, console: Console, driving: Driver) -> dict[str, Any]:
-    """The stages in order, begun again whenever something corrupt had to be set aside."""
-
-    def tell(text: str) -> None:
-        say(console, text)
-        driving.note(text)
-
-    set_aside_broken(work, tell)
-    before = {r.id: store.facts(work.store.run(r.id)) for r in work.plan.runs}
-    returns = 0
-    for _ in range(MAX_REPAIRS):
-        try:
-            driving.enter("training")
-            _stop_if(_train_and_ask(work, console, driving), work)
-            driving.enter("audit")
-            in_ray = store.facts(work.scores) is None
-            _audit(work, console)
-            # A model trained anew took other seconds than the one that was there.
-            after = {r.id: store.facts(work.store.run(r.id)) for r in work.plan.runs}
-            trained = sum(before[run_id] != after[run_id] for run_id in after)
-            runs = {"trained": trained, "reused": len(after) - trained}
-            driving.enter("report")
-            return report(work, runs, in_ray, driving.events)
-        except Corrupt as corrupt:
-            _set_aside(corrupt, tell)
-        except OSError as error:
-            returns += 1
-            if returns > MAX_RETURNS or not store.may_pass(error):
-                raise
-            tell(
-                f"note: {_said(error, work)}; waits up to {store.PATIENCE_S:.0f} s for the storage"
-            )
-            if not work.store.comes_back():
-                raise
-    raise Unfinished(
-        f"{MAX_REPAIRS} corrupt files in a row below {work.store.root}: check the disk"
-    )
-
-
-def set_aside_broken(work: Work, tell: Callable[[str], object]) -> None:
-    """Set aside all finished folders of this experiment whose files are missing or cut short."""
-    for run in work.plan.runs:
-        for folder in (*work.asked(run), work.store.run(run.id)):
-            try:
-                store.facts(folder)
-            except Corrupt as corrupt:
-                _set_aside(corrupt, tell)
-
-
-def _set_aside(corrupt: Corrupt, tell: Callable[[str], object]) -> None:
-    if aside := store.set_aside(corrupt.path):
-        tell(f"note: {corrupt}; set aside as {aside.name}, made again")
+def _trained(work: Work) -> dict[str, Any]:
+    """By Run what is written of its training: one trained anew took other seconds."""
+    return {run.id: store.facts(work.store.run(run.id)) for run in work.plan.runs}
 
 
 def report(

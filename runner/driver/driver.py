@@ -6,10 +6,11 @@ import socket
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from runner.driver.events import KEPT, Event, event, inherited, now
+from runner.driver.events import MAX_EVENTS, Event, event, inherited, now
 from runner.driver.snapshot import remaining_s
 from runner.storage import store
 from runner.storage.cloud import Folder, discreet
@@ -29,8 +30,12 @@ class Driver:
     Several threads add to `events` and read it: it only grows, by single appends.
     """
 
-    def __init__(self, folder: Folder) -> None:
-        self.path = folder / FILE
+    def __init__(self, folder: Folder, say: Callable[[str], object] = lambda text: None) -> None:
+        """
+        Args:
+            say: prints a line.
+        """
+        self.path, self._say = folder / FILE, say
         self.id = uuid.uuid4().hex[:12]
         self.taken_over = ""  # by whom
         self._stage, self._since = "starting", now()
@@ -41,8 +46,8 @@ class Driver:
 
     @property
     def events(self) -> list[Event]:
-        """What went wrong, in this driver and in those before it: the last KEPT."""
-        return self._events[-KEPT:]
+        """What went wrong, in this driver and in those before it: the last MAX_EVENTS."""
+        return self._events[-MAX_EVENTS:]
 
     def follow(self, before: dict[str, Any] | None) -> None:
         """Take over the events of the driver before; once, before anything is written."""
@@ -62,6 +67,12 @@ class Driver:
         for run, reason in state.failed.items():
             if failed.get(run) != reason:
                 self.note(f"{run} failed: {reason}")
+
+    def tell(self, text: str) -> None:
+        """Print a line; one that begins with "note: " is also an event."""
+        self._say(text)
+        if text.startswith("note: "):
+            self.note(text)
 
     def note(self, text: str) -> None:
         """Keep a sentence on what went wrong, with the time."""

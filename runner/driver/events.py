@@ -8,7 +8,7 @@ from runner.driver.exits import DONE, INTERRUPTED, TERMINATED
 from runner.storage.cloud import discreet
 
 Event = dict[str, str]  # `at`, an ISO time in UTC; `text`
-KEPT = 500  # the last ones
+MAX_EVENTS = 500  # that are kept: the last ones
 
 
 def now() -> str:
@@ -34,7 +34,7 @@ def inherited(before: Mapping[str, Any] | None) -> list[Event]:
     if before["ended"] != DONE:
         which = f"process {before['pid']} on {before['host']}, begun at {before['since']}"
         events.append(event(f"{which}, {_how(before)}"))
-    return events[-KEPT:]
+    return events[-MAX_EVENTS:]
 
 
 def _how(before: Mapping[str, Any]) -> str:

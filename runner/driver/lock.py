@@ -44,14 +44,14 @@ def hold(folder: Folder, say: Callable[[str], object]) -> Iterator[Driver]:
     """Hold a folder and give its driver, which is told what to tell; signals stop it in order.
 
     Args:
-        say: prints a line.
+        say: prints a line; the driver's `tell` does it too.
 
     Raises:
         StorageError: another driver holds it.
         TakenOver: another driver came in later; everything finished is kept.
         Stopped: by Ctrl-C or SIGTERM.
     """
-    driving = Driver(folder)
+    driving = Driver(folder, say)
     left, code, why = threading.Event(), DONE, ""
     with _locked(folder) as locked:
         wait_until_free(folder, locked, say)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from runner.driver.repair import set_aside_broken
 from runner.faults import BadAnswers
 from runner.foreign.answered import Block, Kind, block_of
 from runner.foreign.listing import Given
@@ -16,7 +17,6 @@ from runner.storage.answers import blocks_to_bytes, read_answers
 from runner.storage.cloud import Folder
 from runner.storage.ids import digest
 from runner.storage.parquet import BLOCK
-from runner.storage.store import Corrupt
 
 VERSION = 1  # raise it when the same file would be converted otherwise
 FILE = "answers.parquet"
@@ -48,15 +48,17 @@ def convert_all(
     Args:
         num_examples: N of the member matrix.
         folder: where each model gets a folder of its own, marked DONE.
-        tell: is given a line about each arm that is converted.
+        tell: is given a line about each arm that is converted, and a note of what is set aside.
 
     Raises:
         BadAnswers: a file cannot be read or does not go with the others. Those before it are kept.
+        Corrupt: something that was converted before cannot be read.
     """
     found: dict[str, list[Converted]] = {}
     first: Converted | None = None
     for arm, files in arms.items():
         folders = [_folder(folder, arm, number, given) for number, given in enumerate(files)]
+        set_aside_broken(folders, tell)
         todo = sum(not (place / store.DONE).exists() for place in folders)
         if todo:
             tell(f"{arm}: converting {todo} of {len(files)} files of answers")
@@ -82,11 +84,7 @@ def _folder(folder: Folder, arm: str, number: int, given: Given) -> Folder:
 
 
 def _converted(folder: Folder, given: Given) -> Converted:
-    try:
-        facts = store.facts(folder)
-    except Corrupt as corrupt:
-        store.set_aside(corrupt.path)
-        facts = None
+    facts = store.facts(folder)
     if facts is None:
         _convert(folder, given)
         facts = store.facts(folder)

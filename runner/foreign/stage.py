@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,8 +10,8 @@ from rich.console import Console
 from runner.audit.judge import Judging, judge, judging_of
 from runner.audit.vulnerable import examples_file, find_vulnerable
 from runner.driver.driver import Driver
-from runner.driver.lock import hold
 from runner.driver.progress import say
+from runner.driver.repair import at_work, until_sound
 from runner.faults import BadAnswers
 from runner.foreign.choosing import check_names, chosen
 from runner.foreign.converting import Converted, convert_all
@@ -26,9 +25,7 @@ from runner.storage import store
 from runner.storage.answers import Source, Sources, read_answers
 from runner.storage.cloud import Folder, folder_at
 from runner.storage.ids import digest
-from runner.storage.store import Corrupt, StorageError, Store
-
-MAX_REPAIRS = 20  # corrupt files set aside in one command before it gives up
+from runner.storage.store import Corrupt, Store
 
 
 class Given(NamedTuple):
@@ -81,27 +78,21 @@ def audit_given(
     Raises:
         BadAnswers: what was given cannot be audited.
         StorageError: the storage cannot be used, or another audit of this name is at work.
+        Unfinished: the storage failed; everything finished is kept.
     """
     matrix, files = read_member(member), listed(answers, member)
     check_member(matrix, len(next(iter(files.values()))), locate(member).told)
     at = Store(folder_at(storage))
     at.check_writable()
     folder = at.audit(audit.name)
-    with hold(folder, partial(say, console)) as driving:
-        for _ in range(MAX_REPAIRS):
-            try:
-                driving.enter("reading")
-                converted = convert_all(
-                    files, matrix.shape[1], folder / "answers", lambda text: say(console, text)
-                )
-                given = _given(audit, matrix, converted, folder)
-                return _audited(given, in_ray, console, driving), folder
-            except Corrupt as corrupt:
-                aside = store.set_aside(corrupt.path)
-                note = f"note: {corrupt}; set aside as {aside and aside.name}, made again"
-                say(console, note)
-                driving.note(note)
-    raise StorageError(f"{MAX_REPAIRS} corrupt files in a row below {folder}: check the disk")
+    with at_work(at, folder, console) as driving:
+
+        def attempt() -> dict[str, Any]:
+            driving.enter("reading")
+            converted = convert_all(files, matrix.shape[1], folder / "answers", driving.tell)
+            return _audited(_given(audit, matrix, converted, folder), in_ray, console, driving)
+
+        return until_sound(attempt, at, driving.tell), folder
 
 
 def _given(

@@ -108,6 +108,15 @@ class Work(NamedTuple):
             found |= {Source(name, draws): paths for draws in sorted({1, asked.answers.draws})}
         return found
 
+    @property
+    def finished(self) -> list[Folder]:
+        """The folders that hold its models and what they answered, once they are finished."""
+        return [
+            folder
+            for run in self.plan.runs
+            for folder in (*self.asked(run), self.store.run(run.id))
+        ]
+
     def is_done(self, run: Run) -> bool:
         """Whether a Run is trained and has answered everything."""
         folders = (self.store.run(run.id), *self.asked(run))

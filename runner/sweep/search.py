@@ -10,10 +10,8 @@ import ray
 from ray import tune
 from ray.exceptions import RayError
 from ray.tune import Callback
-from rich.console import Console
 
 from runner.driver.driver import Driver
-from runner.driver.progress import say
 from runner.experiment.sweep import Setting, num_asked
 from runner.faults import Unfinished
 from runner.sweep.rungs import Ended
@@ -34,7 +32,7 @@ class Found(NamedTuple):
     ended: Mapping[str, Ended]
 
 
-def search(sweeping: Sweeping, console: Console, driving: Driver) -> Found:
+def search(sweeping: Sweeping, driving: Driver) -> Found:
     """Try every setting that is asked for; Ray is connected and the lanes are there.
 
     Tune keeps its files in a temporary folder of the driver, and none of them is read again: trials
@@ -75,12 +73,12 @@ def search(sweeping: Sweeping, console: Console, driving: Driver) -> Found:
             storage_path=tunes_own.name,
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
-            callbacks=[News(sweeping, console, driving)],
+            callbacks=[News(sweeping, driving)],
         ),
     )
     try:
         tuner.fit()
-        tell_news(sweeping, console, driving)
+        tell_news(sweeping, driving)
         return Found(settings, ray.get(board.records.remote()), ray.get(board.ended.remote()))
     except RayError as error:
         raise Unfinished(
@@ -94,30 +92,26 @@ def search(sweeping: Sweeping, console: Console, driving: Driver) -> Found:
 class News(Callback):
     """Prints what happened on the board, while Tune waits."""
 
-    def __init__(self, sweeping: Sweeping, console: Console, driving: Driver) -> None:
-        self.sweeping, self.console, self.driving = sweeping, console, driving
+    def __init__(self, sweeping: Sweeping, driving: Driver) -> None:
+        self.sweeping, self.driving = sweeping, driving
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        tell_news(self.sweeping, self.console, self.driving)
+        tell_news(self.sweeping, self.driving)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         assert self.sweeping.experiment.sweep is not None
         told = in_words(self.sweeping.experiment.sweep, trial.config["setting"])
-        note = f"note: {told}: its process died; it goes on from what is done"
-        say(self.console, note)
-        self.driving.note(note)
+        self.driving.tell(f"note: {told}: its process died; it goes on from what is done")
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune would keep it, and a console cannot be."""
         return {}
 
 
-def tell_news(sweeping: Sweeping, console: Console, driving: Driver) -> None:
+def tell_news(sweeping: Sweeping, driving: Driver) -> None:
     """Print what happened on the board since the last time."""
     news, sweep = ray.get(sweeping.board.news.remote()), sweeping.experiment.sweep
     for line in news:
-        say(console, line)
-        if line.startswith("note: "):  # the other news are good
-            driving.note(line)
+        driving.tell(line)
     if news and sweep:
         driving.count_settings(num_asked(sweep), ray.get(sweeping.board.num_ended.remote()))

@@ -2,7 +2,6 @@
 that is recommended is measured once more."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import ray
@@ -11,8 +10,8 @@ from rich.console import Console
 from runner.cluster import connect
 from runner.driver.driver import Driver
 from runner.driver.exits import KEPT
-from runner.driver.lock import hold
 from runner.driver.progress import Show, say
+from runner.driver.repair import at_work, until_sound
 from runner.experiment import config
 from runner.experiment.config import ConfigError, Fault
 from runner.experiment.experiment import Experiment
@@ -63,24 +62,23 @@ def sweep(
     first = next(settings.to_try(experiment.sweep))
     smallest = settings.with_setting(data, experiment, first, experiment.sweep.rungs[0])
     work = prepare(config.validate(smallest, Experiment, source), storage, folder=folder)
-    objectives = _objectives(experiment)
-    _check_rate(work, objectives, source)
-    try:
-        with hold(folder, partial(say, console)) as driving:
-            made = _sweep(data, experiment, objectives, work, console, driving)
-            _stop_if_failed(made)
-    except OSError as error:
-        raise Unfinished(
-            f"{error.filename or work.store.root}: {error.strerror or error}\n{KEPT}"
-        ) from error
+    _check_rate(work, _objectives(experiment), source)
+    with at_work(work.store, folder, console) as driving:
+        before = _trained(work.store)
+        made = until_sound(
+            lambda: _sweep(data, experiment, work, before, console, driving),
+            work.store,
+            driving.tell,
+        )
+        _stop_if_failed(made)
     return made
 
 
 def _sweep(
     data: dict[str, Any],
     experiment: Experiment,
-    objectives: Objectives,
     work: Work,
+    before: Mapping[str, int],
     console: Console,
     driving: Driver,
 ) -> dict[str, Any]:
@@ -88,10 +86,11 @@ def _sweep(
 
     Args:
         work: of any setting, for its data and its folder, the sweep's.
+        before: what `_trained` said when the command began.
     """
     sweep = experiment.sweep
     assert sweep is not None
-    before, total = _trained(work.store), num_asked(sweep)
+    total, objectives = num_asked(sweep), _objectives(experiment)
     say(console, f"sweep of {total} settings over {', '.join(sweep.axes)}; starting Ray")
     settled = ready(work, disk_bytes(work) * total, console)
     board: Any = (
@@ -105,7 +104,7 @@ def _sweep(
         fleet.opened(work.dataset, settled, work.store, show) as queue,
     ):
         sweeping = Sweeping(*given, queue, board, ray.put(work.dataset))
-        found = search(sweeping, console, driving)
+        found = search(sweeping, driving)
         trials = results.trials_of(sweep, *found, work.folder)
         chosen, why = recommend.recommended(trials) if sweep.alike else (None, NOT_ALIKE)
         driving.enter("confirmation")

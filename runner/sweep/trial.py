@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import ray
 from ray import tune
 
 from runner import pipeline
+from runner.driver.repair import MadeElsewhere, set_aside_broken, until_sound
 from runner.experiment import config
 from runner.experiment.experiment import Experiment
 from runner.experiment.sweep import Objectives
@@ -16,7 +18,6 @@ from runner.fleet.queue import Outcome, Task
 from runner.plan.work import Work, prepare
 from runner.storage import store
 from runner.storage.cloud import Folder
-from runner.storage.store import Corrupt
 from runner.sweep.pareto import OBJECTIVES
 from runner.sweep.results import objectives_of
 from runner.sweep.settings import id_of, with_setting
@@ -82,34 +83,36 @@ def measured(work: Work, sweeping: Sweeping) -> dict[str, Any]:
 
     Raises:
         Unfinished: Runs failed, or files were corrupt again and again.
+        OSError: the storage is full, or did not come back.
     """
     sweep = sweeping.experiment.sweep
     assert sweep is not None
     ray.get(sweeping.board.use.remote([run.id for run in work.plan.runs]))
-    for _ in range(pipeline.MAX_REPAIRS):
-        try:
-            results = _results(work, sweeping)
-        except Corrupt as corrupt:
-            if store.set_aside(corrupt.path):
-                sweeping.board.note.remote(f"note: {corrupt}; set aside, made again")
-        except (FileNotFoundError, TypeError):
-            # Another trial that shares a Run may have set a folder of it aside in between.
-            if not work.pending and store.facts(work.scores) is not None:
-                raise
-        else:
-            arms = results["arms"]
-            base = objectives_of(arms[sweep.base], sweeping.objectives) if sweep.base else None
-            return {
-                **objectives_of(arms[sweep.arm], sweeping.objectives),
-                "base": base,
-                "warnings": results["warnings"],
-            }
-    raise Unfinished(f"{pipeline.MAX_REPAIRS} corrupt files in a row: check the disk")
+    results = until_sound(
+        partial(_shared_results, work, sweeping), work.store, sweeping.board.note.remote
+    )
+    arms = results["arms"]
+    base = objectives_of(arms[sweep.base], sweeping.objectives) if sweep.base else None
+    return {
+        **objectives_of(arms[sweep.arm], sweeping.objectives),
+        "base": base,
+        "warnings": results["warnings"],
+    }
+
+
+def _shared_results(work: Work, sweeping: Sweeping) -> dict[str, Any]:
+    """The experiment's results, though other trials that share Runs may set some aside."""
+    try:
+        return _results(work, sweeping)
+    except (FileNotFoundError, TypeError) as error:
+        if work.pending or store.facts(work.scores) is None:
+            raise MadeElsewhere from error
+        raise
 
 
 def _results(work: Work, sweeping: Sweeping) -> dict[str, Any]:
     """The experiment's results, once its Runs are done and its scores are there."""
-    pipeline.set_aside_broken(work, sweeping.board.note.remote)
+    set_aside_broken(work.finished, sweeping.board.note.remote)
     pending = work.pending
     trained = sum(not work.is_trained(run) for run in pending)
     if pending and (failed := _left_undone(sweeping.queue, [work.task(run) for run in pending])):

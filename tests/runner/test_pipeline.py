@@ -24,6 +24,7 @@ from runner.experiment.experiment import Experiment
 from runner.plan.work import prepare
 from runner.train.train import train
 from tests.conftest import NOISY, TINY, do_here, fill, place_of, small_disk
+from tests.made.shares import unmounted
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -307,15 +308,14 @@ def curves(folder: Path) -> dict[str, list[float]]:
 def test_a_driver_waits_for_a_storage_that_is_away(
     undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    share, elsewhere = tmp_path / "storage", tmp_path / "elsewhere"
+    share, back = tmp_path / "storage", threading.Event()
     shutil.copytree(undisturbed / "storage", share)
     train_and_ask = pipeline._train_and_ask
 
     def lose_the_storage(*given: Any) -> Any:
         monkeypatch.setattr(pipeline, "_train_and_ask", train_and_ask)
-        share.rename(elsewhere)
-        share.mkdir()  # the empty mount point
-        threading.Timer(3.0, lambda: (share.rmdir(), elsewhere.rename(share))).start()
+        unmounted(share, back.is_set)
+        threading.Timer(3.0, back.set).start()
         return train_and_ask(*given)
 
     monkeypatch.setattr(pipeline, "_train_and_ask", lose_the_storage)

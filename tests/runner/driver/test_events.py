@@ -20,7 +20,7 @@ from runner import pipeline
 from runner.__main__ import app
 from runner.driver import driver, events
 from runner.driver.driver import Driver, read
-from runner.driver.events import KEPT, event, inherited
+from runner.driver.events import MAX_EVENTS, event, inherited
 from runner.driver.lock import hold
 from runner.driver.snapshot import Snapshot
 from runner.faults import Stopped
@@ -105,13 +105,13 @@ def test_the_next_driver_goes_on_with_the_events_and_one_that_ended_well_adds_no
 
 def test_the_last_ones_are_kept(tmp_path: Path):
     with hold(tmp_path, print) as first:
-        for i in range(KEPT + 3):
+        for i in range(MAX_EVENTS + 3):
             first.note(f"{i}")
-    assert texts(left(tmp_path)) == [f"{i}" for i in range(3, KEPT + 3)]
+    assert texts(left(tmp_path)) == [f"{i}" for i in range(3, MAX_EVENTS + 3)]
     with pytest.raises(StorageError), hold(tmp_path, print):
         raise StorageError("full")
     with hold(tmp_path, print):
-        assert len(left(tmp_path)) == KEPT
+        assert len(left(tmp_path)) == MAX_EVENTS
         assert left(tmp_path)[-1]["text"].endswith("exit code 2: full")
 
 

@@ -1,22 +1,27 @@
 """`runner audit` from end to end, on models that plain PyTorch trained and on made-up answers."""
 
 import contextlib
+import io
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from rich.console import Console
 from typer.testing import CliRunner
 
 from attacks.membership import Examples, log_odds
 from attacks.membership.lira import Lira
 from runner import pipeline
 from runner.__main__ import app
+from runner.foreign import stage
 from runner.foreign.listing import listed
 from runner.foreign.reading import opened
+from runner.foreign.schema import read_audit
 from runner.plan.work import Work
 from runner.statistics import metrics
 from runner.storage import store
@@ -24,6 +29,7 @@ from runner.storage.answers import Answered, answers_to_bytes
 from runner.storage.cloud import folder_at
 from runner.storage.scores import Reading, members_to_bytes, read_scores
 from tests.made.given import C, N, labels_of, logits_of, member_of, write
+from tests.made.shares import unmounted
 
 PAGE = Path(__file__).parents[3] / "docs" / "foreign_answers.md"
 
@@ -125,6 +131,37 @@ def test_an_audit_that_goes_on_after_a_kill_says_so(trained: tuple[Path, str]):
     assert f"1 event is in the report; the last was, at {event['at'][:10]}" in out
     assert results_in(folder) | {"events": []} == before
     assert event["text"] in (file.parent / "report" / "index.html").read_text()
+
+
+def test_an_audit_waits_for_a_storage_that_is_away_and_names_what_it_sets_aside(
+    trained: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    shutil.copytree(trained[0] / "storage", tmp_path / "storage")
+    folder = tmp_path / "storage" / "audits" / "given"
+    (folder / "driver.json").unlink()
+    converted, (judged,) = min(folder.glob("answers/*")), [*folder.glob("judged/*")]
+    for harmed in (converted / "answers.parquet", next(judged.rglob("*.npz"))):
+        harmed.write_bytes(harmed.read_bytes()[:-9])
+    told, convert_all = io.StringIO(), stage.convert_all
+
+    def lose_the_storage(*given: Any) -> Any:
+        monkeypatch.setattr(stage, "convert_all", convert_all)
+        made = convert_all(*given)
+        unmounted(tmp_path / "storage", lambda: "waits up to 300 s" in told.getvalue())
+        return made
+
+    monkeypatch.setattr(stage, "convert_all", lose_the_storage)
+    asked = read_audit(None, [], {"shadow_recipe": "same"})
+    answers, member = str(trained[0] / "answers"), str(trained[0] / "member.npy")
+    console = Console(file=told, width=200)
+    stage.audit_given(answers, member, asked, tmp_path / "storage", False, console)
+    assert told.getvalue().count("converting 1 of 8 files") == 1
+    assert [event["text"].split("; ", 1)[1] for event in results_in(tmp_path)["events"]] == [
+        f"set aside as {converted.name}.corrupt-1, made again",
+        "is it mounted?; waits up to 300 s for the storage",
+        f"set aside as {judged.name}.corrupt-1, made again",
+    ]
+    assert results_in(tmp_path) | {"events": []} == results_in(trained[0]) | {"events": []}
 
 
 def test_the_documented_writer_of_parquet_runs(tmp_path: Path):
