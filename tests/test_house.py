@@ -94,3 +94,11 @@ def test_no_commit_names_a_machine_or_a_home_folder():
     for file in files:
         text = file.read_bytes()
         assert not any(b"/" + word + b"/" in text for word in (b"root", b"home", b"mnt")), file
+
+
+def test_no_test_module_imports_another():
+    """What several of them use lies in tests/made/, so that each may be moved or run alone."""
+    for path in sorted((HOUSE / "tests").rglob("*.py")):
+        names = imports(path.relative_to(HOUSE).as_posix())
+        of_tests = {name for name in names if name.startswith("tests.") and ".test_" in name}
+        assert not of_tests, f"{path}: {of_tests}"
