@@ -16,10 +16,10 @@ class Block(NamedTuple):
     """One part of the report. It is left out where it has nothing to show: None, or empty text."""
 
     name: str  # of its files, and of its place on the page
-    heading: str = ""
+    heading: str = ""  # above its Markdown, on the page
     markdown: Callable[[Results], str | None] | None = None  # NAME.md; it opens with a title
     csv: Callable[[Results], str] | None = None  # NAME.csv: the same in full precision
-    html: Callable[[Results, Files], str] | None = None  # on the page; else it is its Markdown
+    html: Callable[[Results, Files], str] | None = None  # on the page, in place of its Markdown
     figure: Callable[[Results], Figure | None] | None = None  # NAME.svg and NAME.pdf
     caption: Callable[[Results], str] | None = None  # what stands below the figure
 

@@ -42,4 +42,4 @@ def _count(rows: list[list[str]]) -> str:
     return f"{len(rows)} {'event' if len(rows) == 1 else 'events'}"
 
 
-BLOCK = Block("events", "What happened", markdown=events_markdown, html=events_html)
+BLOCK = Block("events", markdown=events_markdown, html=events_html)

@@ -154,10 +154,4 @@ def _cells(figure: Figure | None) -> tuple[Printed, Printed]:
     return LOWER.printed(figure, 0), Printed(significant((figure or {}).get("largest"), 3))
 
 
-BLOCK = Block(
-    "guarantees",
-    "Privacy guarantees",
-    markdown=guarantees_markdown,
-    csv=guarantees_csv,
-    html=guarantees_html,
-)
+BLOCK = Block("guarantees", markdown=guarantees_markdown, csv=guarantees_csv, html=guarantees_html)

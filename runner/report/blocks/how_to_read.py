@@ -21,4 +21,4 @@ def how_to_read(results: dict[str, Any], files: Files) -> str:
     )
 
 
-BLOCK = Block("how_to_read", "How to read them", html=how_to_read)
+BLOCK = Block("how_to_read", html=how_to_read)

@@ -17,4 +17,4 @@ def samples_html(results: dict[str, Any], files: Files) -> str:
     )
 
 
-BLOCK = Block("samples", "Samples", html=samples_html)
+BLOCK = Block("samples", html=samples_html)

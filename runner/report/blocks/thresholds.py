@@ -122,9 +122,4 @@ FIGURE = Block(
         f"with 95 % intervals.{hollow_marks(results)}"
     ),
 )
-TABLES = Block(
-    "decisions",
-    "Decisions at thresholds",
-    markdown=decisions_markdown,
-    html=decisions_html,
-)
+TABLES = Block("decisions", markdown=decisions_markdown, html=decisions_html)
