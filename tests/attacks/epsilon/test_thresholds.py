@@ -4,15 +4,16 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import beta, norm
 
 from attacks.epsilon import epsilon_lower_bound, split_sample_bound
-from attacks.epsilon.rates import lower_bounds
 from tests.attacks.oracles import bonferroni_bound
 
 EPSILON = 3.0
 NUM = 2000
 GRID = np.linspace(0.05, 0.95, 10)
+# Of so many errors among NUM trials, Clopper and Pearson's upper ends at 97.5 %.
+UPPER = np.append(beta.ppf(0.975, np.arange(1, NUM + 1), np.arange(NUM, 0, -1)), 1.0)
 
 
 def responses(random: np.random.Generator, num: int = NUM) -> tuple[np.ndarray, np.ndarray]:
@@ -31,7 +32,8 @@ def largest_of_all_thresholds(scores_in: np.ndarray, scores_out: np.ndarray) -> 
     """What many codes call a lower bound: nothing is paid for choosing."""
     thresholds = np.sort(np.concatenate([scores_in, scores_out]))
     hits, alarms = (NUM - np.searchsorted(np.sort(s), thresholds) for s in (scores_in, scores_out))
-    return float(lower_bounds(hits, NUM, alarms, NUM, 0.0, 0.025).max())
+    fnr, fpr = UPPER[NUM - hits], UPPER[alarms]
+    return math.log(max(1, ((1 - fnr) / fpr).max(), ((1 - fpr) / fnr).max()))
 
 
 @pytest.mark.slow
