@@ -1,0 +1,84 @@
+"""What a driver says in driver.json of how far it is, and of its end."""
+
+import json
+import os
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+import pytest
+from runner.driver import driver, lock
+from runner.driver.driver import Driver, read
+from runner.driver.lock import LONG_S, STALE_S, hold, wait_until_free
+from runner.driver.snapshot import Claim, Snapshot
+from runner.faults import Stopped, TakenOver
+from runner.storage.store import StorageError, write_json
+from tests.conftest import fill, small_disk
+
+
+def test_it_tells_how_far_it_is_and_how_it_ended(tmp_path: Path):
+    working = {"l/0": Claim("erm-m001", "epoch 1/2", 0.5, ticket=1)}
+    state = Snapshot(4, 1, {"erm-m002": "why"}, working, ["a note"], 1, "", 30.0, True, 4.0, 2.0)
+    with hold(tmp_path, print) as driving:
+        driving.enter("training")
+        driving.note("first")
+        driving.saw(state)
+        assert driving.beat()
+        found = read(tmp_path / driver.FILE)
+        assert found is not None
+        assert (found["pid"], found["stage"], found["ended"]) == (os.getpid(), "training", None)
+        assert found["models"] == {"total": 4, "done": 1, "failed": 1, "waiting": 1}
+        assert found["working"] == {"l/0": {"run": "erm-m001", "word": "epoch 1/2", "part": 0.5}}
+        assert found["failed"] == {"erm-m002": "why"}
+        assert found["remaining_s"] == round(30 * 1.5 / 2.5)
+        assert [e["text"] for e in found["events"]] == ["first", "a note", "erm-m002 failed: why"]
+        assert abs(driver.age_s(found, time.time())) < 60
+    found = read(tmp_path / driver.FILE)
+    assert found is not None
+    assert (found["ended"], found["working"], found["remaining_s"]) == (0, {}, None)
+    assert found["failed"] == {"erm-m002": "why"}
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(StorageError("full"), 2), (RuntimeError("odd"), 1), (OSError("gone"), 1)],
+)
+def test_an_error_that_ends_it_is_told(tmp_path: Path, error: Exception, code: int):
+    with pytest.raises(type(error)), hold(tmp_path, print):
+        raise error
+    found = read(tmp_path / driver.FILE)
+    assert found is not None
+    assert found["ended"] == code
+    assert str(error) in found["why"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_stops_it_in_order(tmp_path: Path, number: signal.Signals, code: int):
+    before = signal.getsignal(number)
+
+    def work() -> None:
+        with hold(tmp_path, print):
+            signal.raise_signal(number)
+            raise AssertionError("the signal is raised here")
+
+    with pytest.raises(Stopped) as stopped:
+        work()
+    assert stopped.value.code == code
+    found = read(tmp_path / driver.FILE)
+    assert found is not None
+    assert found["ended"] == code
+    assert signal.getsignal(number) is before
+    assert not [t for t in threading.enumerate() if t.name == "heartbeat"]
+
+
+def test_a_driver_can_say_how_it_ended_on_a_disk_that_is_full(tmp_path: Path):
+    folder = tmp_path / "folder"
+    with small_disk(folder, "1m"):
+        with pytest.raises(OSError, match="No space left"), hold(folder, print):
+            fill(folder)
+        found = read(folder / driver.FILE)
+    assert found is not None
+    assert found["ended"] == 1
+    assert "No space left" in found["why"]
