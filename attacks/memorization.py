@@ -5,14 +5,14 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Memorization(NamedTuple):
+class MemorizationScores(NamedTuple):
     """Scores of N examples; NaN where a class has no model, so that nothing can be compared."""
 
     score: np.ndarray  # (N,) float64 in [-1, 1]
     standard_error: np.ndarray  # (N,) float64, of the score over models trained anew
 
 
-def memorization(correct: np.ndarray, member: np.ndarray) -> Memorization:
+def memorization(correct: np.ndarray, member: np.ndarray) -> MemorizationScores:
     """Return each example's mean correctness in models trained with it, less that in the others.
 
     Source: Feldman and Zhang (2020), https://arxiv.org/abs/2008.03703, equation 1 and algorithm 1,
@@ -48,7 +48,7 @@ def memorization(correct: np.ndarray, member: np.ndarray) -> Memorization:
         )
     with np.errstate(divide="ignore", invalid="ignore"):  # a class without models is NaN
         inside, outside = (_mean_and_variance(correct, member == c) for c in (1, 0))
-    return Memorization(inside[0] - outside[0], np.sqrt(inside[1] + outside[1]))
+    return MemorizationScores(inside[0] - outside[0], np.sqrt(inside[1] + outside[1]))
 
 
 def _mean_and_variance(correct: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

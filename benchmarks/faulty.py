@@ -36,9 +36,9 @@ def poison_tasks(poison: str) -> None:
     """Put the poison before the other steps of every task; it knows its Run."""
     task = Work.task
 
-    def with_poison(work: Work, run: Run, weight: float = 1.0) -> Task:
-        made = task(work, run, weight)
-        return Task(run, [partial(poisoned, poison=poison), *made.steps], weight)
+    def with_poison(work: Work, run: Run, cost: float = 1.0) -> Task:
+        made = task(work, run, cost)
+        return Task(run, [partial(poisoned, poison=poison), *made.steps], cost)
 
     Work.task = with_poison  # type: ignore[method-assign]
 

@@ -134,7 +134,7 @@ def _train_and_ask(work: Work, console: Console, driving: Driver) -> Mapping[str
         return {}
     from runner.fleet import fleet  # Ray: only who trains waits for it
     from runner.fleet.preflight import ready
-    from runner.forecast.costs import weights
+    from runner.forecast.costs import costs
     from runner.forecast.disk import disk_bytes
 
     for remark, arms in work.remarks.items():
@@ -142,8 +142,8 @@ def _train_and_ask(work: Work, console: Console, driving: Driver) -> Mapping[str
     done = len(work.plan.runs) - len(pending)
     say(console, f"{done} of {len(work.plan.runs)} models done, {len(pending)} to do; starting Ray")
     settled = ready(work, disk_bytes(work, pending), console)
-    weighed = zip(pending, weights(work, pending), strict=True)
-    tasks = [work.task(run, weight) for run, weight in weighed]
+    costly = zip(pending, costs(work, pending), strict=True)
+    tasks = [work.task(run, cost) for run, cost in costly]
     with Show(console, driving.saw) as show:
         end = fleet.train_all(tasks, work.dataset, settled, work.store, show)
     undone = {r.id: end.stopped or "not done" for r in pending if not work.is_done(r)}

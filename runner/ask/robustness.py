@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from attacks.evasion import EvasionAttack
 from runner.data import to_float
-from runner.experiment.questions import Asked, Questions
+from runner.experiment.questions import Attacked, Questions
 from runner.plan.plan import Run
 from runner.storage import store
 from runner.storage.answers import Robust, read_robustness, robustness_to_bytes
@@ -32,7 +32,7 @@ def attack_all(run: Run, place: Workplace, questions: Questions) -> None:
 
 
 def _attack(
-    run: Run, place: Workplace, questions: Questions, name: str, asked: Asked, folder: Folder
+    run: Run, place: Workplace, questions: Questions, name: str, asked: Attacked, folder: Folder
 ) -> None:
     started, whole = time.perf_counter(), True
     on, draws = questions.robustness.on, questions.answers.draws

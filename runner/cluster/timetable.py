@@ -12,19 +12,19 @@ def is_tail(waiting: int, workers: int) -> bool:
     return waiting <= TAIL * workers
 
 
-def turns(weights: Sequence[float], workers: int) -> list[int]:
+def turns(costs: Sequence[float], workers: int) -> list[int]:
     """Return the numbers of Runs in the order in which a queue hands them out.
 
     Until the tail in the order given, so that whoever stops early has all arms part done; then the
     longest first, so that none is begun last that keeps all the other workers waiting.
 
     Args:
-        weights: expected seconds of each Run, or anything in proportion to them.
+        costs: expected seconds of each Run, or anything in proportion to them.
         workers: that come one after another, and then stay.
     """
-    num = len(weights)
+    num = len(costs)
     first = next(k for k in range(num + 1) if is_tail(num - k, min(k + 1, workers)))
-    return [*range(first), *sorted(range(first, num), key=lambda i: -weights[i])]
+    return [*range(first), *sorted(range(first, num), key=lambda i: -costs[i])]
 
 
 def list_schedule(durations: Iterable[float], workers: int) -> list[float]:

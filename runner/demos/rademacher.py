@@ -12,16 +12,16 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Estimate(NamedTuple):
+class Sampled(NamedTuple):
     """A figure and its standard error, which is 0 where nothing was sampled."""
 
     value: float
     standard_error: float
 
-    def times(self, other: "Estimate") -> "Estimate":
+    def times(self, other: "Sampled") -> "Sampled":
         """Return the product of two independent estimates, its error to first order."""
         parts = self.value * other.standard_error, other.value * self.standard_error
-        return Estimate(self.value * other.value, math.hypot(*parts))
+        return Sampled(self.value * other.value, math.hypot(*parts))
 
 
 def closed_form(x: np.ndarray, signs: np.ndarray, c: float, T: float, p: float) -> np.ndarray:
@@ -45,7 +45,7 @@ def noise_factor(gamma: float, T: float, p: float) -> float:
     return math.exp(-p * (1 - p) * gamma**2 * T / 2)
 
 
-def sampled_factor(gamma: float, T: float, p: float, normals: np.ndarray) -> Estimate:
+def sampled_factor(gamma: float, T: float, p: float, normals: np.ndarray) -> Sampled:
     """Return the mean of exp(p (gamma B(T) - gamma^2 T / 2)) over draws of B(T).
 
     Lemma 6's solution is exp(UT) x times one random number, so the factor that noise puts on
@@ -71,14 +71,14 @@ def all_or_some_signs(
     return rng.choice([-1.0, 1.0], size=(limit, num_examples)), False
 
 
-def mean_of(values: np.ndarray, exact: bool) -> Estimate:
+def mean_of(values: np.ndarray, exact: bool) -> Sampled:
     """Return the mean over draws, or over everything there is, which has no error."""
     error = 0.0 if exact else float(values.std(ddof=1) / math.sqrt(len(values)))
-    return Estimate(float(values.mean()), error)
+    return Sampled(float(values.mean()), error)
 
 
-def ratio_of_means(values: np.ndarray, over: np.ndarray, exact: bool) -> Estimate:
+def ratio_of_means(values: np.ndarray, over: np.ndarray, exact: bool) -> Sampled:
     """Return mean(values) / mean(over) of paired draws; its error is that of the residuals."""
     ratio = float(values.mean() / over.mean())
     residuals = mean_of(values - ratio * over, exact)
-    return Estimate(ratio, residuals.standard_error / float(over.mean()))
+    return Sampled(ratio, residuals.standard_error / float(over.mean()))

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from runner.demos import expect, output
 from runner.demos.rademacher import (
-    Estimate,
+    Sampled,
     all_or_some_signs,
     closed_form,
     mean_of,
@@ -69,7 +69,7 @@ def measure(
     signs, all_signs = all_or_some_signs(num_examples, CLOSED, rng)
     found = {"closed": mean_of(closed_form(x, signs, c, T, p), all_signs)}
     signs, all_signs = all_or_some_signs(num_examples, SEARCHED, rng)
-    closed, over = closed_form(x, signs, c, T, p), {"closed": Estimate(1.0, 0.0)}
+    closed, over = closed_form(x, signs, c, T, p), {"closed": Sampled(1.0, 0.0)}
     for kind in KINDS:
         values, _ = suprema(x, signs, c, T, p, kind, rng)
         # paired with the closed form on the same signs, whose mean over all signs is known better
@@ -88,11 +88,11 @@ def measure(
 
 
 def _with_noise(
-    found: dict[str, Estimate], gamma: float, T: float, p: float, normals: np.ndarray
+    found: dict[str, Sampled], gamma: float, T: float, p: float, normals: np.ndarray
 ) -> dict[str, dict[str, dict[str, float]]]:
     """R(F), R(G) and their ratio at one gamma, in each of the three ways."""
     sampled = sampled_factor(gamma, T, p, normals)
-    ratio = dict.fromkeys(found, sampled) | {"closed": Estimate(noise_factor(gamma, T, p), 0.0)}
+    ratio = dict.fromkeys(found, sampled) | {"closed": Sampled(noise_factor(gamma, T, p), 0.0)}
     noisy = {way: found[way].times(ratio[way]) for way in found}
     rows = {"R(F)": found, "R(G)": noisy, "R(G) / R(F)": ratio}
     return {row: {way: e._asdict() for way, e in of.items()} for row, of in rows.items()}
@@ -104,7 +104,7 @@ def complexity_figure(curve: list[dict[str, Any]]) -> Figure:
     gammas, lines = [point["gamma"] for point in curve], {}
     for row, way in itertools.product(("R(F)", "R(G)"), WAYS):
         i = WAYS.index(way)
-        values, errors = ([p[row][way][key] for p in curve] for key in Estimate._fields)
+        values, errors = ([p[row][way][key] for p in curve] for key in Sampled._fields)
         look = {"color": style.color(i), "ls": {"R(F)": "-", "R(G)": "--"}[row], "lw": 1.3}
         if way != "closed":
             look |= {"marker": style.marker(i), "ms": 3.5 + 2 * (way == "diagonal"), "capsize": 2}

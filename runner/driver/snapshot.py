@@ -20,7 +20,7 @@ class Claim(NamedTuple):
     part: float  # of it that is done, in [0, 1]
     ticket: int  # of the task
     told_at: float = 0.0  # when the worker gave that word, by this process's clock
-    weight: float = 1.0  # of the task
+    cost: float = 1.0  # of the task
 
 
 class Snapshot(NamedTuple):
@@ -35,8 +35,8 @@ class Snapshot(NamedTuple):
     stopped: str  # why nothing more is handed out, or ""
     since_first_claim_s: float
     closed: bool  # nothing more will be added
-    weight: float = 0.0  # of all tasks
-    weight_ended: float = 0.0  # of those that are done or failed
+    cost: float = 0.0  # of all tasks
+    cost_ended: float = 0.0  # of those that are done or failed
     lanes: int = 0  # that have asked for a task, and are not released
     no_room: bool = False  # for a lane on any node; the fleet's watcher says so, not the queue
 
@@ -49,9 +49,9 @@ class Snapshot(NamedTuple):
 def remaining_s(state: "Snapshot") -> float:
     """Return the seconds left if the rest goes as what is done went, or 0 when unknown.
 
-    Runs count by their weights: longer ones may be done before shorter ones.
+    Runs count by what they cost: longer ones may be done before shorter ones.
     """
-    done = state.weight_ended + sum(work.part * work.weight for work in state.working.values())
+    done = state.cost_ended + sum(work.part * work.cost for work in state.working.values())
     if not done or state.ended == state.total:
         return 0.0
-    return state.since_first_claim_s * (state.weight - done) / done
+    return state.since_first_claim_s * (state.cost - done) / done

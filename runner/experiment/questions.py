@@ -131,7 +131,7 @@ class Robustness(Keys):
         return f"{attack.name if attack else 'natural'}-{self.on}-{digest(facts)}"
 
 
-class Asked(NamedTuple):
+class Attacked(NamedTuple):
     """One attack on one model; attack None is the natural images."""
 
     attack: EvasionAttack | None
@@ -155,19 +155,19 @@ class Questions(NamedTuple):
         chosen = self._all()[attack]
         return self.robustness.id(*chosen, self.answers.draws) + self._suffix
 
-    def attacks_of(self, number: int) -> Mapping[str | None, Asked]:
+    def attacks_of(self, number: int) -> Mapping[str | None, Attacked]:
         """Return everything that a Run of this number is attacked with, by name."""
         few = self.robustness.sanity_attacks
         checked = number < self.robustness.sanity.num_models
         return {n: a for n, a in self._all().items() if checked or n not in few}
 
-    def _all(self) -> dict[str | None, Asked]:
+    def _all(self) -> dict[str | None, Attacked]:
         robustness = self.robustness
         few = [n for n in (robustness.sanity.num_examples, robustness.num_examples) if n]
         whole: list[tuple[str | None, EvasionAttack | None]] = [(None, None)]
         whole += robustness.attacks.items()
-        found = {name: Asked(attack, robustness.num_examples) for name, attack in whole}
-        return found | {n: Asked(a, min(few)) for n, a in robustness.sanity_attacks.items()}
+        found = {name: Attacked(attack, robustness.num_examples) for name, attack in whole}
+        return found | {n: Attacked(a, min(few)) for n, a in robustness.sanity_attacks.items()}
 
     @property
     def _suffix(self) -> str:

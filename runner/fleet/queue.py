@@ -29,11 +29,11 @@ class Task:
 
     Args:
         steps: importable functions, or functools.partial of them.
-        weight: expected seconds, or whatever is in proportion to them for all tasks.
+        cost: expected seconds, or whatever is in proportion to them for all tasks.
     """
 
-    def __init__(self, run: "Run", steps: Sequence[Step], weight: float = 1.0) -> None:
-        self.run_id, self.weight = run.id, weight
+    def __init__(self, run: "Run", steps: Sequence[Step], cost: float = 1.0) -> None:
+        self.run_id, self.cost = run.id, cost
         self._what: tuple[Run, Sequence[Step]] | bytes = run, steps
 
     @property
@@ -85,7 +85,7 @@ class RunQueue:
         self._done: set[int] = set()
         self._failed: dict[int, tuple[str, str]] = {}  # ticket -> run id, reason
         self._total = 0
-        self._weight = self._weight_ended = 0.0
+        self._cost = self._cost_ended = 0.0
         self._deaths: Counter[str] = Counter()  # by run id
         self._lanes: set[str] = set()  # that have asked for a task
         self._released: set[str] = set()  # lanes
@@ -106,7 +106,7 @@ class RunQueue:
         assert not self._closed, "nothing is added to a closed queue"
         tickets = [*range(self._total, self._total + len(tasks))]
         self._total += len(tasks)
-        self._weight += sum(task.weight for task in tasks)
+        self._cost += sum(task.cost for task in tasks)
         self._tasks.update(zip(tickets, tasks, strict=True))
         self._waiting += tickets
         self._give_up_killers()
@@ -130,7 +130,7 @@ class RunQueue:
         in_work = {claim.run_id for claim in self._held.values()}
         free = (t for t in self._waiting if self._tasks[t].run_id not in in_work)
         if self._closed and is_tail(len(self._waiting), len(self._held) + 1):
-            ticket = max(free, key=lambda t: self._tasks[t].weight, default=None)
+            ticket = max(free, key=lambda t: self._tasks[t].cost, default=None)
         else:
             ticket = next(free, None)
         if ticket is None:
@@ -139,7 +139,7 @@ class RunQueue:
         self._waiting.remove(ticket)
         task = self._tasks[ticket]
         now = time.monotonic()
-        self._held[worker] = Claim(task.run_id, "starts", 0.0, ticket, now, task.weight)
+        self._held[worker] = Claim(task.run_id, "starts", 0.0, ticket, now, task.cost)
         return task
 
     def tell(self, worker: str, word: str, part: float) -> bool:
@@ -228,8 +228,8 @@ class RunQueue:
             self._stopped,
             time.monotonic() - self._started if self._started else 0.0,
             self._closed,
-            self._weight,
-            self._weight_ended,
+            self._cost,
+            self._cost_ended,
             len(self._lanes - self._released),
         )
 
@@ -247,7 +247,7 @@ class RunQueue:
     def _end(self, ticket: int) -> Task:
         """Take out a task that is done or failed."""
         task = self._tasks.pop(ticket)
-        self._weight_ended += task.weight
+        self._cost_ended += task.cost
         return task
 
     def _give_up_killers(self) -> None:

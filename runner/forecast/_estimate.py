@@ -7,9 +7,9 @@ from runner.cluster.timetable import list_schedule, turns
 from runner.forecast._step_times import (
     ANSWERS,
     TRAIN,
-    Rates,
     Seconds,
     Step,
+    StepTimes,
     arms_by_recipe,
     quietly,
     steps_left,
@@ -41,7 +41,7 @@ class Estimate(NamedTuple):
 def estimate(
     work: Work,
     cluster: NamedCluster,
-    rates: Rates,
+    times: StepTimes,
     which: Callable[[Seconds], float] = lambda seconds: seconds.median,
 ) -> Estimate:
     """Return what the rest of an experiment takes on a cluster.
@@ -55,7 +55,7 @@ def estimate(
     """
     at_once = cluster.runs_at_once(work.experiment.fleet)
     each = [
-        sum(which(rates.of[step]) for step in steps) / cluster.of.speed
+        sum(which(times.of[step]) for step in steps) / cluster.of.speed
         for run in work.plan.runs
         if (steps := steps_left(work, run))
     ]
@@ -65,14 +65,14 @@ def estimate(
     return Estimate(started, runs_s, idle, _audit_s(work, cluster))
 
 
-def unknown_steps(work: Work, rates: Rates) -> dict[str, list[str]]:
+def unknown_steps(work: Work, times: StepTimes) -> dict[str, list[str]]:
     """Return what is to do and has no time, by arm."""
     arm_of = arms_by_recipe(work)
     missing: dict[str, list[str]] = {}
     for run in work.plan.runs:
         for step in steps_left(work, run):
             names = missing.setdefault(arm_of[step.recipe], [])
-            if step not in rates.of and kind_of(step) not in names:
+            if step not in times.of and kind_of(step) not in names:
                 names.append(kind_of(step))
     return {name: kinds for name, kinds in missing.items() if kinds}
 

@@ -30,7 +30,7 @@ class Seconds(NamedTuple):
     num_runs: int
 
 
-class Rates(NamedTuple):
+class StepTimes(NamedTuple):
     """What is known of steps, and on which device they were measured."""
 
     of: dict[Step, Seconds]
@@ -43,7 +43,7 @@ class Rates(NamedTuple):
         return found and found.median
 
 
-def rates_of(work: Work, short: Work | None, measured_on: str = "") -> Rates:
+def step_times_of(work: Work, short: Work | None, measured_on: str = "") -> StepTimes:
     """Return what the finished Runs of an experiment, and of its short version, took.
 
     All are of one device: that of most Runs among those whose names have `measured_on` in them.
@@ -60,13 +60,13 @@ def rates_of(work: Work, short: Work | None, measured_on: str = "") -> Rates:
             trained[device] += step.what == TRAIN
     fitting = {device: n for device, n in trained.items() if measured_on in device}
     if not fitting:
-        return Rates({}, "", sorted(trained))
+        return StepTimes({}, "", sorted(trained))
     chosen = max(fitting, key=lambda device: (fitting[device], device))
     of = {
         step: Seconds(statistics.median(each), min(each), max(each), len(each))
         for step, each in found[chosen].items()
     }
-    return Rates(of, chosen, sorted(set(trained) - {chosen}))
+    return StepTimes(of, chosen, sorted(set(trained) - {chosen}))
 
 
 def _finished(each: Work, wanted: Work) -> Iterator[tuple[Step, str, float]]:

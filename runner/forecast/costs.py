@@ -7,7 +7,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from runner.forecast._step_times import quietly, rates_of, recipe_of, steps_left
+from runner.forecast._step_times import quietly, recipe_of, step_times_of, steps_left
 from runner.models import ImageShape, image_shape
 from runner.plan.plan import Run
 from runner.plan.work import Work
@@ -16,15 +16,15 @@ from runner.train.fit import build_model
 FEW = 2  # examples of which operations are counted; BatchNorm wants two
 
 
-def weights(work: Work, runs: Sequence[Run]) -> list[float]:
+def costs(work: Work, runs: Sequence[Run]) -> list[float]:
     """Return what is left to do of each Run, in seconds, or in floating-point operations.
 
     Seconds where everything that is left was measured in other Runs of the experiment. Else the
     operations of training and of answering; attacks, which all arms meet alike, are left out.
     """
-    rates, left = rates_of(work, None), [steps_left(work, run) for run in runs]
-    if all(step in rates.of for steps in left for step in steps):
-        return [sum(rates.of[step].median for step in steps) for steps in left]
+    times, left = step_times_of(work, None), [steps_left(work, run) for run in runs]
+    if all(step in times.of for steps in left for step in steps):
+        return [sum(times.of[step].median for step in steps) for steps in left]
     shape, counted = image_shape(work.dataset), dict[str, tuple[float, float]]()
     found = []
     for run in runs:

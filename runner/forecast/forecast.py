@@ -4,7 +4,14 @@ from runner.driver.progress import duration
 from runner.experiment.sweep import num_asked
 from runner.forecast._estimate import Estimate, estimate, kind_of, unknown_steps, unmeasured_attacks
 from runner.forecast._short_version import Short, short_version
-from runner.forecast._step_times import TRAIN, Rates, arms_by_recipe, quietly, rates_of, steps_left
+from runner.forecast._step_times import (
+    TRAIN,
+    StepTimes,
+    arms_by_recipe,
+    quietly,
+    step_times_of,
+    steps_left,
+)
 from runner.forecast.disk import disk_bytes
 from runner.forecast.named_cluster import NamedCluster
 from runner.plan.work import Work
@@ -23,14 +30,14 @@ def forecast(work: Work, cluster: NamedCluster | None = None, command: str = "ru
         f"{work.experiment.name}: {len(work.plan.runs)} models over {len(work.plan.arms)} arms"
     ]
     measured_on, short = cluster.of.measured_on if cluster else "", None
-    rates = rates_of(work, None, measured_on)
-    if cluster and unknown_steps(work, rates):
+    times = step_times_of(work, None, measured_on)
+    if cluster and unknown_steps(work, times):
         short = short_version(work, command)
-        rates = rates_of(work, short and short.work, measured_on)
+        times = step_times_of(work, short and short.work, measured_on)
     total_s, unknown = 0.0, False
     for name, runs in work.plan.arms.items():
         todo = [r for r in runs if not quietly(work.is_trained, r)]
-        time_s = rates.trained(runs[0])
+        time_s = times.trained(runs[0])
         unknown |= time_s is None and bool(todo)
         total_s += (time_s or 0.0) * len(todo)
         each = f"{time_s:.1f} s each" if time_s is not None else "time not known yet"
@@ -43,7 +50,7 @@ def forecast(work: Work, cluster: NamedCluster | None = None, command: str = "ru
     if not quietly(lambda _: store.facts(work.scores) is not None, work.plan.runs[0]):
         lines.append("audit: membership scores are to be computed")
     if cluster:
-        lines += told(work, cluster, rates, short)
+        lines += told(work, cluster, times, short)
     elif unknown:
         lines.append("training time: not known before one model of each arm is trained here")
     else:
@@ -62,7 +69,7 @@ def forecast(work: Work, cluster: NamedCluster | None = None, command: str = "ru
     return "\n".join(lines)
 
 
-def told(work: Work, cluster: NamedCluster, rates: Rates, short: Short | None) -> list[str]:
+def told(work: Work, cluster: NamedCluster, times: StepTimes, short: Short | None) -> list[str]:
     """Return the lines about one cluster; where a step has no time, how to measure it, no number.
 
     Args:
@@ -75,17 +82,17 @@ def told(work: Work, cluster: NamedCluster, rates: Rates, short: Short | None) -
     of = cluster.of
     size = f"{of.nodes} x ({of.cpus} CPUs, {of.gpus} GPUs), {at_once} Runs at a time"
     lines = [f"on {cluster.name}, {size}:"]
-    lines += [f"  {name}: {text}" for name, text in _arms(work, rates).items()]
-    if rates.device:
+    lines += [f"  {name}: {text}" for name, text in _arms(work, times).items()]
+    if times.device:
         faster = f"; {cluster.name} is {of.speed:g} times as fast" if of.speed != 1 else ""
-        lines.append(f"  seconds are those of a Run on {rates.device}{faster}")
-    if rates.others:
-        lines.append(f"  left out: times measured on {', '.join(rates.others)}")
-    if unknown := unknown_steps(work, rates):
+        lines.append(f"  seconds are those of a Run on {times.device}{faster}")
+    if times.others:
+        lines.append(f"  left out: times measured on {', '.join(times.others)}")
+    if unknown := unknown_steps(work, times):
         return [*lines, *(f"  {line}" for line in _how_to_measure(unknown, short))]
-    found = estimate(work, cluster, rates)
-    low = estimate(work, cluster, rates, lambda seconds: seconds.low)
-    high = estimate(work, cluster, rates, lambda seconds: seconds.high)
+    found = estimate(work, cluster, times)
+    low = estimate(work, cluster, times, lambda seconds: seconds.low)
+    high = estimate(work, cluster, times, lambda seconds: seconds.high)
     lines.append(f"  {_parts(found)}")
     if left_out := unmeasured_attacks(work):
         lines.append(f"  the audit counts {', '.join(left_out)} as LiRA, which may be too little")
@@ -111,7 +118,7 @@ def _parts(found: Estimate) -> str:
     )
 
 
-def _arms(work: Work, rates: Rates) -> dict[str, str]:
+def _arms(work: Work, times: StepTimes) -> dict[str, str]:
     """Of each arm with something to do: how many Runs, and the seconds of one from start to end."""
     told: dict[str, str] = {}
     for name in arms_by_recipe(work).values():
@@ -122,11 +129,11 @@ def _arms(work: Work, rates: Rates) -> dict[str, str]:
         steps = steps_left(work, runs[-1])
         known: dict[str, float] = {}
         for step in steps:
-            if step in rates.of:
+            if step in times.of:
                 kind = kind_of(step)
-                known[kind] = known.get(kind, 0.0) + rates.of[step].median
+                known[kind] = known.get(kind, 0.0) + times.of[step].median
         parts = ", ".join(f"{kind} {seconds:.2f} s" for kind, seconds in known.items())
-        measured = min((rates.of[s].num_runs for s in steps if s in rates.of), default=0)
+        measured = min((times.of[s].num_runs for s in steps if s in times.of), default=0)
         of = f"; median of {measured} measured" if parts else "no time is known"
         told[name] = f"{len(runs)} Runs to do: {parts}{of}"
     return told

@@ -14,7 +14,7 @@ ENDINGS = (".parquet", ".npz")
 ONLY_ARM = "models"  # where there are no sub-folders
 
 
-class Place(NamedTuple):
+class Located(NamedTuple):
     """A file or a folder, wherever it lies."""
 
     told: str  # as a user reads it
@@ -25,7 +25,7 @@ class Place(NamedTuple):
 class Given(NamedTuple):
     """One model's file of answers, as it lies there."""
 
-    place: Place
+    place: Located
     size: int | None  # bytes
     modified: int | None  # nanoseconds of the file system's clock
 
@@ -34,7 +34,7 @@ class Given(NamedTuple):
         return self.place.told
 
 
-def locate(where: str) -> Place:
+def locate(where: str) -> Located:
     """Return the place of a local path, or of a URI as `runner.storage.cloud.folder_at` takes them.
 
     Raises:
@@ -43,11 +43,11 @@ def locate(where: str) -> Place:
     try:
         at = folder_at(where)
         if isinstance(at, CloudPath):
-            return Place(where, at.filesystem, at.key)
+            return Located(where, at.filesystem, at.key)
     except (pa.ArrowException, OSError, ValueError) as error:
         way_out = "give a local folder or a URI such as s3://bucket/prefix"
         raise BadAnswers(public(where), str(error), way_out) from None
-    return Place(where, fs.LocalFileSystem(), str(at))
+    return Located(where, fs.LocalFileSystem(), str(at))
 
 
 def listed(where: str, member: str) -> Mapping[str, Sequence[Given]]:
@@ -93,7 +93,7 @@ def listed(where: str, member: str) -> Mapping[str, Sequence[Given]]:
     return found
 
 
-def _entries(place: Place, own: str) -> list[fs.FileInfo]:
+def _entries(place: Located, own: str) -> list[fs.FileInfo]:
     """What counts in a folder, sorted by name."""
     try:
         entries = place.filesystem.get_file_info(fs.FileSelector(place.path))
@@ -106,11 +106,11 @@ def _entries(place: Place, own: str) -> list[fs.FileInfo]:
     return sorted(kept, key=lambda entry: entry.base_name)
 
 
-def _files(place: Place, own: str) -> list[fs.FileInfo]:
+def _files(place: Located, own: str) -> list[fs.FileInfo]:
     return [entry for entry in _entries(place, own) if entry.type == fs.FileType.File]
 
 
-def _models(root: Place, arm: str, files: Sequence[fs.FileInfo]) -> list[Given]:
+def _models(root: Located, arm: str, files: Sequence[fs.FileInfo]) -> list[Given]:
     """The files of one arm, or why they have no order."""
     told = root.told if arm == ONLY_ARM else f"{root.told}/{arm}"
     names = [file.base_name for file in files]
@@ -138,7 +138,7 @@ def _by_number(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-def _in(root: Place, entry: fs.FileInfo) -> str:
+def _in(root: Located, entry: fs.FileInfo) -> str:
     """What lies in a folder as a user reads it: options of a URI are no part of a name."""
     base, _, _ = root.told.partition("?")
     return f"{base.rstrip('/')}/{entry.path.removeprefix(root.path).lstrip('/')}"

@@ -9,7 +9,7 @@ from runner.experiment.sweep import Axis, Setting, Sweep, grid
 from runner.sweep.settings import drawn, id_of, rounded
 
 
-class Asked(Protocol):
+class SettingSource(Protocol):
     """Who names settings, and is told their figures; Tune's searchers are such."""
 
     def suggest(self, trial_id: str) -> Any: ...
@@ -45,7 +45,7 @@ class Generations(Searcher):
 
     def __init__(
         self,
-        asked: Asked,
+        asked: SettingSource,
         total: int,
         at_once: int,
         opens: Callable[[list[Setting]], object],
@@ -121,7 +121,7 @@ class Generations(Searcher):
         self.generation = []
 
 
-def asked_by(sweep: Sweep, objectives: Mapping[str, str]) -> Asked:
+def asked_by(sweep: Sweep, objectives: Mapping[str, str]) -> SettingSource:
     """Return who names the settings of a sweep.
 
     Args:

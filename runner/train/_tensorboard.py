@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 
-class Board:
+class Curves:
     """Where the scalars of each epoch go."""
 
     def __init__(self, writer: "SummaryWriter", local: Path, folder: Folder) -> None:
@@ -31,7 +31,7 @@ class Board:
 
 
 @contextmanager
-def opened(folder: Folder, first_epoch: int) -> Iterator[Board]:
+def opened(folder: Folder, first_epoch: int) -> Iterator[Curves]:
     """Give the board of a Run that goes on from an epoch; what was told of later ones is void."""
     from torch.utils.tensorboard import SummaryWriter  # takes a second, and only trainers need it
 
@@ -40,6 +40,6 @@ def opened(folder: Folder, first_epoch: int) -> Iterator[Board]:
         local = Path(aside) if isinstance(folder, CloudPath) else folder
         writer = SummaryWriter(str(local), purge_step=first_epoch)
         try:
-            yield Board(writer, local, folder)
+            yield Curves(writer, local, folder)
         finally:
             writer.close()

@@ -41,7 +41,7 @@ def test_every_id_is_the_same_so_nothing_is_to_do(work: Work, stored: Path):
 
 
 def test_its_figures_come_out_as_they_were_and_nothing_is_trained(work: Work):
-    before = json.loads((work.folder / "results.json").read_text())
+    before = json.loads((work.folder / "results.json").read_bytes())
     pipeline.score(work, in_ray=False)  # the scores are there; judging them is what is repeated
     results = json.loads(json.dumps(pipeline.run(work, Console(quiet=True))))
     assert results["runs"] == {"trained": 0, "reused": 6}

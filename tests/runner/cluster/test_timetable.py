@@ -38,7 +38,7 @@ def run_all(seconds: list[float], workers: int) -> tuple[list[int], list[tuple[f
         if isinstance(task, Task):
             turn.append(task.run.id)
             began[worker] = now
-            heapq.heappush(busy, (now + task.weight, worker))
+            heapq.heappush(busy, (now + task.cost, worker))
 
     for n in range(workers):
         claim(f"l/{n}", 0.0)
@@ -46,8 +46,8 @@ def run_all(seconds: list[float], workers: int) -> tuple[list[int], list[tuple[f
         now, worker = heapq.heappop(busy)
         queue.finish(worker)
         for _, other in busy:
-            weight = queue.snapshot().working[other].weight
-            queue.tell(other, "trains", (now - began[other]) / weight)
+            cost = queue.snapshot().working[other].cost
+            queue.tell(other, "trains", (now - began[other]) / cost)
         states.append((now, queue.snapshot()._replace(since_first_claim_s=now)))
         claim(worker, now)
     return turn, states

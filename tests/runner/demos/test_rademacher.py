@@ -6,7 +6,7 @@ import pytest
 from scipy.linalg import circulant, expm
 
 from runner.demos.rademacher import (
-    Estimate,
+    Sampled,
     all_or_some_signs,
     closed_form,
     mean_of,
@@ -77,9 +77,9 @@ def test_errors_are_those_of_a_mean_of_a_product_and_of_a_ratio():
     values = np.array([1.0, 2.0, 3.0, 6.0])
     assert mean_of(values, exact=False) == (3.0, pytest.approx(values.std(ddof=1) / 2))
     assert mean_of(values, exact=True) == (3.0, 0.0)
-    product = Estimate(2.0, 0.1).times(Estimate(5.0, 0.0))
+    product = Sampled(2.0, 0.1).times(Sampled(5.0, 0.0))
     assert product == (10.0, pytest.approx(0.5))
-    assert Estimate(2.0, 0.3).times(Estimate(5.0, 1.0)).standard_error == pytest.approx(2.5)
+    assert Sampled(2.0, 0.3).times(Sampled(5.0, 1.0)).standard_error == pytest.approx(2.5)
     ratio = ratio_of_means(3 * values, values, exact=False)
     assert ratio.value == pytest.approx(3)
     assert ratio.standard_error == pytest.approx(0, abs=1e-12)

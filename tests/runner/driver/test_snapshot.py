@@ -12,8 +12,8 @@ def test_the_rest_is_expected_to_go_as_the_part_that_is_done():
 
 
 def test_a_longer_run_counts_for_more():
-    longer = {"l/0": Claim("erm-m001", "epoch 1/2", 0.5, ticket=1, weight=10.0)}
-    mixed = state(working=longer)._replace(weight=20.0, weight_ended=1.0)
+    longer = {"l/0": Claim("erm-m001", "epoch 1/2", 0.5, ticket=1, cost=10.0)}
+    mixed = state(working=longer)._replace(cost=20.0, cost_ended=1.0)
     assert remaining_s(mixed) == pytest.approx(30 * (20 - 6) / 6)
 
 

@@ -74,7 +74,7 @@ def test_a_task_passes_through_the_queue_as_it_is_and_without_torch(work: Work):
     assert nothing is None
     assert not torch_too
     for before, after in zip(sent, reversed(given), strict=True):  # the heaviest first
-        assert (after.run_id, after.weight) == (before.run.id, before.weight)
+        assert (after.run_id, after.cost) == (before.run.id, before.cost)
         assert after.run.recipe() == before.run.recipe()
         assert after.steps == [train]
 

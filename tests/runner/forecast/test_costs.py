@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from runner.experiment.experiment import Experiment
-from runner.forecast._step_times import rates_of, steps_left
-from runner.forecast.costs import operations, weights
+from runner.forecast._step_times import step_times_of, steps_left
+from runner.forecast.costs import costs, operations
 from runner.models import image_shape
 from runner.plan.work import Work, prepare
 from tests.conftest import TINY
@@ -40,7 +40,7 @@ def test_operations_are_those_counted_by_hand(tmp_path: Path):
 
 
 def test_what_was_not_measured_weighs_as_its_operations(work: Work):
-    found = dict(zip([r.id for r in work.plan.runs], weights(work, work.plan.runs), strict=True))
+    found = dict(zip([r.id for r in work.plan.runs], costs(work, work.plan.runs), strict=True))
     shape = image_shape(work.dataset)
     for runs in work.plan.arms.values():
         answer, step = operations(runs[0], shape)
@@ -52,18 +52,18 @@ def test_what_was_not_measured_weighs_as_its_operations(work: Work):
 
 def test_a_run_that_is_trained_weighs_only_its_answers(work: Work):
     run = work.plan.arms["pgd_at"][0]
-    (before,) = weights(work, [run])
+    (before,) = costs(work, [run])
     done(work, "pgd_at", 0, 10.0)
     for folder in work.asked(run):
         (folder / "DONE").unlink(missing_ok=True)
-    (after,) = weights(work, [run])
+    (after,) = costs(work, [run])
     assert 0 < after == before - operations(run, image_shape(work.dataset))[1] * 2 * 100
 
 
 def test_what_was_measured_weighs_its_seconds(work: Work):
     for arm, seconds in (("erm", 10.0), ("pgd_at", 40.0)):
         done(work, arm, 0, seconds)
-    rates, pending = rates_of(work, None), work.pending
-    expected = [sum(rates.of[step].median for step in steps_left(work, run)) for run in pending]
-    assert weights(work, pending) == expected
+    times, pending = step_times_of(work, None), work.pending
+    expected = [sum(times.of[step].median for step in steps_left(work, run)) for run in pending]
+    assert costs(work, pending) == expected
     assert max(expected) >= 4 * min(expected) == pytest.approx(4 * min(expected))

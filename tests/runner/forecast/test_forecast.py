@@ -9,7 +9,7 @@ import yaml
 
 from runner.experiment.experiment import Experiment
 from runner.forecast._estimate import estimate
-from runner.forecast._step_times import TRAIN, rates_of
+from runner.forecast._step_times import TRAIN, step_times_of
 from runner.forecast.forecast import forecast
 from runner.plan.work import Work, prepare
 from tests.conftest import ROOT, TINY
@@ -19,21 +19,21 @@ from tests.made.timings import cluster, done
 def test_the_spread_is_of_the_fastest_and_the_slowest_run_of_each_arm(known: Work):
     done(known, "erm", 1, 8.0)
     done(known, "erm", 2, 30.0)
-    rates = rates_of(known, None)
-    (step,) = (s for s in rates.of if s.what == TRAIN and rates.of[s].num_runs == 3)
-    assert rates.of[step] == (10.0, 8.0, 30.0, 3)
+    times = step_times_of(known, None)
+    (step,) = (s for s in times.of if s.what == TRAIN and times.of[s].num_runs == 3)
+    assert times.of[step] == (10.0, 8.0, 30.0, 3)
     text = forecast(known, cluster())
     low, high = (
-        estimate(known, cluster(), rates, which).total_s
+        estimate(known, cluster(), times, which).total_s
         for which in (lambda s: s.low, lambda s: s.high)
     )
-    assert low < estimate(known, cluster(), rates).total_s < high
+    assert low < estimate(known, cluster(), times).total_s < high
     assert re.search(r"in all (.*) \[(.*) to (.*), if each step were the fastest", text)
 
 
 def test_the_cost_is_nodes_times_hours_times_price(known: Work):
     priced = cluster(nodes=3, price_per_node_hour=7200, currency="EUR")
-    total = estimate(known, priced, rates_of(known, None)).total_s
+    total = estimate(known, priced, step_times_of(known, None)).total_s
     text = forecast(known, priced)
     assert f"cost: {6 * total:,.2f} [" in text
     assert "EUR, 3 nodes at 7200 an hour each" in text

@@ -10,7 +10,7 @@ import yaml
 from runner.experiment.experiment import Experiment
 from runner.forecast._estimate import unknown_steps
 from runner.forecast._short_version import short_version
-from runner.forecast._step_times import rates_of
+from runner.forecast._step_times import step_times_of
 from runner.plan.work import prepare
 from tests.conftest import TINY
 from tests.made.commands import invoke
@@ -26,9 +26,9 @@ def test_the_last_epoch_of_a_short_version_stands_for_all(tmp_path: Path):
     assert short.command.endswith("--set training.epochs=2")
     for arm in work.plan.arms:
         done(short.work, arm, 0, 10.0)  # 5 s an epoch
-    rates = rates_of(work, short.work)
-    assert rates.trained(work.plan.runs[0]) == 45.0
-    assert not unknown_steps(work, rates)
+    times = step_times_of(work, short.work)
+    assert times.trained(work.plan.runs[0]) == 45.0
+    assert not unknown_steps(work, times)
 
 
 @pytest.mark.parametrize(

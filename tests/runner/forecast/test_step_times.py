@@ -3,7 +3,7 @@
 import pytest
 
 from runner.forecast._estimate import unknown_steps
-from runner.forecast._step_times import TRAIN, rates_of, steps_left
+from runner.forecast._step_times import TRAIN, step_times_of, steps_left
 from runner.forecast.forecast import forecast
 from runner.plan.work import Work
 from runner.storage import store
@@ -25,10 +25,10 @@ def test_times_of_one_device_are_not_mixed_with_those_of_another(work: Work):
         done(work, arm, 0, 10.0, "slow one")
         done(work, arm, 1, 10.0, "slow one")
         done(work, arm, 2, 1.0, "fast one")
-    rates = rates_of(work, None)
-    assert (rates.device, rates.others) == ("slow one", ["fast one"])
-    assert rates_of(work, None, "fast").trained(work.plan.runs[0]) == 1.0
-    assert rates_of(work, None, "other").of == {}
+    times = step_times_of(work, None)
+    assert (times.device, times.others) == ("slow one", ["fast one"])
+    assert step_times_of(work, None, "fast").trained(work.plan.runs[0]) == 1.0
+    assert step_times_of(work, None, "other").of == {}
     assert "left out: times measured on fast one" in forecast(work, cluster())
 
 
@@ -37,10 +37,10 @@ def test_real_steps_write_what_plan_reads(work: Work, place: Workplace):
         run = work.plan.arms[arm][0]
         for step in work.task(run).steps:
             step(run, place)
-    rates = rates_of(work, None)
-    assert "thread" in rates.device
-    assert not unknown_steps(work, rates)
-    assert all(0 < s.low <= s.median <= s.high < 60 for s in rates.of.values())
+    times = step_times_of(work, None)
+    assert "thread" in times.device
+    assert not unknown_steps(work, times)
+    assert all(0 < s.low <= s.median <= s.high < 60 for s in times.of.values())
     assert "idle at the end" in forecast(work, cluster())
 
 

@@ -11,7 +11,7 @@ pytest.importorskip("ray", reason="machines that only train have no Ray")
 from ray.tune.search import Searcher
 
 from runner.experiment.sweep import Setting, Sweep
-from runner.sweep.searchers import Asked, Generations, Listed, asked_by
+from runner.sweep.searchers import Generations, Listed, SettingSource, asked_by
 from runner.sweep.settings import id_of
 
 BETTER = {"natural": "max", "leakage": "min"}
@@ -35,7 +35,9 @@ class Heard(Listed):
         self.told.append((trial_id, error))
 
 
-def play(asked: Asked, total: int, at_once: int, turn: Sequence[int]) -> list[list[Setting]]:
+def play(
+    asked: SettingSource, total: int, at_once: int, turn: Sequence[int]
+) -> list[list[Setting]]:
     """Search as Tune does, trials of a generation ending in this order; its generations."""
     opened: list[list[Setting]] = []
     search = Generations(asked, total, at_once, lambda some: opened.append([*some]), lambda _: None)
