@@ -12,9 +12,7 @@ from runner.plan.work import Work
 from runner.storage.parquet import BLOCK
 from runner.train.fit import build_model
 
-ALLOCATED = (
-    4096  # bytes that a file system gives out at a time; a folder takes one, and the least file
-)
+ALLOCATED = 4096  # bytes a file system gives out at a time: to a folder, and to the least file
 # Measured on the tests' own experiments, and rounded up:
 SMALL = 2048  # of what a Parquet or safetensors file says of itself
 EPOCH = 250, 500  # of one epoch, in epochs.jsonl and for TensorBoard

@@ -8,4 +8,4 @@ def state(**changes: object) -> Snapshot:
     working = {"l/0": Claim("erm-m001", "epoch 1/2", 0.5, ticket=1)}
     start = Snapshot(4, 1, {}, working, [], 2, "", 30.0, closed=True)
     made = start._replace(**changes)  # pyright: ignore[reportArgumentType]
-    return made._replace(weight=made.total, weight_ended=made.ended)
+    return made._replace(cost=made.total, cost_ended=made.ended)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runner import pipeline
-from runner.forecast.disk import BLOCK, checkpoint_bytes, disk_bytes
+from runner.forecast.disk import ALLOCATED, checkpoint_bytes, disk_bytes
 from runner.plan.work import Work
 from runner.storage import store
 from runner.train.train import train
@@ -16,7 +16,7 @@ def used(folder: Path) -> int:
     """What a file system of 4096-byte blocks gives out for a folder and all that is in it."""
     files = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     folders = sum(path.is_dir() for path in folder.rglob("*"))
-    return sum(max(-(-size // BLOCK), 1) for size in files) * BLOCK + folders * BLOCK
+    return sum(max(-(-size // ALLOCATED), 1) for size in files) * ALLOCATED + folders * ALLOCATED
 
 
 @pytest.mark.slow
