@@ -4,15 +4,15 @@ import io
 import os
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from runner.driver.exits import INTERRUPTED, MEANINGS, TERMINATED, ending
+from runner.budget import command as budget
+from runner.demos import command as demos
+from runner.driver.exits import INTERRUPTED, MEANINGS, TERMINATED, complaints
 from runner.experiment import config
 from runner.storage.cloud import Folder, folder_at
 
@@ -27,16 +27,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-budget = typer.Typer(
-    help="Say what epsilon some noise gives, or what noise an epsilon takes; and audit DP-SGD.",
-    no_args_is_help=True,
-)
-app.add_typer(budget, name="budget")
-demo = typer.Typer(
-    help="Repeat what the residual-perturbation paper shows by itself; trains nothing.",
-    no_args_is_help=True,
-)
-app.add_typer(demo, name="demo")
+app.add_typer(budget.app, name="budget")
+app.add_typer(demos.app, name="demo")
 
 ConfigPath = Annotated[
     str, typer.Argument(metavar="CONFIG", help="a YAML file, or a shipped name such as quickstart")
@@ -187,145 +179,6 @@ def say_status(
         from runner.driver import status
 
         sys.exit(status.say_all(names or [], _storage(storage), watch, as_json, Console()))
-
-
-Delta = Annotated[float, typer.Option(help="the delta of (epsilon, delta)")]
-Target = Annotated[
-    float | None, typer.Option(help="print the noise for this epsilon, or if the noise reaches it")
-]
-
-
-Seed = Annotated[int, typer.Option(help="seed of every random draw")]
-
-
-@budget.command()
-def residual(
-    strategy: Annotated[str, typer.Option(help="I: additive noise; II: multiplicative")] = "I",
-    gamma: Annotated[float | None, typer.Option(help="noise on each residual mapping")] = None,
-    pi: Annotated[
-        float | None, typer.Option(help="noise on the input (I), the output (II)")
-    ] = None,
-    epsilon: Target = None,
-    G: Annotated[float | None, typer.Option("--G", help="I: bound of a mapping's mean")] = None,
-    R: Annotated[float | None, typer.Option("--R", help="I: bound of an input's norm")] = None,
-    epochs: Annotated[float | None, typer.Option(help="I: times an image is used")] = None,
-    T: Annotated[float | None, typer.Option("--T", help="I: steps, in place of epochs")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="I: images in a step")] = None,
-    num_examples: Annotated[int | None, typer.Option(min=1, help="I: training images N")] = None,
-    members: Annotated[int | None, typer.Option(min=1, help="I: ensemble, default 1")] = None,
-    eta: Annotated[float | None, typer.Option(help="II: floor of a feature's size")] = None,
-    B: Annotated[float | None, typer.Option("--B", help="II: bound of a mapping's norm")] = None,
-    a: Annotated[float | None, typer.Option("--a", help="II: bound of the last layer")] = None,
-    queries: Annotated[int | None, typer.Option(min=1, help="II: answers, default 1")] = None,
-    num_layers: Annotated[
-        int, typer.Option(min=1, max=10_000, help="M, residual mappings; resnet8 has 3")
-    ] = 3,
-    delta: Delta = 1e-5,
-) -> None:
-    """Residual perturbation, by the theorems of its paper; the noise is in the paper's units."""
-    given = {"gamma": gamma, "pi": pi, "epsilon": epsilon, "G": G, "R": R, "epochs": epochs}
-    given |= {"T": T, "batch_size": batch_size, "num_examples": num_examples, "members": members}
-    given |= {"eta": eta, "B": B, "a": a, "queries": queries}
-    with complaints():
-        from runner.budget import noise
-
-        print(noise.residual(strategy, num_layers, delta, given))
-
-
-@budget.command()
-def dp_sgd(
-    batch_size: Annotated[int, typer.Option(min=1, help="expected batch size")],
-    num_examples: Annotated[int, typer.Option(min=1, help="training examples")],
-    epochs: Annotated[int, typer.Option(min=1, help="of num-examples / batch-size steps")],
-    noise_multiplier: Annotated[float | None, typer.Option(help="print epsilon")] = None,
-    epsilon: Target = None,
-    delta: Delta = 1e-5,
-    accountant: Annotated[str, typer.Option(help="rdp, prv or both")] = "prv",
-) -> None:
-    """DP-SGD, by Opacus's accountants for Poisson-sampled batches."""
-    with complaints():
-        from runner.budget import noise
-
-        facts = (batch_size, num_examples, epochs, delta, accountant)
-        print(noise.dp_sgd(noise_multiplier, epsilon, *facts))
-
-
-@budget.command("audit")
-def dp_audit(
-    noise_multiplier: Annotated[float, typer.Option(help="noise of DP-SGD, in clipping norms")],
-    max_grad_norm: Annotated[float, typer.Option(help="the clipping norm")] = 1.0,
-    num_examples: Annotated[
-        int, typer.Option(help="examples of a trial, its canary included")
-    ] = 16,
-    batch_size: Annotated[int, typer.Option(help="expected batch size")] = 8,
-    steps: Annotated[int, typer.Option(help="steps of a trial, in whole epochs")] = 2,
-    trials: Annotated[int, typer.Option(help="small models to train")] = 1000,
-    delta: Delta = 1e-5,
-    seed: Seed = 0,
-) -> None:
-    """Train DP-SGD with and without a canary, and refute its epsilon if it is broken."""
-    with complaints():
-        from runner.budget.dp_audit import alarm, command, told
-        from runner.budget.dp_trials import Setting
-
-        setting = Setting(num_examples, batch_size, steps)
-        found = command(noise_multiplier, max_grad_norm, setting, trials, delta, seed, Console())
-        print(told(found))
-        if alarm(found.lower_bound, found.guarantee):
-            sys.exit(1)
-
-
-Out = Annotated[Path, typer.Option(help="folder to write to")]
-
-
-@demo.command()
-def reversal(
-    image: Annotated[
-        Path | None, typer.Option(help="a photograph (default: one that comes with scikit-learn)")
-    ] = None,
-    gamma: Annotated[float, typer.Option(help="noise, for pixels in [0, 1]")] = 1.0,
-    dt: Annotated[float, typer.Option(help="time step; it divides 1")] = 0.01,
-    seed: Seed = 0,
-    out: Out = Path("results/demos/reversal"),
-) -> None:
-    """Figures 1 and 8: is an image recovered from its features, with and without noise?"""
-    with complaints():
-        from runner.demos.reversal_report import demonstrate
-
-        print(demonstrate(image, gamma, dt, seed, out))
-        print(f"figures: {out}")
-
-
-@demo.command()
-def rademacher(
-    dim: Annotated[int, typer.Option(help="entries of an example")] = 8,
-    num_examples: Annotated[int, typer.Option(help="examples N")] = 16,
-    c: Annotated[float, typer.Option("--c", help="bound of the norms of w and U")] = 1.0,
-    T: Annotated[float, typer.Option("--T", help="time")] = 1.0,
-    p: Annotated[float, typer.Option("--p", help="power, between 0 and 1")] = 0.5,
-    gamma: Annotated[float, typer.Option(help="noise")] = 1.0,
-    seed: Seed = 0,
-    out: Out = Path("results/demos/rademacher"),
-) -> None:
-    """Theorem 3: its closed forms beside a search over the functions that they speak of."""
-    with complaints():
-        from runner.demos.rademacher_report import demonstrate
-
-        print(demonstrate(dim, num_examples, c, T, p, gamma, seed, out))
-        print(f"figures: {out}")
-
-
-@contextmanager
-def complaints() -> Iterator[None]:
-    """Print what a user can mend as one message, without a traceback, and exit with its code."""
-    try:
-        yield
-    except (Exception, KeyboardInterrupt) as error:
-        code, message = ending(error)
-        if not message:
-            raise
-        print(f"runner: {message}", file=sys.stderr)
-        sys.exit(code)
 
 
 def _show(results: dict[str, Any], folder: Folder, console: Console) -> None:

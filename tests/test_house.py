@@ -24,7 +24,7 @@ ONLY_IN = {  # package -> the only files that may import it
     "opacus": {f"defenses/{file}.py" for file in ("dp_sgd", "_accounting", "_per_example")},
     "pyautoattack": {"attacks/evasion/autoattack.py"},
     "pyarrow": {*STORAGE, *TASKS, *AUDIT, *VULNERABLE, *FOREIGN},
-    "typer": {"runner/__main__.py"},
+    "typer": {"runner/__main__.py", "runner/budget/command.py", "runner/demos/command.py"},
 }
 SOURCES = sorted(
     path.relative_to(HOUSE).as_posix()

@@ -1,1 +1,1 @@
-"""One driver at a time: what it tells, how it leaves, and how things stand."""
+"""One driver at a time: what it tells, how it goes on and leaves, and how things stand."""

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,19 @@ def ending(error: BaseException) -> tuple[int, str]:
         lost = "the cluster was lost, or a part of it that this command needs"
         return UNFINISHED, f"{lost} ({type(error).__name__}: {first})\n{KEPT}"
     return UNFINISHED, ""
+
+
+@contextmanager
+def complaints() -> Iterator[None]:
+    """Print what a user can mend as one message, without a traceback, and exit with its code."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as error:
+        code, message = ending(error)
+        if not message:
+            raise
+        print(f"runner: {message}", file=sys.stderr)
+        sys.exit(code)
 
 
 @contextmanager

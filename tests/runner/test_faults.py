@@ -14,6 +14,7 @@ ENDINGS = (UserFault, Unfinished, TakenOver, Stopped, Corrupt, Away)
 WITHIN = {  # nobody outside sees them -> where they are caught
     "ShippedError": "runner/audit/_ray_data.py",
     "Left": "runner/fleet/_worker.py",
+    "MadeElsewhere": "runner/driver/repair.py",
 }
 EVERY = exception_classes()
 
