@@ -135,13 +135,13 @@ def _train_and_ask(work: Work, console: Console, driving: Driver) -> Mapping[str
     from runner.fleet import fleet  # Ray: only who trains waits for it
     from runner.fleet.preflight import ready
     from runner.forecast.costs import costs
-    from runner.forecast.disk import disk_bytes
+    from runner.forecast.disk import checkpoint_bytes, disk_bytes
 
     for remark, arms in work.remarks.items():
         say(console, f"note: {', '.join(arms)}: {remark}")
     done = len(work.plan.runs) - len(pending)
     say(console, f"{done} of {len(work.plan.runs)} models done, {len(pending)} to do; starting Ray")
-    settled = ready(work, disk_bytes(work, pending), console)
+    settled = ready(work, disk_bytes(work, pending), checkpoint_bytes(work), console)
     costly = zip(pending, costs(work, pending), strict=True)
     tasks = [work.task(run, cost) for run, cost in costly]
     with Show(console, driving.saw) as show:

@@ -27,7 +27,6 @@ from runner.driver.progress import duration, say
 from runner.experiment.fleet import Fleet
 from runner.faults import UserFault
 from runner.fleet._gpu_memory import Memory, measure, packing
-from runner.forecast.disk import checkpoint_bytes
 from runner.models import image_shape
 from runner.plan.plan import Run
 from runner.plan.work import Work
@@ -64,13 +63,14 @@ class Seen(NamedTuple):
     code: str  # a digest of our own source
 
 
-def ready(work: Work, to_write: float, console: Console) -> Fleet:
+def ready(work: Work, disk_bytes: float, checkpoint_bytes: float, console: Console) -> Fleet:
     """Connect to the cluster, print what was looked at, and return the fleet as it is to be used.
 
     A cluster that is still starting is waited for, `fleet.wait_for_nodes_s` at most.
 
     Args:
-        to_write: bytes, by all Runs that are to do.
+        disk_bytes: by all Runs that are to do.
+        checkpoint_bytes: by each besides while it is in work.
 
     Raises:
         NoCluster: there is none at the address that is set.
@@ -80,7 +80,7 @@ def ready(work: Work, to_write: float, console: Console) -> Fleet:
     _wait_for_nodes(work.experiment.fleet, console)
     one_each = [runs[0] for runs in work.plan.arms.values()]
     given = one_each, work.dataset, work.experiment.fleet, work.store
-    checks, settled = preflight(*given, to_write, checkpoint_bytes(work))
+    checks, settled = preflight(*given, disk_bytes, checkpoint_bytes)
     for check in checks:
         say(console, str(check))
     return settled

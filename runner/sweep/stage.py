@@ -19,7 +19,7 @@ from runner.experiment.sweep import Objectives, Sweep, num_asked
 from runner.faults import Unfinished
 from runner.fleet import fleet
 from runner.fleet.preflight import ready
-from runner.forecast.disk import disk_bytes
+from runner.forecast.disk import checkpoint_bytes, disk_bytes
 from runner.plan.work import Work, prepare
 from runner.report.blocks.events import events_in_short
 from runner.report.sweep.page import write_sweep_report
@@ -92,7 +92,7 @@ def _sweep(
     assert sweep is not None
     total, objectives = num_asked(sweep), _objectives(experiment)
     say(console, f"sweep of {total} settings over {', '.join(sweep.axes)}; starting Ray")
-    settled = ready(work, disk_bytes(work) * total, console)
+    settled = ready(work, disk_bytes(work) * total, checkpoint_bytes(work), console)
     board: Any = (
         ray.remote(Board).options(**connect.beside_driver()).remote(sweep.rungs, total, sweep.alike)
     )
