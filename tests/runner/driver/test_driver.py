@@ -1,20 +1,19 @@
 """What a driver says in driver.json of how far it is, and of its end."""
 
-import json
 import os
 import signal
-import socket
 import threading
 import time
 from pathlib import Path
-from typing import Any
+
 import pytest
-from runner.driver import driver, lock
-from runner.driver.driver import Driver, read
-from runner.driver.lock import LONG_S, STALE_S, hold, wait_until_free
+
+from runner.driver import driver
+from runner.driver.driver import read
+from runner.driver.lock import hold
 from runner.driver.snapshot import Claim, Snapshot
-from runner.faults import Stopped, TakenOver
-from runner.storage.store import StorageError, write_json
+from runner.faults import Stopped
+from runner.storage.store import StorageError
 from tests.conftest import fill, small_disk
 
 

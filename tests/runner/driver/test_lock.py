@@ -2,10 +2,8 @@
 
 import json
 import os
-import signal
 import socket
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,8 @@ import pytest
 from runner.driver import driver, lock
 from runner.driver.driver import Driver, read
 from runner.driver.lock import LONG_S, STALE_S, hold, wait_until_free
-from runner.driver.snapshot import Claim, Snapshot
-from runner.faults import Stopped, TakenOver
+from runner.faults import TakenOver
 from runner.storage.store import StorageError, write_json
-from tests.conftest import fill, small_disk
 
 NOW = 1_000_000_000.0  # 2001-09-09T01:46:40+00:00
 AT = "2001-09-09T01:46:40+00:00"
@@ -126,12 +122,6 @@ def test_a_second_driver_is_told_who_holds_the_folder(tmp_path: Path):
         pass
 
 
-
-
-
-
-
-
 def test_whoever_finds_anothers_file_in_place_of_its_own_leaves_and_lets_it_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -172,5 +162,3 @@ def test_without_locks_one_that_claims_at_the_same_time_wins_or_is_refused(
     with pytest.raises(StorageError, match="on elsewhere"), hold(folder, print):
         raise AssertionError("never entered")
     assert not (tmp_path / "LOCK").exists()
-
-
