@@ -6,10 +6,22 @@ import numpy as np
 import pytest
 
 from attacks.epsilon import epsilon_lower_bound
+from attacks.membership.lira import Lira
+from runner.audit.judge import judge
+from runner.audit.judged import Judged, read_judged
 from runner.plan.work import Work
+from runner.results.membership import membership_figures, predictive_value
 from runner.statistics import metrics
+from runner.statistics.intervals import Interval, clopper_pearson
 from tests.conftest import NOISY
 from tests.made.gathered import gathered, noisy
+from tests.made.judged import MEMBERS, OVER, RATES, REAL, M, judging
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Judged:
+    """What is judged of the scores of one attack."""
+    return read_judged(judge(judging(tmp_path_factory.mktemp("judged")), in_ray=False), REAL)
 
 
 def units(values: list[float | None]) -> list[float]:
@@ -114,3 +126,83 @@ def test_an_attack_says_whose_shadows_it_has(noisy_work: Work):
     for name, arm in gathered(noisy_work)["arms"].items():
         shadows = {attack: found["shadow_arm"] for attack, found in arm["membership"].items()}
         assert shadows == {"own": name, "plain": "erm"}
+
+
+def test_the_predictive_value_is_bayes_rule_of_the_mean_rates_with_the_spread_of_its_tangent():
+    random = np.random.default_rng(5)
+    true, false = random.uniform(0.2, 0.4, M), random.uniform(0.01, 0.02, M)
+    found = predictive_value(true, false, 10**9, 0.01, OVER)  # so many that counting is exact
+    assert found is not None
+    t, f = true.mean(), false.mean()
+    assert found.mean == pytest.approx(0.01 * t / (0.01 * t + 0.99 * f))
+    by_pair = (true.reshape(-1, 2).mean(1), false.reshape(-1, 2).mean(1))
+    step = 1e-6
+    slopes = [
+        (0.01 * a / (0.01 * a + 0.99 * b) - 0.01 * c / (0.01 * c + 0.99 * d)) / (2 * step)
+        for a, b, c, d in [(t + step, f, t - step, f), (t, f + step, t, f - step)]
+    ]
+    spread = slopes[0] * by_pair[0] + slopes[1] * by_pair[1]
+    error = spread.std(ddof=1) / np.sqrt(M / 2)
+    assert found.high - found.mean == pytest.approx(3.1824463 * error, rel=1e-5)  # t of 3
+
+
+def test_a_predictive_value_without_a_false_positive_is_no_certainty():
+    found = predictive_value(np.full(M, 0.2), np.zeros(M), 1000, 0.01, OVER)
+    most = clopper_pearson(0, 1000)[1]
+    assert isinstance(found, Interval)
+    assert (found.mean, found.high) == (1, 1)
+    assert found.low == pytest.approx(0.01 * 0.2 / (0.01 * 0.2 + 0.99 * most))
+    assert found.low < 0.4
+
+
+def test_few_false_positives_are_counted_where_models_agree_by_chance():
+    """Hits and errors of one model alone move together, so the spread over models is nothing."""
+    true, false = np.zeros(M), np.zeros(M)
+    true[3], false[3] = 4 / 1000, 2 / 1000
+    found = predictive_value(true, false, M * 1000, 0.5, OVER)
+    assert found is not None
+    few, most = clopper_pearson(2, M * 1000)
+    t = true.mean()
+    assert found[:3] == pytest.approx((4 / 6, t / (t + most), t / (t + few)))
+
+
+def test_nobody_called_has_no_predictive_value():
+    assert predictive_value(np.zeros(M), np.zeros(M), 1000, 0.01, OVER) is None
+
+
+def test_figures_of_an_attack_are_the_means_of_what_is_judged(found: Judged, tiny):
+    figures = membership_figures(found, Lira(), "erm", tiny, OVER)
+    assert figures["auc"]["mean"] == pytest.approx(found.auc.mean())
+    for f, rate in enumerate(RATES):
+        one, shadow = (
+            figures["tpr_at_fpr"][f"{rate:g}"],
+            figures["at_shadow_thresholds"][f"{rate:g}"],
+        )
+        assert one["mean"] == pytest.approx(found.tpr[:, f].mean())
+        assert one["num_negatives"] == (MEMBERS["member"] == 0).sum(1).min()
+        assert one["at_zero_false_positives"] == (rate == 1e-5)
+        reached = (found.shadow_false[:, f] / (MEMBERS["member"] == 0).sum(1)).mean()
+        assert shadow["fpr"]["mean"] == pytest.approx(reached)
+        pool = figures["pooled"]["tpr_at_fpr"][f"{rate:g}"]
+        assert pool["tpr"] == found.pooled.tpr_at_fpr(rate)
+        assert pool["num_negatives"] == (MEMBERS["member"] == 0).sum()
+    assert "thresholds" not in figures
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"), [("step_le", False), ("step_lt", True), ("interp", False)]
+)
+def test_whether_a_rate_admits_no_false_positive_is_up_to_the_rule(
+    found: Judged, tiny, rule: metrics.Rule, expected: bool
+):
+    rate = 1 / int(found.num_out.min())
+    membership = tiny.membership.model_copy(update={"tpr_rule": rule})
+    told = membership_figures(
+        found._replace(rates=np.array([rate, rate / 2, 0.5, 0.1])),
+        Lira(),
+        "erm",
+        tiny.model_copy(update={"membership": membership}),
+        OVER,
+    )
+    at, below, *above = (one["at_zero_false_positives"] for one in told["tpr_at_fpr"].values())
+    assert (at, below, *above) == (expected, rule != "interp", False, False)
