@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from defenses import Defense, Facts, Kit
+from defenses import Defense, Facts, Kit, dp_sgd
 from defenses._accounting import calibrated
 from defenses.demem import DeMem
 from defenses.dp_sgd import DPSGD
@@ -93,7 +93,7 @@ def test_a_step_that_nobody_is_drawn_for_is_noise_alone():
 
 def test_the_memory_bound_counts_the_bytes_of_all_gradients(monkeypatch: pytest.MonkeyPatch):
     size = 4 * sum(p.numel() for p in network().parameters())
-    monkeypatch.setattr("defenses.dp_sgd.GRADIENT_BYTES", 6 * size + 1)
+    monkeypatch.setattr(dp_sgd, "GRADIENT_BYTES", 6 * size + 1)
     defense = DPSGD(noise_multiplier=0.0, poisson_sampling=False)
     assert train(defense, protected(defense)) == [[6, 6, 6, 2]]
 

@@ -1,7 +1,5 @@
 """How often models' attacks call each example a member, against loops."""
 
-import csv
-import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,20 +48,3 @@ def test_quarters_count_the_examples_that_four_models_are_trained_on(tmp_path: P
     assert figures["num_examples"] == (inside >= 4).sum()
     assert figures["least_in"] == 4
     assert figures["num_vulnerable"] == (inside[PLANTED] >= 4).sum()
-
-
-def test_examples_that_are_not_judged_do_not_count(tmp_path: Path):
-    """As where only canaries are judged: the others are -1 in every row."""
-    made = Made(experiment_of(), tmp_path)
-    made.plan.member[:, 100:] = -1
-    found = made.find()
-    one, figures = found.examples["erm"], found.figures["erm"]
-    assert not one.num_in[100:].any()
-    assert not one.num_out[100:].any()
-    assert not one.flagged_in[100:].any()
-    assert np.isnan(one.memorization[100:]).all()
-    assert figures["num_examples"] == 100
-    assert figures["num_vulnerable"] == (PLANTED < 100).sum()
-    assert sum(c["num_examples"] for c in figures["by_class"]) == 100
-    table = csv.DictReader(io.StringIO(_csv(made, found)))
-    assert [row["erm.memorization"] == "" for row in table] == [False] * 100 + [True] * 100

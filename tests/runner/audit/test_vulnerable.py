@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from runner.audit import vulnerable
 from runner.audit.vulnerable import Found, examples_file, most_at_risk
 from tests.made.vulnerable import PLANTED, Made, experiment_of
 
@@ -89,7 +90,7 @@ def test_a_file_has_a_row_for_each_example_and_is_parquet_where_there_are_many(
     assert [int(row["label"]) for row in rows] == made.labels.tolist()
     for key, values in one._asdict().items():
         assert [float(row[f"pgd_at.{key}"]) for row in rows] == values.tolist()
-    monkeypatch.setattr("runner.audit.vulnerable.file.MOST_LINES", 199)
+    monkeypatch.setattr(vulnerable, "MOST_LINES", 199)
     files = examples_file(made.labels, found.examples)
     assert files["examples.csv"] is None
     table = pq.read_table(io.BytesIO(files["examples.parquet"] or b""))
@@ -111,3 +112,20 @@ def test_over_a_cluster_the_same_bits_are_found(made: Made):
     for arm, one in here.examples.items():
         for mine, other in zip(one, there.examples[arm], strict=True):
             assert mine.tobytes() == other.tobytes()
+
+
+def test_examples_that_are_not_judged_do_not_count(tmp_path: Path):
+    """As where only canaries are judged: the others are -1 in every row."""
+    made = Made(experiment_of(), tmp_path)
+    made.plan.member[:, 100:] = -1
+    found = made.find()
+    one, figures = found.examples["erm"], found.figures["erm"]
+    assert not one.num_in[100:].any()
+    assert not one.num_out[100:].any()
+    assert not one.flagged_in[100:].any()
+    assert np.isnan(one.memorization[100:]).all()
+    assert figures["num_examples"] == 100
+    assert figures["num_vulnerable"] == (PLANTED < 100).sum()
+    assert sum(c["num_examples"] for c in figures["by_class"]) == 100
+    table = csv.DictReader(io.StringIO(_csv(made, found)))
+    assert [row["erm.memorization"] == "" for row in table] == [False] * 100 + [True] * 100

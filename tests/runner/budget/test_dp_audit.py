@@ -15,6 +15,7 @@ from defenses import Guarantee, Kit
 from defenses._accounting import spent
 from defenses.dp_sgd import DPSGD
 from runner.__main__ import app
+from runner.budget import dp_audit
 from runner.budget.dp_audit import Audited, alarm, audit, told
 from runner.budget.dp_trials import Setting, guarantee_of, trials
 from runner.storage.ids import seed_of
@@ -256,7 +257,7 @@ def test_the_command_prints_both_bounds_and_what_could_have_been_shown():
 
 
 def test_the_command_ends_with_1_when_a_proof_is_refuted(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("runner.budget.dp_audit.DPSGD", NoiseBeforeClipping)
+    monkeypatch.setattr(dp_audit, "DPSGD", NoiseBeforeClipping)
     code, out = command("--noise-multiplier 4 --trials 200 --max-grad-norm 10")
     assert code == 1
     assert "ALARM: epsilon is at least" in out
