@@ -44,8 +44,8 @@ from runner.cluster.timetable import list_schedule, turns
 from runner.data import Dataset
 from runner.experiment.experiment import Experiment
 from runner.experiment.questions import Questions
-from runner.fleet._worker import next_task, work
 from runner.fleet.queue import RunQueue, Task
+from runner.fleet.worker import next_task, work
 from runner.plan.plan import Run
 from runner.plan.work import Work, prepare
 from runner.storage.store import Store

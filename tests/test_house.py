@@ -9,7 +9,7 @@ import pytest
 
 HOUSE = Path(__file__).parent.parent
 FLEET = {
-    f"runner/fleet/{file}.py" for file in ("fleet", "_lane", "_worker", "preflight", "_trainer")
+    f"runner/fleet/{file}.py" for file in ("fleet", "_lane", "worker", "preflight", "_trainer")
 }
 TASKS = {"runner/audit/_tasks.py", "runner/audit/_ray_data.py"}
 AUDIT = {f"runner/audit/{file}.py" for file in ("_blocks", "_targets")}

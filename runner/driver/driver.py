@@ -8,15 +8,12 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runner.driver.events import MAX_EVENTS, Event, event, inherited, now
-from runner.driver.snapshot import remaining_s
+from runner.driver.snapshot import Snapshot, remaining_s
 from runner.storage import store
 from runner.storage.cloud import Folder, discreet
-
-if TYPE_CHECKING:
-    from runner.driver.snapshot import Snapshot
 
 FILE = "driver.json"
 KEYS = {"id", "host", "pid", "since", "at", "stage", "ended", "why", "models", "settings"}
@@ -57,7 +54,7 @@ class Driver:
         """Say what is done from now on, such as "training"."""
         self._stage = stage
 
-    def saw(self, state: "Snapshot") -> None:
+    def saw(self, state: Snapshot) -> None:
         """Take in the state of the queue; what it has not told before becomes events."""
         notes, failed = (self._state.notes, self._state.failed) if self._state else ([], {})
         self._state = state

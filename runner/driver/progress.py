@@ -2,15 +2,11 @@
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-if TYPE_CHECKING:
-    from runner.driver.snapshot import Snapshot
-
-from runner.driver.snapshot import remaining_s
+from runner.driver.snapshot import Snapshot, remaining_s
 
 QUIET_S = 5.0  # at least between two lines, where there is no terminal
 MOST_QUIET_S = 60.0  # at most, whether anything changed or not
@@ -37,7 +33,7 @@ class Show:
     def __init__(
         self,
         console: Console,
-        saw: "Callable[[Snapshot], object]" = lambda state: None,
+        saw: Callable[[Snapshot], object] = lambda state: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
@@ -70,7 +66,7 @@ class Show:
         if self.bar:
             self.bar.stop()
 
-    def __call__(self, state: "Snapshot") -> None:
+    def __call__(self, state: Snapshot) -> None:
         self.saw(state)
         for note in state.notes[self.told_notes :]:
             say(self.console, f"note: {note}")
@@ -90,7 +86,7 @@ class Show:
             self.last_line, self.last_done, self.last_at = line, state.done, self.clock()
 
 
-def describe(state: "Snapshot") -> str:
+def describe(state: Snapshot) -> str:
     """Return the state in one line: done / to do, what is in work, and when it ends."""
     failed = f", {len(state.failed)} failed" if state.failed else ""
     words = [f"{work.run_id} {work.word}" for work in state.working.values()]
@@ -114,7 +110,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
-def _done(state: "Snapshot") -> float:
+def _done(state: Snapshot) -> float:
     """The Runs that ended, and the finished parts of those in work."""
     parts = sum(work.part for work in state.working.values())
     return state.ended + parts

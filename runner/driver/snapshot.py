@@ -1,15 +1,6 @@
 """What people see of the queue: what is done, in work and failed, and when it ends."""
 
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:  # it would be torch, which the queue's process has no use for
-    pass
-
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
+from typing import NamedTuple
 
 
 class Claim(NamedTuple):
@@ -46,7 +37,7 @@ class Snapshot(NamedTuple):
         return self.total - self.waiting - len(self.working)
 
 
-def remaining_s(state: "Snapshot") -> float:
+def remaining_s(state: Snapshot) -> float:
     """Return the seconds left if the rest goes as what is done went, or 0 when unknown.
 
     Runs count by what they cost: longer ones may be done before shorter ones.

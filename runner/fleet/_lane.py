@@ -18,11 +18,9 @@ from runner.cluster.connect import on_node
 from runner.cluster.sites import Site
 from runner.experiment.fleet import Fleet
 from runner.fleet._trainer import LaneTrainer
-from runner.fleet._worker import lane
+from runner.fleet.worker import worker_loop
 
 POLL_S = 0.5
-
-
 PING_S = 30.0  # for a node to answer; a worker process may have to start first
 
 
@@ -84,7 +82,7 @@ class Lane(threading.Thread):
         """The trainer. It keeps nothing: checkpoints are ours, and so is starting anew."""
         fleet, resources = self.fleet, {"CPU": self.fleet.num_cpus, "GPU": self.fleet.gpus}
         return LaneTrainer(
-            lane,
+            worker_loop,
             train_loop_config={
                 "lane": self.name,
                 "queue": self.queue,

@@ -8,12 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from runner.cluster.timetable import is_tail
+from runner.driver.snapshot import Claim, Snapshot
 
 if TYPE_CHECKING:  # it would be torch, which the queue's process has no use for
     from runner.plan.plan import Run
     from runner.train.workplace import Workplace
-
-from runner.driver.snapshot import Claim, Snapshot
 
 MAX_DEATHS = 2  # a Run that killed its process so often is not tried again
 MAX_REPAIRS = 3  # nor one whose files were found corrupt so often

@@ -50,7 +50,7 @@ def estimate(
     the end in which some workers have none is in it.
 
     Args:
-        rates: of every step that is to do.
+        times: of every step that is to do.
         which: the number that stands for a step: the median of what was measured, or another.
     """
     at_once = cluster.runs_at_once(work.experiment.fleet)

@@ -119,12 +119,13 @@ def _checkpoint(run: Run, place: Workplace) -> dict[str, Any] | None:
     except (Corrupt, pickle.UnpicklingError) as error:  # the latter: more than tensors is in it
         if place.leads:
             store.move(path, path.with_name("checkpoint.pt.corrupt"))
-            reason = error if isinstance(error, Corrupt) else f"{path}: {_first_line(error)}"
+            reason = error if isinstance(error, Corrupt) else f"{path}: {first_line(error)}"
             place.note(f"{reason}; set aside as checkpoint.pt.corrupt, training starts over")
         return None
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return what an error says in one line."""
     return (str(error).splitlines() or [""])[0]
 
 

@@ -12,7 +12,7 @@ from runner.plan.plan import Run
 from runner.train.fit import fit
 from runner.train.workplace import Workplace
 
-from runner.fleet._worker import work as work_on  # isort: skip
+from runner.fleet.worker import work as work_on  # isort: skip
 
 
 def trained(run: Run, place: Workplace, state: dict | None = None) -> list[tuple[dict, dict]]:

@@ -13,7 +13,7 @@ from tests.made.faults import HOUSE, exception_classes, one_of
 ENDINGS = (UserFault, Unfinished, TakenOver, Stopped, Corrupt, Away)
 WITHIN = {  # nobody outside sees them -> where they are caught
     "ShippedError": "runner/audit/_ray_data.py",
-    "Left": "runner/fleet/_worker.py",
+    "Left": "runner/fleet/worker.py",
     "MadeElsewhere": "runner/driver/repair.py",
 }
 EVERY = exception_classes()

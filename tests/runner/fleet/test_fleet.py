@@ -22,7 +22,7 @@ from runner.train.train import train
 pytest.importorskip("ray", reason="machines that only train have no Ray")
 
 from runner.cluster.connect import ENVIRONMENT, NoCluster, connect
-from runner.fleet._worker import next_task, refusal
+from runner.fleet.worker import next_task, refusal
 
 
 def test_a_cluster_that_does_not_answer_is_named_within_seconds(monkeypatch: pytest.MonkeyPatch):
@@ -41,7 +41,7 @@ def test_a_cluster_that_does_not_answer_is_named_within_seconds(monkeypatch: pyt
 def test_an_idle_worker_asks_again_until_there_is_a_task(
     work: Work, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("runner.fleet._worker.WAIT_S", 0.01)
+    monkeypatch.setattr("runner.fleet.worker.WAIT_S", 0.01)
     task = Task(work.plan.runs[0], [])
     answers: list[Any] = ["wait", "wait", task, "wait", None]
 

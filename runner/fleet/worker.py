@@ -1,4 +1,4 @@
-"""A lane: one node's Ray Train workers, which do one Run after another until none is left."""
+"""One worker of a lane: a process of Ray Train that does one Run after another."""
 
 import faulthandler
 import time
@@ -19,15 +19,15 @@ from runner.plan.plan import Run
 from runner.storage import store
 from runner.storage.store import Corrupt
 from runner.train.fit import Group
-from runner.train.train import Left, _first_line
+from runner.train.train import Left, first_line
 from runner.train.workplace import Workplace, make_workplace
 
 FOR_EVER = timedelta(days=365)
 WAIT_S = 0.5  # until an idle worker asks again
 
 
-def lane(config: dict[str, Any]) -> None:
-    """The loop of one worker of a lane; Ray Train calls it with the lane's `train_loop_config`."""
+def worker_loop(config: dict[str, Any]) -> None:
+    """Do Runs until none is left; Ray Train calls it with the lane's `train_loop_config`."""
     torch.set_num_threads(config["num_cpus"])
     context, queue = ray.train.get_context(), config["queue"]
     rank, world = context.get_world_rank(), context.get_world_size()
@@ -165,4 +165,4 @@ def _reason(error: Exception) -> str:
     """One line for people, and where it happened."""
     frames = traceback.extract_tb(error.__traceback__)
     at = f" (at {frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {_first_line(error)}{at}"
+    return f"{type(error).__name__}: {first_line(error)}{at}"
