@@ -1,4 +1,4 @@
-"""Two threat models.
+"""Attacks on trained models, under two threat models.
 
 **Evasion** (`attacks.evasion`). The attacker sees the trained model, its weights and its gradients
 (white box), and moves a test image within an L-infinity ball of radius `eps`, in [0, 1] pixel

@@ -1,2 +1,4 @@
-"""Search the settings of one arm: `stage` has the order, and the others need no Ray but `search`,
-`searchers` and `trial`."""
+"""A search over settings of one arm, by Ray Tune: `stage` has the order.
+
+Only `stage`, `search`, `searchers` and `trial` need Ray.
+"""
