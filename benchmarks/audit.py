@@ -24,7 +24,7 @@ from scipy.stats import norm
 
 from attacks.membership import Examples
 from attacks.membership.lira import Lira
-from runner.audit.scores import audit
+from runner.audit.scores import Scoring, audit
 from runner.storage.answers import Answered, Source, answers_to_bytes
 from runner.storage.scores import Reading, read_scores
 
@@ -160,7 +160,7 @@ def main() -> None:
             for _ in range(2):
                 start = time.perf_counter()
                 sources = {Source("arm", 1): paths}
-                audit(sources, members, partner, shadows, ATTACKS, folder / "scores")
+                audit(Scoring(sources, members, partner, shadows, ATTACKS, folder / "scores"))
                 times.append(time.perf_counter() - start)
         ray.shutdown()
         reading = Reading("arm", 1, "online_per_example", "member")

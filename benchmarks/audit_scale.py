@@ -25,10 +25,9 @@ import ray
 from audit import PeakMemory, held, pairs  # beside this file
 
 from attacks.membership.lira import Lira
-from runner.audit._of_target import Asked
-from runner.audit.judge import Judging, judge
+from runner.audit.judge import Asked, Judging, judge
 from runner.audit.judged import read_judged
-from runner.audit.scores import audit
+from runner.audit.scores import Scoring, audit
 from runner.statistics import metrics
 from runner.storage import store
 from runner.storage.answers import Answered, Source, answers_to_bytes
@@ -72,12 +71,12 @@ def measure(num_models: int, num_examples: int, resamples: int, folder: Path) ->
     times = []
     with PeakMemory() as audited:
         start = time.perf_counter()
-        audit(sources, members, partner, shadows, ATTACKS, scores)
+        audit(Scoring(sources, members, partner, shadows, ATTACKS, scores))
         times.append(time.perf_counter() - start)
     store.finish(scores, [], {})
     with PeakMemory() as judged:
         start = time.perf_counter()
-        outcome = judge(Judging(scores, asked, members, partner))
+        outcome = judge(Judging(folder, scores, asked, members, partner))
         times.append(time.perf_counter() - start)
     peak = max(audited.peak, judged.peak)
     in_us = [f"{1e6 * t / num_examples:.0f}" for t in times]

@@ -8,6 +8,7 @@ import time
 from functools import partial
 from typing import Any
 
+from runner import pipeline
 from runner.__main__ import main
 from runner.fleet.queue import Task
 from runner.plan.plan import Run
@@ -34,13 +35,13 @@ def poisoned(run: Run, place: Workplace, poison: str) -> None:
 
 def poison_tasks(poison: str) -> None:
     """Put the poison before the other steps of every task; it knows its Run."""
-    task = Work.task
+    task_of = pipeline.task_of
 
     def with_poison(work: Work, run: Run, cost: float = 1.0) -> Task:
-        made = task(work, run, cost)
+        made = task_of(work, run, cost)
         return Task(run, [partial(poisoned, poison=poison), *made.steps], cost)
 
-    Work.task = with_poison  # type: ignore[method-assign]
+    pipeline.task_of = with_poison
 
 
 if __name__ == "__main__":

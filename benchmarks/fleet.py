@@ -21,6 +21,7 @@ from runner.cluster import connect
 from runner.driver.snapshot import Snapshot
 from runner.experiment.experiment import Experiment
 from runner.fleet import fleet
+from runner.pipeline import task_of
 from runner.plan.work import prepare
 from runner.storage import store
 
@@ -58,7 +59,7 @@ def main() -> None:
         began = time.perf_counter()
         connect.connect()
         connected = time.perf_counter()
-        tasks = [work.task(run) for run in work.plan.runs]
+        tasks = [task_of(work, run) for run in work.plan.runs]
         end = fleet.train_all(tasks, work.dataset, experiment.fleet, work.store, watch)
         ended = time.perf_counter()
         workers = int(ray.cluster_resources()["CPU"]) // experiment.fleet.num_cpus

@@ -51,6 +51,24 @@ class Guarantee(NamedTuple):
     of: Literal["the weights", "one answer"]
     why: str
 
+    def alarm(self, lower_bound: float) -> str | None:
+        """Return what is wrong when trials refute what is said to be proved, else None.
+
+        A guarantee of a single answer does not bound what many answers tell.
+
+        Args:
+            lower_bound: on epsilon, certified, at this delta: from independent trials or from a
+                one-run audit; no estimate.
+        """
+        proved = self.status == "proved" and self.of == "the weights"
+        if not proved or self.epsilon is None or lower_bound <= self.epsilon:
+            return None
+        return (
+            f"epsilon is at least {lower_bound:.4g} by the trials and at most {self.epsilon:.4g} "
+            f"by a guarantee that is said to be proved, both at delta {self.delta:g} "
+            f"({self.why}): the training is not the one that the proof is of"
+        )
+
 
 class Facts(NamedTuple):
     """What a guarantee depends on beside the defense's own fields."""

@@ -2,11 +2,15 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 
-from runner.audit.judge import judge
+from runner.ask.answers import ask
+from runner.ask.robustness import attack_all
+from runner.audit import scores
+from runner.audit.judge import judge, judging_of
 from runner.driver import driver
 from runner.driver.driver import Driver
 from runner.driver.events import Event
@@ -14,13 +18,15 @@ from runner.driver.exits import KEPT
 from runner.driver.progress import Show, say
 from runner.driver.repair import at_work, set_aside_broken, until_sound
 from runner.faults import Unfinished
+from runner.fleet.queue import Step, Task
+from runner.plan.plan import Run
 from runner.plan.work import Work
 from runner.results.gather import gather
 from runner.results.versions import git_commit, versions
 from runner.storage import store
 from runner.storage.cloud import discreet
 from runner.storage.scores import members_to_bytes
-from runner.storage.store import Corrupt
+from runner.train.train import train
 
 
 def run(work: Work, console: Console) -> dict[str, Any]:
@@ -87,8 +93,7 @@ def report(
     if missing or store.facts(work.scores) is None:
         raise Unfinished(f"{missing} of {len(work.plan.runs)} models are still to do: use `run`")
     data = work.dataset
-    given = (work.experiment, data.pool_labels, work.plan, work.sources, work.scores)
-    found = find_vulnerable(*given, in_ray)
+    found = find_vulnerable(work, in_ray)
     told = _events(work) if events is None else events
     results = results_of(work, runs, found.figures, told)
     samples = sample_png(data.pool_images, data.pool_labels, data.num_classes)
@@ -120,8 +125,7 @@ def results_of(
     Raises:
         Corrupt: something that was finished cannot be read.
     """
-    given = (work.experiment, work.dataset, work.plan, work.store, work.scores, work.sources)
-    results = gather(*given, runs, vulnerable, events)
+    results = gather(work, runs, vulnerable, events)
     store.write_json(work.folder / "results.json", results)
     return results
 
@@ -143,11 +147,19 @@ def _train_and_ask(work: Work, console: Console, driving: Driver) -> Mapping[str
     say(console, f"{done} of {len(work.plan.runs)} models done, {len(pending)} to do; starting Ray")
     settled = ready(work, disk_bytes(work, pending), checkpoint_bytes(work), console)
     costly = zip(pending, costs(work, pending), strict=True)
-    tasks = [work.task(run, cost) for run, cost in costly]
+    tasks = [task_of(work, run, cost) for run, cost in costly]
     with Show(console, driving.saw) as show:
         end = fleet.train_all(tasks, work.dataset, settled, work.store, show)
     undone = {r.id: end.stopped or "not done" for r in pending if not work.is_done(r)}
     return {**undone, **end.failed}
+
+
+def task_of(work: Work, run: Run, cost: float = 1.0) -> Task:
+    """Return what is to do with a Run: train it, then ask and attack it, for all its arms."""
+    steps: list[Step] = [train]
+    for questions in work.questions(run):
+        steps += [partial(ask, questions=questions), partial(attack_all, questions=questions)]
+    return Task(run, steps, cost)
 
 
 def _stop_if(failed: Mapping[str, str], work: Work) -> None:
@@ -160,7 +172,7 @@ def _stop_if(failed: Mapping[str, str], work: Work) -> None:
 
 def _audit(work: Work, console: Console) -> None:
     """Compute scores and judge them over the cluster, unless that has been done."""
-    if store.facts(work.scores) is None or store.facts(work.judging.folder) is None:
+    if store.facts(work.scores) is None or store.facts(judging_of(work).folder) is None:
         from runner.cluster import connect
 
         say(console, "audit: membership scores of every model as target")
@@ -178,25 +190,11 @@ def score(work: Work, in_ray: bool = True) -> None:
         Unfinished: an attack cannot judge what it was given.
         Corrupt: answers or scores cannot be read.
     """
-    if store.facts(work.scores) is None:
-        _score(work, in_ray)
-    judge(work.judging, in_ray)
-
-
-def _score(work: Work, in_ray: bool) -> None:
-    """The scores of every model as target, in their folder."""
-    from runner.audit.scores import audit
-
-    plan, attacks = work.plan, work.experiment.membership.attacks
-    members = {"member": plan.member, "null": plan.null_member}
-    given = (work.sources, members, plan.partner, plan.shadows, attacks)
     try:
-        files = audit(*given, work.scores, work.experiment.seed, in_ray)
-    except Corrupt:
-        raise
-    except ValueError as error:
+        scores.score(work, in_ray)
+    except scores.Unscored as error:
         raise Unfinished(f"audit: {error}") from error
-    store.finish(work.scores, files, {})
+    judge(judging_of(work), in_ray)
 
 
 def _describe(work: Work) -> None:

@@ -167,7 +167,7 @@ def do_here(work: Work) -> Work:
 
     place = place_of(work)
     for run in work.plan.runs:
-        for step in work.task(run).steps:
+        for step in pipeline.task_of(work, run).steps:
             step(run, place)
     pipeline.score(work, in_ray=False)
     return work

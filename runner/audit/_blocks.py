@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from attacks.membership import Examples, MembershipAttack, Sums
 from runner.audit._packed import Packed, packed
-from runner.audit._tasks import rows, write
+from runner.audit._scoring import Scoring
+from runner.audit._tasks import Tasks, arrays_of, write
 from runner.storage.answers import (
     Source,
     Sources,
@@ -18,8 +19,7 @@ from runner.storage.answers import (
     read_block,
     read_views,
 )
-from runner.storage.cloud import Folder
-from runner.storage.parquet import BLOCK
+from runner.storage.parquet import BLOCK, arrays_table
 from runner.storage.scores import PARTITIONS, Reading, scores_table
 
 SPAN = 16  # blocks whose sums one task adds, so that few of them reach the driver
@@ -32,38 +32,31 @@ class Job(NamedTuple):
     members: Mapping[str, Packed]
     partner: np.ndarray
     attacks: Mapping[str, MembershipAttack]
-    tasks: Sequence[tuple[Source, int]]  # (source, block) of each
-    totals: Mapping[Reading, Sums]
+    tasks: Sequence[tuple[Source, int]] = ()  # (source, block) of each
+    totals: Mapping[Reading, Sums] = {}
 
     @property
     def num_examples(self) -> int:
         return next(iter(self.members.values())).num_examples
 
 
-def score_blocks(
-    sources: Sources,
-    members: Mapping[str, np.ndarray],
-    partner: np.ndarray,
-    attacks: Mapping[str, MembershipAttack],
-    folder: Folder,
-    in_ray: bool,
-) -> list[str]:
+def score_blocks(scoring: Scoring, in_ray: bool) -> list[str]:
     """Write the scores of attacks that are closed forms over blocks, and return the files.
 
     See `runner.audit.scores.audit`. A task reads one block of examples from all files of an arm, so
     nothing is shuffled. A first pass adds up what some attacks must know of all examples.
     """
-    matrices = {name: packed(matrix) for name, matrix in members.items()}
-    job = Job(sources, matrices, partner, attacks, tasks=[], totals={})
+    matrices = {name: packed(matrix) for name, matrix in scoring.members.items()}
+    job = Job(scoring.sources, matrices, scoring.partner, scoring.attacks)
     expected = -(-job.num_examples // BLOCK)
-    for paths in sources.values():
+    for paths in job.sources.values():
         _check_footers(paths, expected)
     if _needs_sums(job):
-        spans = [(source, first) for source in sources for first in range(0, expected, SPAN)]
+        spans = [(source, first) for source in job.sources for first in range(0, expected, SPAN)]
         job = job._replace(totals=_totals(job._replace(tasks=spans), in_ray))
-    blocks = [(source, block) for source in sources for block in range(expected)]
+    blocks = [(source, block) for source in job.sources for block in range(expected)]
     job = job._replace(tasks=blocks)
-    return write(scores_of_block, job, len(blocks), folder, PARTITIONS, in_ray)
+    return write(Tasks(scores_of_block, job, len(blocks)), scoring.folder, PARTITIONS, in_ray)
 
 
 def sums_of_span(job: Job, task: int) -> Iterator[pa.Table]:
@@ -75,17 +68,9 @@ def sums_of_span(job: Job, task: int) -> Iterator[pa.Table]:
         for reading, answers, examples, member in _readings(job, source, block):
             sums = job.attacks[reading.attack].sums(answers, member, job.partner, examples)
             _add(totals.setdefault(reading, {}), sums)
-    for reading, sums in totals.items():
-        for key, values in sums.items():
-            yield pa.table(
-                {
-                    "task": [task],
-                    "reading": [list(map(str, reading))],
-                    "key": [key],
-                    "shape": pa.array([list(values.shape)], pa.list_(pa.int64())),
-                    "values": pa.array([values.astype(np.float64).tobytes()], pa.large_binary()),
-                }
-            )
+    for part, reading in enumerate(_names(job, source)):
+        if sums := totals.get(reading):
+            yield arrays_table(task, part, {k: v.astype(np.float64) for k, v in sums.items()})
 
 
 def scores_of_block(job: Job, task: int) -> Iterator[pa.Table]:
@@ -129,12 +114,16 @@ def _needs_sums(job: Job) -> bool:
 def _totals(job: Job, in_ray: bool) -> dict[Reading, Sums]:
     """The sums of all blocks, added in the order of the blocks: every rerun has the same bits."""
     totals: dict[Reading, dict[str, np.ndarray]] = {}
-    found = rows(sums_of_span, job, len(job.tasks), in_ray)
-    for row in sorted(found, key=lambda row: row["task"]):
-        arm, draws, attack, matrix = row["reading"]
-        values = np.frombuffer(row["values"]).reshape(row["shape"])
-        _add(totals.setdefault(Reading(arm, int(draws), attack, matrix), {}), {row["key"]: values})
+    tasks = Tasks(sums_of_span, job, len(job.tasks))
+    for (task, part), sums in arrays_of(tasks, in_ray).items():
+        source, _ = job.tasks[task]
+        _add(totals.setdefault(_names(job, source)[part], {}), sums)
     return dict(totals)
+
+
+def _names(job: Job, source: Source) -> list[Reading]:
+    """The readings of a source, in the order of `_readings`."""
+    return [Reading(*source, name, matrix) for name in job.attacks for matrix in job.members]
 
 
 def _add(totals: dict[str, np.ndarray], sums: Sums) -> None:

@@ -7,9 +7,10 @@ import numpy as np
 import pyarrow as pa
 
 from runner.audit._packed import Packed, packed
-from runner.audit._tasks import rows
+from runner.audit._tasks import Tasks, arrays_of
 from runner.statistics.metrics import threshold_at_fpr
 from runner.storage.cloud import Folder
+from runner.storage.parquet import arrays_table
 from runner.storage.scores import Reading, read_scores
 
 HALVES = 2  # of the pairs of models, to see whether each finds the same examples
@@ -32,6 +33,21 @@ class Flags(NamedTuple):
     false: np.ndarray  # (M, C) int64
 
 
+class Calling(NamedTuple):
+    """Who is called a member, by which scores, at which rate."""
+
+    scores: Folder  # that the audit wrote
+    readings: Sequence[Reading]  # one of each arm
+    member: np.ndarray  # (M, N) int8: 1 in, 0 out, -1 not judged
+    partner: np.ndarray  # (M,) int, the other model of each one's pair, or the model itself
+    labels: np.ndarray  # (N,) int in [0, C)
+    false_positive_rate: float  # of each target's threshold, over its own non-members
+
+    @property
+    def num_classes(self) -> int:
+        return int(self.labels.max()) + 1
+
+
 class Job(NamedTuple):
     """What every task knows."""
 
@@ -43,38 +59,20 @@ class Job(NamedTuple):
     false_positive_rate: float
 
 
-def count_flags(
-    scores: Folder,
-    readings: Sequence[Reading],
-    member: np.ndarray,
-    labels: np.ndarray,
-    num_classes: int,
-    false_positive_rate: float,
-    partner: np.ndarray,
-    in_ray: bool,
-) -> dict[str, Flags]:
-    """Return each arm's flags; a task returns N bits, and what is held grows with M N / 8 bytes.
-
-    Args:
-        scores: the folder that the audit wrote.
-        readings: one of each arm.
-        member: (M, N) int8: 1 in, 0 out, -1 not judged.
-        labels: (N,) int in [0, C).
-        false_positive_rate: at which each target's threshold lies, over its own non-members.
-        partner: (M,) int, the other model of each one's pair, or the model itself.
-    """
+def count_flags(calling: Calling, in_ray: bool) -> dict[str, Flags]:
+    """Return each arm's flags; a task returns N bits, and what is held grows with M N / 8 bytes."""
+    scores, readings, member, _, labels, rate = calling
     tasks = [(reading, model) for reading in readings for model in range(len(member))]
-    job = Job(scores, tasks, packed(member), labels, num_classes, false_positive_rate)
-    by_arm: dict[str, list[Mapping]] = {reading.arm: [] for reading in readings}
-    for row in rows(flags_of_target, job, len(tasks), in_ray):
-        reading, _ = tasks[row["task"]]
-        by_arm[reading.arm].append(row)
-    half = _halves(partner)
-    return {arm: _added(found, member, num_classes, half) for arm, found in by_arm.items()}
+    job = Job(scores, tasks, packed(member), labels, calling.num_classes, rate)
+    by_arm: dict[str, list[Mapping[str, np.ndarray]]] = {reading.arm: [] for reading in readings}
+    for (task, _), found in arrays_of(Tasks(flags_of_target, job, len(tasks)), in_ray).items():
+        reading, _ = tasks[task]
+        by_arm[reading.arm].append(found)
+    return {arm: _added(found, calling) for arm, found in by_arm.items()}
 
 
 def flags_of_target(job: Job, task: int) -> Iterator[pa.Table]:
-    """Yield one row: the bits of the examples that a target's attack calls members, and counts."""
+    """Yield the bits of the examples that a target's attack calls members, and counts by class."""
     reading, model = job.tasks[task]
     scores, row = read_scores(job.scores, reading, model), job.member.row(model)
     if len(scores) != len(row):
@@ -89,16 +87,10 @@ def flags_of_target(job: Job, task: int) -> Iterator[pa.Table]:
         "false": flagged & (row == 0),
     }
     by_class = {k: np.bincount(job.labels[v], minlength=job.num_classes) for k, v in counts.items()}
-    yield pa.table(
-        {
-            "task": [task],
-            "model": [model],
-            "flagged": pa.array([np.packbits(flagged).tobytes()], pa.large_binary()),
-            # A score without meaning is as likely as any of the n to be among the highest k + 1.
-            "chance": [(int(by_class["false"].sum()) + 1) / (len(negatives) + 1)],
-            **{k: pa.array([v.tolist()], pa.list_(pa.int64())) for k, v in by_class.items()},
-        }
-    )
+    # A score without meaning is as likely as any of the n to be among the highest k + 1.
+    chance = (int(by_class["false"].sum()) + 1) / (len(negatives) + 1)
+    bits = {"flagged": np.packbits(flagged), "chance": np.array(chance)}
+    yield arrays_table(task, 0, {**bits, **by_class})
 
 
 def _halves(partner: np.ndarray) -> np.ndarray:
@@ -108,24 +100,21 @@ def _halves(partner: np.ndarray) -> np.ndarray:
     return (pair >= len(pairs) // HALVES).astype(np.int64)
 
 
-def _added(
-    found: Sequence[Mapping], member: np.ndarray, num_classes: int, halves: np.ndarray
-) -> Flags:
-    """The counts of one arm over its targets: sums of integers, the same in any order."""
-    num_models, num_examples = member.shape
+def _added(found: Sequence[Mapping[str, np.ndarray]], calling: Calling) -> Flags:
+    """The counts of one arm over its targets, in the order of the models."""
+    num_models, num_examples = calling.member.shape
     num_in, flagged_in, num_out, flagged_out = np.zeros((4, HALVES, num_examples), np.int32)
-    by_class = np.zeros((4, num_models, num_classes), np.int64)
-    for row in found:
-        model = row["model"]
+    by_class = np.zeros((4, num_models, calling.num_classes), np.int64)
+    halves = _halves(calling.partner)
+    for model, (row, of_target) in enumerate(zip(calling.member, found, strict=True)):
         half = halves[model]
-        bits = np.frombuffer(row["flagged"], np.uint8)
-        flagged = np.unpackbits(bits, count=num_examples).view(bool)
-        inside, outside = member[model] == 1, member[model] == 0
+        flagged = np.unpackbits(of_target["flagged"], count=num_examples).view(bool)
+        inside, outside = row == 1, row == 0
         num_in[half] += inside
         flagged_in[half] += inside & flagged
         num_out[half] += outside
         flagged_out[half] += outside & flagged
         for i, kind in enumerate(("members", "true", "non_members", "false")):
-            by_class[i, model] = row[kind]
-    chances = [row["chance"] for row in sorted(found, key=lambda row: row["model"])]
-    return Flags(num_in, flagged_in, num_out, flagged_out, float(np.mean(chances)), *by_class)
+            by_class[i, model] = of_target[kind]
+    chance = float(np.mean([of_target["chance"] for of_target in found]))
+    return Flags(num_in, flagged_in, num_out, flagged_out, chance, *by_class)

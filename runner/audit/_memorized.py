@@ -10,9 +10,9 @@ from scipy.special import expit
 from attacks.membership import log_odds
 from attacks.memorization import memorization
 from runner.audit._packed import Packed, packed
-from runner.audit._tasks import rows
+from runner.audit._tasks import Tasks, arrays_of
 from runner.storage.answers import has_column, read_block, read_views
-from runner.storage.parquet import BLOCK
+from runner.storage.parquet import BLOCK, arrays_table
 
 PLAIN = "identity"  # the view that is the image itself
 
@@ -50,11 +50,11 @@ def memorized(
     """
     num_blocks = -(-member.shape[1] // BLOCK)
     tasks = [(arm, block) for arm in paths for block in range(num_blocks)]
-    found = rows(memorized_of_block, Job(paths, tasks, packed(member)), len(tasks), in_ray)
-    by_arm: dict[str, list[tuple]] = {arm: [] for arm in paths}
-    for row in sorted(found, key=lambda row: row["task"]):
-        columns = (np.frombuffer(row[key]) for key in Memorized._fields)
-        by_arm[tasks[row["task"]][0]].append(tuple(columns))
+    job = Job(paths, tasks, packed(member))
+    by_arm: dict[str, list[Memorized]] = {arm: [] for arm in paths}
+    for (task, _), found in arrays_of(Tasks(memorized_of_block, job, len(tasks)), in_ray).items():
+        arm, _ = tasks[task]
+        by_arm[arm].append(Memorized(**found))
     return {
         arm: Memorized(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
         for arm, blocks in by_arm.items()
@@ -62,7 +62,7 @@ def memorized(
 
 
 def memorized_of_block(job: Job, task: int) -> Iterator[pa.Table]:
-    """Yield one row: the memorization of the examples of one block."""
+    """Yield the memorization of the examples of one block."""
     arm, block = job.tasks[task]
     start = block * BLOCK
     stop = min(start + BLOCK, job.member.num_examples)
@@ -71,9 +71,7 @@ def memorized_of_block(job: Job, task: int) -> Iterator[pa.Table]:
     right, probability = (np.stack(said) for said in zip(*answers, strict=True))
     by_right, by_probability = memorization(right, member), memorization(probability, member)
     found = Memorized(by_right.score, by_right.standard_error, by_probability.score)
-    binary = pa.large_binary()
-    columns = {k: pa.array([v.tobytes()], binary) for k, v in found._asdict().items()}
-    yield pa.table({"task": [task], **columns})
+    yield arrays_table(task, 0, found._asdict())
 
 
 def plain_answers(path: str, block: int) -> tuple[np.ndarray, np.ndarray]:

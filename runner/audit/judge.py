@@ -9,18 +9,16 @@ import numpy as np
 from runner.audit._of_target import Arrays, Asked, above, edges, figures
 from runner.audit._packed import Packed, packed
 from runner.audit._pooled import Counts, shadow_thresholds, union
-from runner.audit._tasks import rows
+from runner.audit._tasks import Tasks, arrays_of
 from runner.audit.judged import write_judged
 from runner.storage import store
-from runner.storage.answers import Sources
 from runner.storage.cloud import Folder
 from runner.storage.ids import digest, seed_of
-from runner.storage.parquet import array_of, arrays_table
+from runner.storage.parquet import arrays_table
 from runner.storage.scores import Reading, read_targets
 
 if TYPE_CHECKING:  # it would be torch, which tasks on the nodes have no use for
-    from runner.experiment.judging import Audited
-    from runner.plan.plan import Plan
+    from runner.plan.subject import Subject
 
 JUDGED_VERSION = 2  # raise it when the same scores would be judged otherwise
 NUM_EDGES = 16_384  # that all targets of a reading have together
@@ -31,6 +29,7 @@ COUNTS_AT_ONCE = 32_000_000  # that meet on the driver, of several readings: 256
 class Judging(NamedTuple):
     """Which scores are judged, and what is asked of them."""
 
+    home: Folder  # of all results of these answers
     scores: Folder
     asked: Mapping[Reading, Asked]
     members: Mapping[str, np.ndarray]  # by matrix, (M, N) int8
@@ -46,7 +45,7 @@ class Judging(NamedTuple):
             "written": hashlib.sha256(done.read_bytes()).hexdigest() if done.exists() else "",
             "asked": [[*reading, *asked] for reading, asked in self.asked.items()],
         }
-        return self.scores.parent.parent / "judged" / digest(facts)
+        return self.home / "judged" / digest(facts)
 
 
 class Job(NamedTuple):
@@ -60,12 +59,13 @@ class Job(NamedTuple):
     edges: Mapping[Reading, np.ndarray] = {}  # of the second pass
 
 
-def judging_of(experiment: "Audited", plan: "Plan", sources: Sources, scores: Folder) -> Judging:
+def judging_of(work: "Subject") -> Judging:
     """Return what is asked of the scores of these answers; of the null matrix, one draw's AUC."""
-    membership, asked = experiment.membership, {}
+    membership, asked = work.settings.membership, {}
     rates, rule = membership.false_positive_rates, membership.tpr_rule
-    seed = seed_of(experiment.seed, "resamples")  # of all arms and attacks: they are compared
-    for source in sources:
+    # Of all arms and attacks: they are compared.
+    seed = seed_of(work.settings.seed, "resamples")
+    for source in work.sources:
         for name, attack in membership.attacks.items():
             thresholds = membership.thresholds if attack.calibrated else ()
             how = Asked(rates, rule, thresholds, membership.num_resamples, seed)
@@ -73,8 +73,7 @@ def judging_of(experiment: "Audited", plan: "Plan", sources: Sources, scores: Fo
             if source.draws == 1:
                 null = how._replace(thresholds=(), num_resamples=0)
                 asked[Reading(*source, name, "null")] = null
-    members = {"member": plan.member, "null": plan.null_member}
-    return Judging(scores, asked, members, plan.partner)
+    return Judging(work.folder, work.scores, asked, work.plan.matrices, work.plan.partner)
 
 
 def judge(judging: Judging, in_ray: bool = True) -> Folder:
@@ -167,11 +166,10 @@ def _groups(
 
 def _of_targets(of_task: Any, job: Job, in_ray: bool) -> dict[Reading, list[Arrays]]:
     """What the tasks yield, by reading and in the order of the models."""
-    found = rows(of_task, job, len(job.spans), in_ray)
-    of_each: dict[tuple[Reading, int], Arrays] = {}
-    for row in found:
-        reading, _ = job.spans[row["task"]]
-        of_each.setdefault((reading, row["model"]), {})[row["name"]] = array_of(row)
+    of_each = {
+        (job.spans[task][0], model): arrays
+        for (task, model), arrays in arrays_of(Tasks(of_task, job, len(job.spans)), in_ray).items()
+    }
     readings = dict.fromkeys(reading for reading, _ in job.spans)
     return {reading: [of_each[reading, m] for m in range(job.num_models)] for reading in readings}
 

@@ -1,26 +1,55 @@
 """Membership scores of every model as target, over the answers of all models."""
 
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attacks.membership import MembershipAttack
 from runner.audit._blocks import score_blocks
+from runner.audit._scoring import Scoring
 from runner.audit._targets import score_targets
-from runner.storage.answers import Sources
-from runner.storage.cloud import Folder
+from runner.storage import store
+from runner.storage.store import Corrupt
+
+if TYPE_CHECKING:  # it would be torch, which tasks on the nodes have no use for
+    from runner.plan.subject import Subject
 
 
-def audit(
-    sources: Sources,
-    members: Mapping[str, np.ndarray],
-    partner: np.ndarray,
-    shadows: Sequence[np.ndarray],
-    attacks: Mapping[str, MembershipAttack],
-    folder: Folder,
-    seed: int = 0,
-    in_ray: bool = True,
-) -> list[str]:
+class Unscored(ValueError):
+    """An attack cannot judge what it was given; the message says which, and why."""
+
+
+def scoring_of(work: "Subject") -> Scoring:
+    """Return what is scored of these answers, and into which folder."""
+    plan, settings = work.plan, work.settings
+    attacks = settings.membership.attacks
+    return Scoring(
+        work.sources, plan.matrices, plan.partner, plan.shadows, attacks, work.scores, settings.seed
+    )
+
+
+def score(work: "Subject", in_ray: bool = True) -> None:
+    """Write the scores of exactly these answers, unless they are there.
+
+    Args:
+        in_ray: over the cluster, to which this process is connected; else in this process, which
+            finds the same bits.
+
+    Raises:
+        Unscored: an attack cannot judge what it was given.
+        Corrupt: answers cannot be read.
+    """
+    if store.facts(work.scores) is not None:
+        return
+    try:
+        files = audit(scoring_of(work), in_ray)
+    except Corrupt:
+        raise
+    except ValueError as error:
+        raise Unscored(str(error)) from error
+    store.finish(work.scores, files, {})
+
+
+def audit(scoring: Scoring, in_ray: bool = True) -> list[str]:
     """Write the scores of every attack, under every member matrix, of every model as target.
 
     Ray is initialised by the caller, if it is used. Read the scores with
@@ -28,14 +57,6 @@ def audit(
     failed audit leaves there is not whole.
 
     Args:
-        sources: the paths of the M files of answers of each arm, in the order of the models, for
-            one draw and where there are more for their mean.
-        members: by the name of the matrix, (M, N) int8: the true one, and those of controls.
-        partner: (M,) int, the other model of each one's pair, or the model itself.
-        shadows: of each model as target, the models that an attacker has who judges it alone.
-        attacks: by the name that the scores are filed under.
-        folder: where the scores go; all nodes must see it, and the answers.
-        seed: of attacks that draw at random.
         in_ray: over the cluster by Ray Data; else one task after the other in this process.
 
     Returns:
@@ -46,19 +67,21 @@ def audit(
         ValueError: a file holds other examples or views than the rest of its arm or an answer that
             is no number; or an example that is judged has too few shadows for an attack.
     """
-    num_models, num_examples = next(iter(members.values())).shape
-    for name, matrix in members.items():
+    num_models, num_examples = next(iter(scoring.members.values())).shape
+    for name, matrix in scoring.members.items():
         assert matrix.shape == (num_models, num_examples), f"member matrix {name}: {matrix.shape}"
-    for source, paths in sources.items():
+    for source, paths in scoring.sources.items():
         assert len(paths) == num_models, f"{source}: {len(paths)} files of {num_models} models"
-    matrices = {name: np.asarray(matrix, np.int8) for name, matrix in members.items()}
-    of_blocks = {name: a for name, a in attacks.items() if not a.per_target}
-    of_targets = {name: a for name, a in attacks.items() if a.per_target}
+    members = {name: np.asarray(matrix, np.int8) for name, matrix in scoring.members.items()}
+    scoring = scoring._replace(members=members, partner=np.asarray(scoring.partner))
+    of_blocks = {name: a for name, a in scoring.attacks.items() if not a.per_target}
+    of_targets = {name: a for name, a in scoring.attacks.items() if a.per_target}
     found: list[str] = []
-    if of_blocks:
-        given = (sources, matrices, np.asarray(partner), of_blocks, folder / "blocks", in_ray)
-        found += [f"blocks/{name}" for name in score_blocks(*given)]
-    if of_targets:
-        given = (sources, matrices, shadows, of_targets, folder / "targets", seed, in_ray)
-        found += [f"targets/{name}" for name in score_targets(*given)]
+    for attacks, scored, folder in (
+        (of_blocks, score_blocks, "blocks"),
+        (of_targets, score_targets, "targets"),
+    ):
+        if attacks:
+            part = scoring._replace(attacks=attacks, folder=scoring.folder / folder)
+            found += [f"{folder}/{name}" for name in scored(part, in_ray)]
     return sorted(found)

@@ -1,6 +1,6 @@
 """Which examples an attack finds in nearly every model trained on them, and in which classes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -9,7 +9,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from runner.audit._classes import by_class
-from runner.audit._flags import Flags, count_flags
+from runner.audit._flags import Calling, Flags, count_flags
 from runner.audit._memorized import Memorized, memorized
 from runner.audit._stability import (
     LEAST_REPEATS,
@@ -18,15 +18,13 @@ from runner.audit._stability import (
     rank_correlation,
     stability,
 )
-from runner.statistics.averages import averaging
 from runner.statistics.intervals import clopper_pearson
 from runner.storage.answers import Source
-from runner.storage.cloud import Folder
 from runner.storage.scores import Reading
 
 if TYPE_CHECKING:  # it would be torch, which tasks on the nodes have no use for
-    from runner.experiment.judging import Audited, Vulnerable
-    from runner.plan.plan import Plan
+    from runner.experiment.judging import Vulnerable
+    from runner.plan.subject import Subject
 
 
 class AtRisk(NamedTuple):
@@ -47,40 +45,30 @@ class Found(NamedTuple):
     examples: dict[str, AtRisk]
 
 
-def find_vulnerable(
-    experiment: "Audited",
-    labels: np.ndarray,
-    plan: "Plan",
-    sources: Mapping[Source, Sequence[str]],
-    scores: Folder,
-    in_ray: bool = False,
-) -> Found:
+def find_vulnerable(work: "Subject", in_ray: bool = False) -> Found:
     """Return what the attack finds of single examples; docs/results_schema.md has its keys.
 
     Every model counts, whatever `averages.num_models` is, but for the figures of classes. A
     randomized arm is judged by one draw.
 
     Args:
-        labels: (N,) int, of the pool.
-        sources: the files of answers of each arm.
-        scores: the folder that the audit wrote.
+        work: one that is scored.
         in_ray: over the cluster, to which this process is connected; else in this process, which
             finds the same bits.
 
     Raises:
         Corrupt: something that was finished cannot be read.
     """
-    chosen = experiment.vulnerable
-    attack = chosen.attack or next(iter(experiment.membership.attacks))
-    chosen = chosen.model_copy(update={"attack": attack})
+    settings, plan, labels = work.settings, work.plan, work.labels
+    attack = settings.vulnerable.attack or next(iter(settings.membership.attacks))
+    chosen = settings.vulnerable.model_copy(update={"attack": attack})
     readings = [Reading(arm, 1, attack, "member") for arm in plan.arms]
-    rate, num_classes = chosen.false_positive_rate, int(labels.max()) + 1
+    rate, sources = chosen.false_positive_rate, work.sources
     paths = {arm: sources[Source(arm, 1)] for arm in plan.arms}
-    asked = (plan.member, labels, num_classes, rate, plan.partner)
-    flags = count_flags(scores, readings, *asked, in_ray)
+    calling = Calling(work.scores, readings, plan.member, plan.partner, labels, rate)
+    flags = count_flags(calling, in_ray)
     memory = memorized(paths, plan.member, in_ray)
     examples = {arm: _at_risk(memory[arm], flags[arm]) for arm in plan.arms}
-    over = averaging(experiment, plan.partner)
     figures = {}
     for arm, one in examples.items():
         judged = labels[one.num_in + one.num_out > 0]
@@ -90,7 +78,7 @@ def find_vulnerable(
             "at_least": chosen.at_least,
             "num_models": len(plan.member),
             **_over_examples(one, flags[arm], memory[arm].probability, chosen),
-            "by_class": by_class(flags[arm], judged, over),
+            "by_class": by_class(flags[arm], judged, work.over),
             "top": [_told(one, labels, int(i)) for i in most_at_risk(one, chosen.num_shown)],
         }
     return Found(figures, examples)

@@ -87,11 +87,11 @@ def dp_audit(
 ) -> None:
     """Train DP-SGD with and without a canary, and refute its epsilon if it is broken."""
     with complaints():
-        from runner.budget.dp_audit import alarm, command, told
+        from runner.budget.dp_audit import command, told
         from runner.budget.dp_trials import Setting
 
         setting = Setting(num_examples, batch_size, steps)
         found = command(noise_multiplier, max_grad_norm, setting, trials, delta, seed, Console())
         print(told(found))
-        if alarm(found.lower_bound, found.guarantee):
+        if found.guarantee.alarm(found.lower_bound):
             sys.exit(1)

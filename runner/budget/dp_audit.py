@@ -29,24 +29,6 @@ class Audited(NamedTuple):
     confidence: float
 
 
-def alarm(lower_bound: float, guarantee: Guarantee) -> str | None:
-    """Return what is wrong when trials refute a guarantee that is said to be proved, else None.
-
-    Args:
-        lower_bound: on epsilon, certified: from independent trials or from a one-run audit, at the
-            guarantee's delta; no estimate.
-        guarantee: of the weights; one of a single answer does not bound what many answers tell.
-    """
-    proved = guarantee.status == "proved" and guarantee.of == "the weights"
-    if not proved or guarantee.epsilon is None or lower_bound <= guarantee.epsilon:
-        return None
-    return (
-        f"epsilon is at least {lower_bound:.4g} by the trials and at most {guarantee.epsilon:.4g} "
-        f"by a guarantee that is said to be proved, both at delta {guarantee.delta:g} "
-        f"({guarantee.why}): the training is not the one that the proof is of"
-    )
-
-
 def audit(
     member: np.ndarray, scores: np.ndarray, guarantee: Guarantee, confidence: float, seed: int
 ) -> Audited:
@@ -125,6 +107,6 @@ def told(found: Audited) -> str:
     ]
     if guarantee.epsilon is not None and found.largest <= guarantee.epsilon:
         lines.append("too few trials: none could refute the guarantee, whatever is broken")
-    wrong = alarm(found.lower_bound, guarantee)
+    wrong = guarantee.alarm(found.lower_bound)
     lines.append(f"ALARM: {wrong}" if wrong else "no alarm: the trials do not refute the guarantee")
     return "\n".join(lines)

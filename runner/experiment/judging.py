@@ -1,8 +1,9 @@
 """How answers are judged, and what is told of them: blocks of an experiment's YAML."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Protocol, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
+import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from attacks.by_name import ByName, Keys
@@ -10,7 +11,9 @@ from attacks.membership import MembershipAttack
 from attacks.membership.lira import Lira
 from runner.experiment.questions import Name
 from runner.experiment.sweep import Rate
+from runner.statistics.averages import Averaging
 from runner.statistics.metrics import Rule
+from runner.storage.ids import seed_of
 
 
 class Membership(Keys):
@@ -72,6 +75,19 @@ class Averages(Keys):
     num_models: PositiveInt | None = None  # drawn by the experiment's seed; None: all
     interval: Literal["bootstrap", "t", "normal"] = "bootstrap"
 
+    def over(self, partner: np.ndarray, seed: int) -> Averaging:
+        """Return which models are averaged over, and how.
+
+        Args:
+            partner: (M,) int, as in the plan.
+            seed: draws the models where not all count.
+        """
+        models = np.arange(len(partner))
+        if self.num_models is not None and self.num_models < len(models):
+            generator = np.random.Generator(np.random.Philox(seed_of(seed, "averages")))
+            models = np.sort(generator.choice(len(models), self.num_models, replace=False))
+        return Averaging(models, partner, self.interval)
+
 
 class Stated(Keys):
     """At which delta guarantees are stated, and the bounds that theorems take for granted.
@@ -105,20 +121,23 @@ class LowerBounds(Keys):
     confidence: Rate = 0.95
 
 
-class Audited(Protocol):
-    """What judging scores takes of an experiment; an audit of given answers has the same."""
+class AuditSettings(NamedTuple):
+    """How answers are judged: what an audit takes of an experiment, or of what is asked of given
+    answers."""
 
-    @property
-    def seed(self) -> int: ...
+    name: str
+    description: str
+    seed: int
+    membership: Membership
+    averages: Averages
+    vulnerable: Vulnerable
+    guarantee: Stated
 
-    @property
-    def membership(self) -> Membership: ...
+    @classmethod
+    def of(cls, asked: Keys) -> Self:
+        """Return the settings among the fields of a YAML, which have the same names."""
+        return cls(*(getattr(asked, name) for name in cls._fields))
 
-    @property
-    def vulnerable(self) -> Vulnerable: ...
-
-    @property
-    def averages(self) -> Averages: ...
-
-    @property
-    def guarantee(self) -> Stated: ...
+    def over(self, partner: np.ndarray) -> Averaging:
+        """Return how figures are averaged over models, of which each has its partner (M,) int."""
+        return self.averages.over(partner, self.seed)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from runner.audit.judge import NUM_EDGES
+from runner.audit.judge import NUM_EDGES, judging_of
 from runner.forecast._step_times import recipe_of
 from runner.models import image_shape
 from runner.plan.plan import Run
@@ -83,7 +83,7 @@ def _of_experiment(work: Work) -> Iterator[float]:
     yield work.plan.member.size  # member.parquet
     yield from (0.0,) * 9  # folders, experiment.json and two DONE
     files = max(-(-num_pool // BLOCK), num_models)  # by blocks, or by targets
-    for reading, asked in work.judging.asked.items():
+    for reading, asked in judging_of(work).asked.items():
         yield from (0.0,) * (4 + files)  # folders by arm, draws, attack and matrix, and by target
         yield from (4.0 * num_models * num_pool / files + SMALL,) * files
         rates, probabilities = len(asked.rates), len(asked.thresholds)

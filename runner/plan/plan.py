@@ -90,6 +90,11 @@ class Plan:
     arms: Mapping[str, tuple[Run, ...]]  # M Runs each
 
     @property
+    def matrices(self) -> dict[str, np.ndarray]:
+        """The member matrices (M, N) that scores are made under, by name."""
+        return {"member": self.member, "null": self.null_member}
+
+    @property
     def runs(self) -> list[Run]:
         """Each Run once, model by model over all arms, so that progress is even over the arms."""
         rows = zip(*self.arms.values(), strict=True)
@@ -142,13 +147,22 @@ def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
     }
     models = np.arange(design.num_models)
     partner = models if design.canaries else models ^ 1
-    # From the target on, so that attackers with few shadows do not all have the same ones.
+    alone = design.name == "quarters"  # a target's only shadow is the other model of its pair
+    shadows = tuple(partner[[m]] for m in models) if alone else others_of(partner)
+    return Plan(member, null_member, partner, shadows, arms)
+
+
+def others_of(partner: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return of each model as target all others but its partner, as its attacker's shadows.
+
+    From the target on, so that attackers with few shadows do not all have the same ones.
+
+    Args:
+        partner: (M,) int, the other model of each one's pair, or the model itself.
+    """
+    models = np.arange(len(partner))
     others = [np.roll(models, -m)[1:] for m in models]
-    shadows = [
-        partner[[m]] if design.name == "quarters" else others[m][others[m] != partner[m]]
-        for m in models
-    ]
-    return Plan(member, null_member, partner, tuple(shadows), arms)
+    return tuple(others[m][others[m] != partner[m]] for m in models)
 
 
 def member_matrix(

@@ -1,30 +1,26 @@
 """One experiment made ready: its data, its plan, and where everything of it lies."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import NamedTuple
 
+import numpy as np
+
 from defenses import Guarantee
-from runner.ask.answers import ask
-from runner.ask.robustness import attack_all
-from runner.audit.judge import Judging, judging_of
 from runner.data import Dataset
 from runner.experiment.experiment import Experiment
+from runner.experiment.judging import AuditSettings
 from runner.experiment.questions import Questions
 from runner.faults import DataMissing
-from runner.fleet.queue import Step, Task
 from runner.models import image_shape
 from runner.plan.canaries import planted
 from runner.plan.plan import Plan, Run, make_plan
 from runner.plan.published_scores import check_file
+from runner.plan.subject import scores_in
+from runner.statistics.averages import Averaging
 from runner.storage import store
 from runner.storage.answers import Source
 from runner.storage.cloud import Folder, folder_at
-from runner.storage.ids import digest
 from runner.storage.store import Store
-from runner.train.train import train
-
-SCORES_VERSION = 1  # raise it when the same answers would be scored otherwise
 
 
 class Work(NamedTuple):
@@ -37,26 +33,30 @@ class Work(NamedTuple):
     folder: Folder  # of its own results; models lie in the store, for all experiments
 
     @property
-    def scores(self) -> Folder:
-        """The scores of exactly these answers, attacks and matrices."""
-        facts = {
-            "scores_version": SCORES_VERSION,
-            "runs": {name: [run.id for run in runs] for name, runs in self.plan.arms.items()},
-            "questions": {
-                name: self.experiment.questions(name).answers_id for name in self.plan.arms
-            },
-            "attacks": {
-                k: a.model_dump(mode="json") for k, a in self.experiment.membership.attacks.items()
-            },
-            "design": self.experiment.design.model_dump(exclude_none=True),
-            "seed": self.experiment.seed,
-        }
-        return self.folder / "scores" / digest(facts)
+    def settings(self) -> AuditSettings:
+        """How its answers are judged."""
+        return AuditSettings.of(self.experiment)
 
     @property
-    def judging(self) -> Judging:
-        """What is asked of the scores."""
-        return judging_of(self.experiment, self.plan, self.sources, self.scores)
+    def labels(self) -> np.ndarray:
+        """Of the pool, (N,) int64."""
+        return self.dataset.pool_labels
+
+    @property
+    def over(self) -> Averaging:
+        """How its figures are averaged over models."""
+        return self.settings.over(self.plan.partner)
+
+    @property
+    def scores(self) -> Folder:
+        """The scores of exactly these answers, attacks and matrices."""
+        asked = {name: self.experiment.questions(name).answers_id for name in self.plan.arms}
+        answers = {
+            "runs": {name: [run.id for run in runs] for name, runs in self.plan.arms.items()},
+            "questions": asked,
+            "design": self.experiment.design.model_dump(exclude_none=True),
+        }
+        return scores_in(self.folder, self.settings, answers)
 
     @property
     def remarks(self) -> dict[str, list[str]]:
@@ -71,13 +71,6 @@ class Work(NamedTuple):
     def pending(self) -> list[Run]:
         """The Runs that are not trained, or have not answered everything."""
         return [run for run in self.plan.runs if not self.is_done(run)]
-
-    def task(self, run: Run, weight: float = 1.0) -> Task:
-        """Return what is to do with a Run: train it, then ask and attack it, for all its arms."""
-        steps: list[Step] = [train]
-        for questions in self.questions(run):
-            steps += [partial(ask, questions=questions), partial(attack_all, questions=questions)]
-        return Task(run, steps, weight)
 
     def questions(self, run: Run) -> Sequence[Questions]:
         """Return what a Run is asked: once, unless arms judge several checkpoints of it."""
@@ -122,6 +115,28 @@ class Work(NamedTuple):
         folders = (self.store.run(run.id), *self.asked(run))
         return all(store.facts(folder) is not None for folder in folders)
 
+    def guarantee(self, arm: str) -> Guarantee | None:
+        """Return the guarantee of the model of which least is promised; None: nothing is stated.
+
+        Models that differ in how many examples they are trained on differ a little in their
+        epsilon.
+        """
+        experiment, runs = self.experiment, self.plan.arms[arm]
+        network = experiment.arms[arm].network(image_shape(self.dataset))
+        found = []
+        for run in {len(run.members): run for run in runs}.values():
+            facts = run.facts(network, run.training.epochs, assumed=experiment.guarantee.assumed)
+            guarantee = run.defense.guarantee(facts)
+            if guarantee is None:
+                return None
+            found.append(guarantee)
+        worst = max(found, key=lambda g: float("inf") if g.epsilon is None else g.epsilon)
+        chosen_on = experiment.selection and experiment.selection.on
+        if experiment.arms[arm].checkpoint == "best" and chosen_on == "non_members":
+            why = "its best epoch is chosen on its non-members, which tells who they are"
+            return worst._replace(epsilon=None, status="none", why=why)
+        return worst
+
 
 def prepare(
     experiment: Experiment,
@@ -162,25 +177,3 @@ def prepare(
     except ValueError as error:  # such as more examples to a batch of DP-SGD than there are members
         raise DataMissing(str(error)) from None
     return Work(experiment, dataset, plan, at, folder or at.experiment(experiment.name))
-
-
-def stated(experiment: Experiment, dataset: Dataset, plan: Plan, arm: str) -> Guarantee | None:
-    """Return the guarantee of the model of which least is promised; None where nothing is stated.
-
-    Models that differ in how many examples they are trained on differ a little in their epsilon.
-    """
-    network = experiment.arms[arm].network(image_shape(dataset))
-    by_size = {len(run.members): run for run in plan.arms[arm]}
-    found = []
-    for run in by_size.values():
-        facts = run.facts(network, run.training.epochs, assumed=experiment.guarantee.assumed)
-        guarantee = run.defense.guarantee(facts)
-        if guarantee is None:
-            return None
-        found.append(guarantee)
-    worst = max(found, key=lambda g: float("inf") if g.epsilon is None else g.epsilon)
-    chosen_on = experiment.selection and experiment.selection.on
-    if experiment.arms[arm].checkpoint == "best" and chosen_on == "non_members":
-        why = "its best epoch is chosen on its non-members, which tells who they are"
-        return worst._replace(epsilon=None, status="none", why=why)
-    return worst

@@ -1,24 +1,18 @@
 """Lower bounds on epsilon that canaries certify, beside the epsilon that each arm states."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from attacks.epsilon import guess, largest_certifiable, of_one, one_run_bound, split_sample_bound
-from runner.budget.dp_audit import alarm
-from runner.data import Dataset
-from runner.experiment.experiment import Experiment
 from runner.plan.canaries import num_ordinary
-from runner.plan.plan import Plan
-from runner.plan.work import stated
+from runner.plan.work import Work
 from runner.storage.answers import Source, column_of, read_block
-from runner.storage.cloud import Folder
 from runner.storage.ids import seed_of
 from runner.storage.parquet import BLOCK
 from runner.storage.scores import Reading, read_scores
-from runner.storage.store import Store
 
 Bound = Callable[[float], float]  # delta -> epsilon of all copies of a canary together
 
@@ -34,9 +28,7 @@ class Tried(NamedTuple):
     confidence: float  # of all bounds of one model together, or of all models
 
 
-def epsilon_figures(
-    experiment: Experiment, dataset: Dataset, plan: Plan, at: Store, scores: Folder
-) -> dict[str, Any] | None:
+def epsilon_figures(work: Work) -> dict[str, Any] | None:
     """Return `epsilon` of results.json, whose keys docs/results_schema.md has.
 
     None without canaries. Each model is audited by itself, as one run, by every attack. All bounds
@@ -45,20 +37,19 @@ def epsilon_figures(
     it once more; and with the bound over models, if there is one, each side has half of it, so that
     `lower_bound`, the largest of all, holds with that probability too.
 
-    Args:
-        scores: the folder that the audit wrote.
-
     Raises:
         Corrupt: something that was finished cannot be read.
     """
+    experiment = work.experiment
     canaries, asked = experiment.design.canaries, experiment.epsilon
     if canaries is None:
         return None
     guesses = tuple(max(1, int(share * canaries.num / 2)) for share in asked.guesses)
     arms = {}
-    for name in plan.arms:
+    for name in work.plan.arms:
         draws = sorted({1, experiment.questions(name).answers.draws})
-        readings = [(d, attack) for d in draws for attack in experiment.membership.attacks]
+        attacks = experiment.membership.attacks
+        readings = [Reading(name, d, attack, "member") for d in draws for attack in attacks]
         tried = Tried(
             canaries.num,
             canaries.copies,
@@ -68,13 +59,13 @@ def epsilon_figures(
             asked.confidence,
         )
         halved = tried._replace(confidence=(1 + tried.confidence) / 2)
-        over_models = _over_models(experiment, plan, at, name, halved)
+        over_models = _over_models(work, name, halved)
         shared = halved if over_models else tried
         one_run = [
-            {"draws": d, "attack": a, **_one_run(plan, scores, name, d, a, tried, shared)}
-            for d, a in readings
+            {"draws": r.draws, "attack": r.attack, **_one_run(work, r, tried, shared)}
+            for r in readings
         ]
-        guarantee = stated(experiment, dataset, plan, name)
+        guarantee = work.guarantee(name)
         lower = max(row["largest"] for row in one_run)
         lower = max(lower, over_models["bound"] if over_models else 0.0)
         arms[name] = {
@@ -83,7 +74,7 @@ def epsilon_figures(
             "one_run": one_run,
             "over_models": over_models,
             "lower_bound": lower,
-            "alarm": guarantee and alarm(lower, guarantee),
+            "alarm": guarantee and guarantee.alarm(lower),
         }
     return {
         "delta": experiment.guarantee.delta,
@@ -93,22 +84,20 @@ def epsilon_figures(
     }
 
 
-def alarms(figures: dict[str, Any] | None) -> list[str]:
+def alarms(figures: Mapping[str, Any] | None) -> list[str]:
     """Return a sentence for each arm whose canaries refute what its defense has proved."""
     arms = figures["arms"] if figures else {}
     return [f"{name}: {arm['alarm']}" for name, arm in arms.items() if arm["alarm"]]
 
 
-def _one_run(
-    plan: Plan, scores: Folder, arm: str, draws: int, attack: str, tried: Tried, shared: Tried
-) -> dict[str, Any]:
+def _one_run(work: Work, reading: Reading, tried: Tried, shared: Tried) -> dict[str, Any]:
     """The bound of every model by one attack, and the largest of all that holds for all at once.
 
     Args:
         shared: as `tried`, with the confidence of all models together.
     """
-    reading, correct = Reading(arm, draws, attack, "member"), []
-    for m, row in enumerate(plan.member):
+    scores, correct = work.scores, []
+    for m, row in enumerate(work.plan.member):
         judged = np.flatnonzero(row >= 0)
         found = read_scores(scores, reading, m)[judged]
         correct.append(num_correct(found, row[judged] == 1, tried.num_guesses))
@@ -142,17 +131,16 @@ def certified(correct: tuple[int, ...], tried: Tried) -> float:
     return _best([bound(*pair) for pair in zip(tried.num_guesses, correct, strict=True)], tried)
 
 
-def _over_models(
-    experiment: Experiment, plan: Plan, at: Store, arm: str, tried: Tried
-) -> dict[str, Any] | None:
+def _over_models(work: Work, arm: str, tried: Tried) -> dict[str, Any] | None:
     """The bound of the first canary, for which every model is a trial; None of too few models.
 
     By the log-odds of the first view, since another attack's score of one model may depend on the
     others. Half of the models choose the threshold and the others count, as in Jagielski et al.
     (2020), who choose and count by the same.
     """
-    first = num_ordinary(experiment.design.canaries, plan.member.shape[1])
-    inside = plan.member[:, first] == 1
+    experiment, member = work.experiment, work.plan.member
+    first = num_ordinary(experiment.design.canaries, member.shape[1])
+    inside = member[:, first] == 1
     counted = [n - n // 2 for n in (int(inside.sum()), int((~inside).sum()))]
     if min(counted) < 2:
         return None
@@ -162,10 +150,11 @@ def _over_models(
         return None
     asked = experiment.questions(arm)
     column = column_of("log_odds", Source(arm, asked.answers.draws))
-    answers = [at.answers(run.id, asked.answers_id) / "answers.parquet" for run in plan.arms[arm]]
+    folders = [work.store.answers(run.id, asked.answers_id) for run in work.plan.arms[arm]]
     # What is read of each model is in the block of its first canary.
     block, place = divmod(first, BLOCK)
-    found = [read_block(str(path), block, column).answers[place, 0] for path in answers]
+    paths = [str(folder / "answers.parquet") for folder in folders]
+    found = [read_block(path, block, column).answers[place, 0] for path in paths]
     told, seed = np.array(found, np.float64), seed_of(experiment.seed, "over models")
     trials = told[inside], told[~inside]
     bound = _best([lambda delta: split_sample_bound(*trials, delta, tried.confidence, seed)], tried)

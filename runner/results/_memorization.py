@@ -5,22 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from runner.data import Dataset
-from runner.experiment.experiment import Experiment
-from runner.plan.plan import Plan
+from runner.plan.work import Work
 from runner.results._memorization_scores import bin_edges, bins_of, is_correct, rates_by_bin, scored
-from runner.statistics.averages import Averaging, averaging
+from runner.statistics.averages import Averaging
 from runner.statistics.metrics import smallest_fpr, threshold_at_fpr
-from runner.storage.cloud import Folder
 from runner.storage.scores import Reading, read_scores
-from runner.storage.store import Store
 
 Rates = Mapping[str, np.ndarray]  # by quantity (M, K + 2): of all examples, then of each bin
 
 
-def leakage_by_memorization(
-    experiment: Experiment, dataset: Dataset, plan: Plan, at: Store, scores: Folder
-) -> dict[str, Any]:
+def leakage_by_memorization(work: Work) -> dict[str, Any]:
     """Return `memorization` of results.json, whose keys docs/results_schema.md has.
 
     Each target has one threshold for all bins, at the false positive rate over all its non-members
@@ -28,25 +22,24 @@ def leakage_by_memorization(
     figures of a randomized arm are of one draw. Source: DeMem, section 3.2 and figure 1.
 
     Args:
-        experiment: one that asks for it.
-        scores: the folder that the audit wrote.
+        work: of an experiment that asks for it.
 
     Raises:
         ValueError: the published file is not of this data.
         Corrupt: something that was finished cannot be read.
     """
-    chosen = experiment.memorization
+    chosen, plan, scores = work.experiment.memorization, work.plan, work.scores
     assert chosen is not None
-    score, targets, standard_error, labels_compared = scored(experiment, dataset, plan, at)
+    score, targets, standard_error, labels_compared = scored(work)
     edges = bin_edges(chosen.num_bins, standard_error)
     bins, rate = bins_of(score, edges), chosen.false_positive_rate
-    attack = chosen.attack or next(iter(experiment.membership.attacks))
+    attack = chosen.attack or next(iter(work.settings.membership.attacks))
     rates: dict[str, dict[str, np.ndarray]] = {}
     for name, runs in plan.arms.items():
-        answers_id, rates[name] = experiment.questions(name).answers_id, {}
+        rates[name] = {}
         for m in targets:
             found = read_scores(scores, Reading(name, 1, attack, "member"), m)
-            correct = is_correct(at, runs[m], answers_id, dataset.pool_labels)
+            correct = is_correct(work, name, m)
             of_target = target_rates(found, correct, plan.member[m], bins, len(edges) - 1, rate)
             for key, values in of_target.items():
                 unknown = np.full((len(runs), len(edges) + 1), np.nan)
@@ -54,7 +47,7 @@ def leakage_by_memorization(
     shares = _shares(plan.member, bins, targets, len(edges))
     num_negatives = int(((plan.member[targets] == 0) & (bins >= 0)).sum(1).min())
     reference = chosen.arm or next(iter(plan.arms))
-    over = averaging(experiment, plan.partner)
+    over = work.over
     return {
         "source": {
             "arm": chosen.arm,

@@ -5,12 +5,10 @@ from typing import NamedTuple
 import numpy as np
 
 from attacks.memorization import memorization
-from runner.data import Dataset
-from runner.experiment.experiment import Experiment
-from runner.plan.plan import Plan, Run
 from runner.plan.published_scores import read_file
+from runner.plan.work import Work
 from runner.storage.answers import read_answers
-from runner.storage.store import Corrupt, Store
+from runner.storage.store import Corrupt
 
 
 class Scored(NamedTuple):
@@ -22,7 +20,7 @@ class Scored(NamedTuple):
     labels_compared: bool | None = None  # of a published file
 
 
-def scored(experiment: Experiment, dataset: Dataset, plan: Plan, at: Store) -> Scored:
+def scored(work: Work) -> Scored:
     """Return the scores that the experiment asks for.
 
     Own scores are of the first half of an arm's pairs, and the targets are the other half: a model
@@ -33,17 +31,15 @@ def scored(experiment: Experiment, dataset: Dataset, plan: Plan, at: Store) -> S
         ValueError: the published file is not of this data.
         Corrupt: an answer cannot be read.
     """
-    chosen, models = experiment.memorization, np.arange(len(plan.member))
+    chosen, models = work.experiment.memorization, np.arange(len(work.plan.member))
     assert chosen is not None
     if chosen.file is not None:
-        published = read_file(chosen.file, dataset)
+        published = read_file(chosen.file, work.dataset)
         return Scored(published.score, models, labels_compared=published.labels_compared)
     assert chosen.arm is not None
     first, targets = np.split(models, [num_scoring(len(models))])
-    answers_id, labels = experiment.questions(chosen.arm).answers_id, dataset.pool_labels
-    runs = [plan.arms[chosen.arm][m] for m in first]
-    correct = np.stack([is_correct(at, run, answers_id, labels) for run in runs])
-    score, error = memorization(correct, plan.member[first])
+    correct = np.stack([is_correct(work, chosen.arm, m) for m in first])
+    score, error = memorization(correct, work.plan.member[first])
     errors = error[score > 0]
     return Scored(score, targets, float(np.median(errors)) if len(errors) else None)
 
@@ -53,9 +49,11 @@ def num_scoring(num_models: int) -> int:
     return num_models // 4 * 2
 
 
-def is_correct(at: Store, run: Run, answers_id: str, labels: np.ndarray) -> np.ndarray:
+def is_correct(work: Work, arm: str, model: int) -> np.ndarray:
     """Return whether a model is right about each example of the pool, (N,) bool, by one draw."""
-    path = str(at.answers(run.id, answers_id) / "answers.parquet")
+    run, labels = work.plan.arms[arm][model], work.labels
+    folder = work.store.answers(run.id, work.experiment.questions(arm).answers_id)
+    path = str(folder / "answers.parquet")
     logits = read_answers(path, "logits")
     if len(logits) != len(labels):
         raise Corrupt(path, f"{len(logits)} answers, but the pool has {len(labels)} examples")

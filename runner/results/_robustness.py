@@ -11,8 +11,8 @@ from attacks.evasion import EvasionAttack
 from attacks.evasion.pgd import PGD
 from runner.experiment.questions import Questions
 from runner.plan.plan import Run
+from runner.plan.work import Work
 from runner.results._worst_case import shared_balls, worst_cases
-from runner.statistics.averages import Averaging
 from runner.storage.answers import read_robustness
 from runner.storage.store import Corrupt, Store
 
@@ -22,29 +22,23 @@ NUM_ERRORS = 2  # standard errors that a difference may be from chance alone
 Correct = Mapping[str | None, np.ndarray]  # of one model, (K,) bool by attack; None: natural
 
 
-def robust_figures(
-    at: Store,
-    runs: Sequence[Run],
-    questions: Questions,
-    over: Averaging,
-    draws: int,
-    num_classes: int,
-) -> dict[str, Any]:
+def robust_figures(work: Work, arm: str, questions: Questions, draws: int) -> dict[str, Any]:
     """Return `worst_case` and `sanity` of one arm; docs/results_schema.md has their keys.
 
     Args:
-        runs: the M of the arm.
+        questions: that its models were asked.
         draws: 1, or the number of draws of the model's noise that answers are averaged over.
 
     Raises:
         Corrupt: an outcome of an attack cannot be read.
     """
-    attacks = questions.robustness.attacks
+    attacks, runs = questions.robustness.attacks, work.plan.arms[arm]
     shared = [name for names in shared_balls(attacks).values() for name in names]
-    correct = [_read(at, run, questions, draws, shared) for run in runs]
+    correct = [_read(work.store, run, questions, draws, shared) for run in runs]
+    num_classes = work.dataset.num_classes
     return {
-        "worst_case": worst_cases(correct, attacks, over, num_classes),
-        "sanity": _sanity(at, runs, questions, draws, num_classes),
+        "worst_case": worst_cases(correct, attacks, work.over, num_classes),
+        "sanity": _sanity(work.store, runs, questions, draws, num_classes),
     }
 
 

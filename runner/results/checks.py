@@ -7,14 +7,13 @@ import numpy as np
 
 from attacks.membership import MembershipAttack
 from runner.data import Dataset
-from runner.experiment.experiment import Experiment
 from runner.plan.plan import Plan, Run
+from runner.plan.work import Work
 from runner.results._design import chance_errors, count_aucs
 from runner.results._twins import TOLERATED, find_twins
 from runner.statistics.intervals import Interval, mean_interval
 from runner.storage import store
 from runner.storage.answers import Sources, read_views
-from runner.storage.store import Store
 
 Verdict = Literal["pass", "fail", "undecided", "unknown"]
 
@@ -32,35 +31,25 @@ class Guard(NamedTuple):
     says: str  # what was found, in a sentence or two
 
 
-def guards_of(
-    experiment: Experiment,
-    dataset: Dataset,
-    plan: Plan,
-    at: Store,
-    sources: Sources,
-    nulls: Mapping[tuple[str, str], Interval],
-) -> list[Guard]:
-    """Return the checks of a run that has been audited.
-
-    Args:
-        nulls: by arm and attack, the AUC under a redrawn member matrix.
+def guards_of(work: Work) -> list[Guard]:
+    """Return the checks of our own models; those of the null matrix are made of any.
 
     Raises:
         Corrupt: answers cannot be read.
     """
+    experiment, plan = work.experiment, work.plan
+    ids = {name: experiment.questions(name).answers_id for name in plan.arms}
     asked = {
-        name: [store.facts(at.answers(r.id, experiment.questions(name).answers_id)) for r in runs]
+        name: [store.facts(work.store.answers(run.id, ids[name])) for run in runs]
         for name, runs in plan.arms.items()
     }
     return [
-        null_guard(nulls),
-        count_guard(plan.member, plan.partner),
         eval_guard(asked),
         recipe_guard(plan, experiment.membership.attacks),
         Guard(NO_TWINS, "unknown", "not looked at: canaries are planted, some of them to be alike")
         if experiment.design.canaries
-        else duplicates_guard(dataset, judged=np.any(plan.member >= 0, axis=0)),
-        views_guard(sources),
+        else duplicates_guard(work.dataset, judged=np.any(plan.member >= 0, axis=0)),
+        views_guard(work.sources),
     ]
 
 

@@ -3,7 +3,7 @@
 Letters: M models, R resamples of the examples, F false positive rates.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,14 +11,12 @@ import numpy as np
 from defenses import Wrapper
 from runner.audit.judged import read_judged
 from runner.experiment.experiment import Experiment
-from runner.experiment.judging import Audited
-from runner.plan.plan import Plan
-from runner.statistics.averages import Averaging, averaging
+from runner.plan.subject import Subject
+from runner.plan.work import Work
 from runner.statistics.intervals import Interval
 from runner.storage import store
 from runner.storage.cloud import Folder
 from runner.storage.scores import Reading
-from runner.storage.store import Store
 
 BOTH_WAYS = (-1.0, 1.0)  # bounds of the difference of two shares
 
@@ -48,8 +46,28 @@ def pairs_of_arms(experiment: Experiment) -> list[Pair]:
     return found
 
 
-def compare(experiment: Experiment, plan: Plan, at: Store, judged: Folder) -> list[dict[str, Any]]:
+def compare(work: Work, judged: Folder) -> list[dict[str, Any]]:
     """Return `comparisons` of results.json: each pair by each number of draws that both have.
+
+    Args:
+        judged: the folder that `runner.audit.judge.judge` returned.
+
+    Raises:
+        Corrupt: something that was finished cannot be read any more.
+    """
+    found = []
+    for pair in pairs_of_arms(work.experiment):
+        draws = [_draws(work.experiment, name) for name in pair]
+        for number in (number for number in draws[0] if number in draws[1]):
+            accuracies = dict(_accuracies(work, pair, number))
+            found.append(comparison(work, judged, pair, number, accuracies))
+    return found
+
+
+def comparison(
+    work: Subject, judged: Folder, pair: Pair, draws: int, accuracies: Mapping[str, Interval]
+) -> dict[str, Any]:
+    """Return one comparison: differences of accuracies, then those of what attacks find.
 
     Model m of both arms has the same members, seed and partner, and every membership figure is
     resampled by the same examples. So the difference is taken model by model and resample by
@@ -57,20 +75,12 @@ def compare(experiment: Experiment, plan: Plan, at: Store, judged: Folder) -> li
     `averages.interval` says, over models on the same images.
 
     Args:
-        judged: the folder that `judging.stage.judge` returned.
-
-    Raises:
-        Corrupt: something that was finished cannot be read any more.
+        judged: the folder that `runner.audit.judge.judge` returned.
+        accuracies: their differences, by measure.
     """
-    over, found = averaging(experiment, plan.partner), []
-    for pair in pairs_of_arms(experiment):
-        draws = [_draws(experiment, name) for name in pair]
-        for number in (number for number in draws[0] if number in draws[1]):
-            measures = dict(_accuracies(experiment, plan, at, pair, number, over))
-            measures |= leakage_differences(experiment, pair, number, judged, over)
-            figures = {name: interval._asdict() for name, interval in measures.items()}
-            found.append({**pair._asdict(), "draws": number, "measures": figures})
-    return found
+    measures = {**accuracies, **_leakages(work, judged, pair, draws)}
+    figures = {name: interval._asdict() for name, interval in measures.items()}
+    return {**pair._asdict(), "draws": draws, "measures": figures}
 
 
 def _base_of(experiment: Experiment, name: str) -> str | None:
@@ -86,37 +96,34 @@ def _draws(experiment: Experiment, name: str) -> list[int]:
     return sorted({1, experiment.questions(name).answers.draws})
 
 
-def _accuracies(
-    experiment: Experiment, plan: Plan, at: Store, pair: Pair, draws: int, over: Averaging
-) -> Iterator[tuple[str, Interval]]:
+def _accuracies(work: Work, pair: Pair, draws: int) -> Iterator[tuple[str, Interval]]:
     """The differences of natural accuracy and of accuracy under each attack that both are under."""
     key = "accuracy" if draws == 1 else "accuracy_mean"
 
     def accuracies(name: str, attack: str | None) -> np.ndarray:
-        attack_id = experiment.questions(name).robustness_id(attack)
+        attack_id = work.experiment.questions(name).robustness_id(attack)
         facts: list[Any] = [
-            store.facts(at.robustness(run.id, attack_id)) for run in plan.arms[name]
+            store.facts(work.store.robustness(run.id, attack_id)) for run in work.plan.arms[name]
         ]
         return np.array([fact[key] for fact in facts])
 
-    for attack in (None, *experiment.robustness.attacks):
+    for attack in (None, *work.experiment.robustness.attacks):
         difference = accuracies(pair.arm, attack) - accuracies(pair.against, attack)
         measure = f"robust_accuracy/{attack}" if attack else "natural_accuracy"
-        yield measure, over.mean(difference, BOTH_WAYS)
+        yield measure, work.over.mean(difference, BOTH_WAYS)
 
 
-def leakage_differences(
-    experiment: Audited, pair: Pair, draws: int, judged: Folder, over: Averaging
-) -> dict[str, Interval]:
-    """Return the differences of each membership attack's AUC and TPRs, by figure."""
-    found, rates = {}, experiment.membership.false_positive_rates
-    for attack in experiment.membership.attacks:
+def _leakages(work: Subject, judged: Folder, pair: Pair, draws: int) -> dict[str, Interval]:
+    """The differences of each membership attack's AUC and TPRs, by figure."""
+    found, membership = {}, work.settings.membership
+    for attack in membership.attacks:
         of_arm, of_other = (
             read_judged(judged, Reading(name, draws, attack, "member")) for name in pair
         )
         point = np.column_stack([of_arm.auc - of_other.auc, of_arm.tpr - of_other.tpr])
         resampled = of_arm.resampled - of_other.resampled
+        rates = membership.false_positive_rates
         for i, figure in enumerate(["auc", *(f"tpr_at_fpr/{rate:g}" for rate in rates)]):
-            interval = over.leakage(point[:, i], resampled[:, :, i], BOTH_WAYS)
+            interval = work.over.leakage(point[:, i], resampled[:, :, i], BOTH_WAYS)
             found[f"membership/{attack}/{figure}"] = interval
     return found

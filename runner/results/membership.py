@@ -7,17 +7,17 @@ import numpy as np
 from attacks.epsilon import epsilon_lower_bound, largest_certifiable
 from attacks.membership import MembershipAttack
 from runner.audit.judged import Judged
-from runner.experiment.judging import Audited
+from runner.experiment.judging import AuditSettings
 from runner.statistics import metrics
 from runner.statistics.averages import Averaging
 from runner.statistics.intervals import Interval, clopper_pearson
 
 
 def membership_figures(
-    judged: Judged, attack: MembershipAttack, arm: str, experiment: Audited, over: Averaging
+    judged: Judged, attack: MembershipAttack, arm: str, settings: AuditSettings, over: Averaging
 ) -> dict[str, Any]:
     """Return AUC, TPR at each FPR, and the mean ROC of one attack; docs/results_schema.md."""
-    num_negatives, rule = int(judged.num_out.min()), experiment.membership.tpr_rule
+    num_negatives, rule = int(judged.num_out.min()), settings.membership.tpr_rule
     bands = [over.mean(column) for column in judged.roc.T]
     own_arm = arm if attack.per_target else None
     return {
@@ -30,7 +30,7 @@ def membership_figures(
             for f, rate in enumerate(judged.rates)
         },
         "pooled": _pooled(judged),
-        "at_shadow_thresholds": _at_shadow_thresholds(judged, experiment.membership.prior, over),
+        "at_shadow_thresholds": _at_shadow_thresholds(judged, settings.membership.prior, over),
         "roc": {
             "fpr": metrics.roc_grid().tolist(),
             "tpr": [band.mean for band in bands],
@@ -38,7 +38,7 @@ def membership_figures(
             "high": [band.high for band in bands],
         },
         "shadow_arm": attack.needs.shadow_arm or own_arm,
-        **(_decisions(judged, experiment, over) if attack.calibrated else {}),
+        **(_decisions(judged, settings, over) if attack.calibrated else {}),
     }
 
 
@@ -109,13 +109,13 @@ def _at_shadow_thresholds(
     return found
 
 
-def _decisions(judged: Judged, experiment: Audited, over: Averaging) -> dict[str, Any]:
+def _decisions(judged: Judged, settings: AuditSettings, over: Averaging) -> dict[str, Any]:
     """Precision and recall where a probability at or above a threshold means "member".
 
     And the largest epsilon that the same decisions bear out: the thresholds are fixed beforehand,
     so it is corrected for their number.
     """
-    thresholds, delta = experiment.membership.thresholds, experiment.guarantee.delta
+    thresholds, delta = settings.membership.thresholds, settings.guarantee.delta
     sizes = list(zip(judged.num_in.tolist(), judged.num_out.tolist(), strict=True))
     counts = list(zip(judged.called_in.tolist(), judged.called_out.tolist(), strict=True))
     epsilon = [

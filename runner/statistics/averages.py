@@ -1,6 +1,6 @@
-"""Means over models as an experiment's `averages` asks for them."""
+"""Means over models: over which, and how wide their intervals are."""
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -11,10 +11,6 @@ from runner.statistics.intervals import (
     mean_interval,
     normal_interval,
 )
-from runner.storage.ids import seed_of
-
-if TYPE_CHECKING:  # it would be torch, which tasks on the nodes have no use for
-    from runner.experiment.judging import Audited
 
 
 class Averaging(NamedTuple):
@@ -65,17 +61,3 @@ class Averaging(NamedTuple):
         """The position among some models of each one's partner; -1 where it is none of them."""
         place = {int(model): i for i, model in enumerate(models)}
         return np.array([place.get(int(self.partner[model]), -1) for model in models])
-
-
-def averaging(experiment: "Audited", partner: np.ndarray) -> Averaging:
-    """Return how an experiment averages; the models are drawn by its seed where not all count.
-
-    Args:
-        partner: (M,) int, as in the plan.
-    """
-    asked, num_models = experiment.averages, len(partner)
-    models = np.arange(num_models)
-    if asked.num_models is not None and asked.num_models < num_models:
-        generator = np.random.Generator(np.random.Philox(seed_of(experiment.seed, "averages")))
-        models = np.sort(generator.choice(num_models, asked.num_models, replace=False))
-    return Averaging(models, partner, asked.interval)

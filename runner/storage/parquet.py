@@ -20,14 +20,18 @@ WRITING = {"use_dictionary": False, "compression": "none", "write_page_checksum"
 EXAMPLE = {"example": pa.int32()}
 
 
-def arrays_table(task: int, model: int, arrays: Mapping[str, np.ndarray]) -> pa.Table:
-    """Return a row an array, in which a task sends home what it found of a target."""
+def arrays_table(task: int, part: int, arrays: Mapping[str, np.ndarray]) -> pa.Table:
+    """Return a row an array, in which a task sends home what it found.
+
+    Args:
+        part: what of the task the arrays are of, such as one of its targets.
+    """
     kept = [np.ascontiguousarray(values) for values in arrays.values()]
     shapes = [list(np.shape(values)) for values in arrays.values()]  # not of what is kept: 0-d
     return pa.table(
         {
             "task": [task] * len(kept),
-            "model": [model] * len(kept),
+            "part": [part] * len(kept),
             "name": list(arrays),
             "dtype": [values.dtype.str for values in kept],
             "shape": pa.array(shapes, pa.list_(pa.int64())),

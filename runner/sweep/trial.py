@@ -115,7 +115,8 @@ def _results(work: Work, sweeping: Sweeping) -> dict[str, Any]:
     set_aside_broken(work.finished, sweeping.board.note.remote)
     pending = work.pending
     trained = sum(not work.is_trained(run) for run in pending)
-    if pending and (failed := _left_undone(sweeping.queue, [work.task(run) for run in pending])):
+    tasks = [pipeline.task_of(work, run) for run in pending]
+    if tasks and (failed := _left_undone(sweeping.queue, tasks)):
         run_id, reason = min(failed.items())  # not the first to fail, which is chance
         raise Unfinished(f"{len(failed)} of {len(pending)} models failed, as {run_id}: {reason}")
     pipeline.score(work, in_ray=False)

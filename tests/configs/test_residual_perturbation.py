@@ -18,6 +18,7 @@ from defenses import Defense
 from runner.experiment import config
 from runner.experiment.experiment import Experiment
 from runner.experiment.fields import dials
+from runner.pipeline import task_of
 from runner.plan.work import prepare
 from tests.conftest import ROOT, place_of
 from tests.made.datasets import write_cifar, write_idc, write_idx_files
@@ -177,7 +178,7 @@ def test_a_model_of_the_data_of_full_presets_is_trained_and_asked(
 ):
     work = prepare(shrunk(FOLDER / f"{name}.yaml", root), storage)
     run = work.plan.arms["en1"][0]
-    do([run], work.task(run).steps, place_of(work))
+    do([run], task_of(work, run).steps, place_of(work))
     assert work.is_done(run)
 
 

@@ -35,8 +35,7 @@ def figures(work: Work, scores: np.ndarray, odds: np.ndarray | None = None) -> d
             mean = Answered(answers) if source.draws > 1 else None
             content = answers_to_bytes(work.dataset.pool_labels, once, ["identity"], mean)
             store.write(Path(path), content)
-    given = work.experiment, work.dataset, work.plan, work.store, work.scores
-    found = epsilon_figures(*given)
+    found = epsilon_figures(work)
     assert found is not None
     return found
 

@@ -63,7 +63,7 @@ def gathered(
                 folder = work.scores / "blocks"
                 pq.write_to_dataset(table, folder, partition_cols=PARTITIONS)
     runs = {"trained": 0, "reused": len(work.plan.runs)}
-    return gather(experiment, work.dataset, work.plan, at, work.scores, work.sources, runs)
+    return gather(work, runs)
 
 
 def noisy(tmp_path: Path, **changes: Any) -> Work:

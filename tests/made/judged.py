@@ -51,7 +51,7 @@ def judging(folder: Path) -> Judging:
                 basename_template=f"{b}-{{i}}.parquet",
             )
     asked = {REAL: ASKED, NULL: ASKED._replace(num_resamples=0)}
-    return Judging(scores, asked, MEMBERS, PARTNER)
+    return Judging(folder, scores, asked, MEMBERS, PARTNER)
 
 
 def counts_above(scores: np.ndarray, member: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -8,12 +8,11 @@ import pyarrow.parquet as pq
 
 from runner.data import Dataset
 from runner.experiment.experiment import Experiment
-from runner.plan.plan import Plan, make_plan
+from runner.plan.work import prepare
 from runner.results._memorization import leakage_by_memorization
 from runner.storage import store
 from runner.storage.answers import Answered, answers_to_bytes
 from runner.storage.scores import PARTITIONS, Reading, scores_table
-from runner.storage.store import Store
 from tests.conftest import TINY
 
 NUM = 300  # examples
@@ -55,9 +54,8 @@ class Made:
     """An experiment whose stages wrote made-up answers and scores, both given by arm."""
 
     def __init__(self, experiment: Experiment, folder: Path) -> None:
-        self.experiment, self.at, self.scores = experiment, Store(folder), folder / "scores"
-        self.at.check_writable()
-        self.plan: Plan = make_plan(experiment, DATA)
+        self.work = prepare(experiment, folder, DATA)
+        self.experiment, self.at, self.plan = experiment, self.work.store, self.work.plan
         random = np.random.default_rng(2)
         shape = (NUM_MODELS, NUM)
         inside = self.plan.member == 1
@@ -84,10 +82,8 @@ class Made:
             table = scores_table(reading, np.arange(NUM, dtype=np.int32), scores)
             pq.write_to_dataset(
                 table,
-                self.scores / "blocks",
+                self.work.scores / "blocks",
                 partition_cols=PARTITIONS,
                 existing_data_behavior="delete_matching",
             )
-        found = leakage_by_memorization(self.experiment, DATA, self.plan, self.at, self.scores)
-        assert found is not None
-        return found
+        return leakage_by_memorization(self.work)

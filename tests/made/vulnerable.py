@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 
 from runner.audit.vulnerable import Found, find_vulnerable
 from runner.experiment.experiment import Experiment
-from runner.plan.plan import Plan, make_plan
+from runner.plan.work import prepare
+from runner.storage import store
 from runner.storage.answers import Answered, Source, answers_to_bytes
 from runner.storage.scores import PARTITIONS, Reading, scores_table
 from tests.conftest import TINY
@@ -37,10 +38,8 @@ class Made:
     """
 
     def __init__(self, experiment: Experiment, folder: Path) -> None:
-        self.experiment, self.folder = experiment, folder
-        data = experiment.data.load()
-        self.plan: Plan = make_plan(experiment, data)
-        self.labels = data.pool_labels
+        self.experiment, self.work = experiment, prepare(experiment, folder)
+        self.plan, self.labels = self.work.plan, self.work.labels
         random = np.random.default_rng(1)
         shape, inside = self.plan.member.shape, self.plan.member == 1
         planted = np.isin(np.arange(shape[1]), PLANTED)
@@ -55,27 +54,25 @@ class Made:
 
     def find(self, in_ray: bool = False) -> Found:
         """Write it all, and find the examples at risk."""
-        attack, sources = next(iter(self.experiment.membership.attacks)), {}
+        attack = next(iter(self.experiment.membership.attacks))
         for arm, scores in self.scores.items():
             reading = Reading(arm, 1, attack, "member")
             places = np.arange(len(self.labels), dtype=np.int32)
             pq.write_to_dataset(
                 scores_table(reading, places, scores),
-                self.folder / "scores" / "blocks",
+                self.work.scores / "blocks",
                 partition_cols=PARTITIONS,
                 existing_data_behavior="delete_matching",
             )
-            paths = [self.folder / f"{arm}-{m}.parquet" for m in range(len(scores))]
+            paths = self.work.sources[Source(arm, 1)]
             for path, odds in zip(paths, self.odds[arm], strict=True):
                 logits = np.zeros((len(odds), 10))
                 logits[np.arange(len(odds)), self.labels] = odds
                 # The plain view is the second one; the first one is always right.
                 of_views = np.stack([np.full(len(odds), 9.0), odds - np.log(9)], axis=1)
                 said = Answered(of_views, logits, np.stack([odds > -99, odds > 0], axis=1))
-                path.write_bytes(answers_to_bytes(self.labels, said, ["flip", "identity"]))
-            sources[Source(arm, 1)] = [str(path) for path in paths]
-        given = (self.experiment, self.labels, self.plan, sources, self.folder / "scores")
-        return find_vulnerable(*given, in_ray)
+                store.write(Path(path), answers_to_bytes(self.labels, said, ["flip", "identity"]))
+        return find_vulnerable(self.work._replace(plan=self.plan), in_ray)
 
 
 def slow_flags(made: Made, arm: str) -> np.ndarray:

@@ -33,7 +33,7 @@ def done(storage: Folder | str) -> Work:
 
 
 def do(work: Work, place: Workplace, run: Any) -> None:
-    for step in work.task(run).steps:
+    for step in pipeline.task_of(work, run).steps:
         step(run, place)
 
 

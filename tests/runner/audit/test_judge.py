@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from runner.audit import judge as stage
-from runner.audit.judge import Judging, judge
+from runner.audit.judge import Judging, judge, judging_of
 from runner.audit.judged import Judged, read_judged
 from runner.plan.work import Work
 from runner.statistics import metrics
@@ -65,7 +65,7 @@ def test_missing_scores_are_not_found_and_damaged_ones_condemn_the_scores(tmp_pa
 
 
 def test_an_experiment_asks_for_all_draws_of_the_true_matrix_and_one_of_the_null(noisy_work: Work):
-    asked = noisy_work.judging.asked
+    asked = judging_of(noisy_work).asked
     draws = {(r.arm, r.draws, r.matrix) for r in asked}
     of_erm, of_noisy = ("erm", 1), ("noisy", 1)
     expected = {(*of, matrix) for of in (of_erm, of_noisy) for matrix in ("member", "null")}

@@ -9,7 +9,7 @@ from attacks.membership import Examples, MembershipAttack
 from attacks.membership.lira import Lira
 from runner.audit import _blocks
 from runner.audit._packed import packed
-from runner.audit.scores import audit
+from runner.audit.scores import Scoring, audit
 from runner.storage.answers import Answered, Source, answers_to_bytes
 from runner.storage.parquet import BLOCK
 from runner.storage.scores import Reading, read_scores
@@ -79,7 +79,7 @@ def test_the_stage_scores_as_one_process_does_and_a_rerun_replaces(
     sources, folder = write(tmp_path, answers), tmp_path / "scores"
     written = []
     for _ in range(2):
-        audit(sources, MEMBERS, PARTNER, SHADOWS, ATTACKS, folder)
+        audit(Scoring(sources, MEMBERS, PARTNER, SHADOWS, ATTACKS, folder))
         files = sorted(folder.rglob("*.parquet"))
         written.append([(path.parent, path.stat().st_size) for path in files])
     assert written[0] == written[1]
@@ -107,7 +107,7 @@ def test_scoring_in_this_process_gives_what_the_cluster_gives(
     sources = write(tmp_path, answers)
     for name, in_ray in {"cluster": True, "here": False, "again": False}.items():
         folder = tmp_path / name.replace("again", "here")
-        audit(sources, MEMBERS, PARTNER, SHADOWS, ATTACKS, folder, in_ray=in_ray)
+        audit(Scoring(sources, MEMBERS, PARTNER, SHADOWS, ATTACKS, folder), in_ray=in_ray)
     for arm in answers:
         for attack in ATTACKS:
             for matrix in MEMBERS:
@@ -126,7 +126,7 @@ def test_an_attack_reads_the_views_it_names(tmp_path: Path, answers: dict[str, n
         "both": Lira(views=("flip", "plain")),
         "all": Lira(),
     }
-    audit(sources, MEMBERS, PARTNER, SHADOWS, attacks, folder, in_ray=False)
+    audit(Scoring(sources, MEMBERS, PARTNER, SHADOWS, attacks, folder), in_ray=False)
     member = MEMBERS["member"]
     for name, columns in {"flip": [1], "both": [0, 1], "all": [0, 1]}.items():
         seen = answers["erm"][:, :, columns]
@@ -142,7 +142,7 @@ def test_a_truncated_file_is_named_before_anything_starts(
     broken = Path(sources[ERM][4])
     broken.write_bytes(broken.read_bytes()[:-50])
     with pytest.raises(Corrupt) as corrupt:
-        audit(sources, MEMBERS, PARTNER, SHADOWS, ATTACKS, tmp_path / "scores")
+        audit(Scoring(sources, MEMBERS, PARTNER, SHADOWS, ATTACKS, tmp_path / "scores"))
     assert corrupt.value.path == str(broken)
     assert not (tmp_path / "scores").exists()
 
@@ -156,7 +156,7 @@ def test_a_damaged_answer_found_by_a_worker_is_named(
     content[content.index(answers["erm"][4, N - 1].tobytes())] ^= 1
     broken.write_bytes(content)
     with pytest.raises(Corrupt) as corrupt:
-        audit(sources, MEMBERS, PARTNER, SHADOWS, ATTACKS, tmp_path / "scores")
+        audit(Scoring(sources, MEMBERS, PARTNER, SHADOWS, ATTACKS, tmp_path / "scores"))
     assert type(corrupt.value) is Corrupt
     assert corrupt.value.path == str(broken)
     assert "Ray" not in str(corrupt.value)
@@ -174,7 +174,7 @@ def test_a_file_of_other_examples_or_views_is_named(tmp_path: Path, answers: dic
         said = Answered(np.zeros((size, V)))
         odd.write_bytes(answers_to_bytes(np.zeros(size), said, views))
         with pytest.raises(ValueError, match=message) as refused:
-            audit(sources, MEMBERS, PARTNER, SHADOWS, ATTACKS, tmp_path / "scores")
+            audit(Scoring(sources, MEMBERS, PARTNER, SHADOWS, ATTACKS, tmp_path / "scores"))
         assert str(odd) in str(refused.value)
 
 
@@ -183,7 +183,7 @@ def test_an_answer_that_is_no_number_is_refused(tmp_path: Path, answers: dict[st
     bad[3, 9000, 1] = np.inf
     sources = write(tmp_path, {"erm": bad})
     with pytest.raises(ValueError, match=r"block 1 of .*erm-3\.parquet has log_odds that are not"):
-        audit(sources, MEMBERS, PARTNER, SHADOWS, ATTACKS, tmp_path / "scores")
+        audit(Scoring(sources, MEMBERS, PARTNER, SHADOWS, ATTACKS, tmp_path / "scores"))
 
 
 def test_an_example_without_enough_shadows_is_refused_only_if_it_is_judged(
@@ -192,12 +192,12 @@ def test_an_example_without_enough_shadows_is_refused_only_if_it_is_judged(
     sources = write(tmp_path, {"erm": answers["erm"]})
     member = MEMBERS["member"].copy()
     member[:, 8500] = -1
-    audit(sources, {"member": member}, PARTNER, SHADOWS, ATTACKS, tmp_path / "scores")
+    audit(Scoring(sources, {"member": member}, PARTNER, SHADOWS, ATTACKS, tmp_path / "scores"))
     scores = read_scores(tmp_path / "scores", Reading("erm", 1, "online", "member"), 0)
     assert np.flatnonzero(np.isnan(scores)).tolist() == [8500]
     member[:, 8500] = 1
     with pytest.raises(ValueError, match=r"online cannot judge .* erm under the member matrix"):
-        audit(sources, {"member": member}, PARTNER, SHADOWS, ATTACKS, tmp_path / "scores")
+        audit(Scoring(sources, {"member": member}, PARTNER, SHADOWS, ATTACKS, tmp_path / "scores"))
 
 
 def test_the_first_pass_is_skipped_where_no_attack_needs_it(
@@ -220,7 +220,7 @@ def test_the_mean_over_draws_is_judged_by_its_own_columns(
         content = answers_to_bytes(np.zeros(N), said[0], views, said[1])
         Path(path).write_bytes(content)
     both = sources | {Source("erm", 5): sources[ERM]}
-    audit(both, MEMBERS, PARTNER, SHADOWS, ATTACKS, folder)
+    audit(Scoring(both, MEMBERS, PARTNER, SHADOWS, ATTACKS, folder))
     for draws, said in {1: answers["erm"], 5: mean}.items():
         for name, attack in ATTACKS.items():
             expected = in_one_piece(attack, said, MEMBERS["member"])

@@ -9,7 +9,7 @@ pytest.importorskip("ray", reason="machines that only train have no Ray")
 
 from attacks.membership import Examples
 from attacks.membership.shadow_mlp import ShadowMLP
-from runner.audit.scores import audit
+from runner.audit.scores import Scoring, audit
 from runner.experiment.training import Design
 from runner.plan.plan import member_matrix
 from runner.storage.answers import Answered, Source, answers_to_bytes
@@ -70,7 +70,7 @@ def test_every_target_has_the_scores_that_the_attack_gives_it_and_a_rerun_replac
     sources, folder = write(tmp_path, logits), tmp_path / "scores"
     written = []
     for _ in range(2):
-        audit(sources, MEMBERS, PARTNER, SHADOWS, ATTACKS, folder)
+        audit(Scoring(sources, MEMBERS, PARTNER, SHADOWS, ATTACKS, folder))
         files = sorted(folder.rglob("*.parquet"))
         written.append([(path.parent, path.stat().st_size) for path in files])
     assert written[0] == written[1]
@@ -101,7 +101,9 @@ def test_a_damaged_answer_found_by_a_worker_is_named(
     content[content.index(logits[Source("noisy", DRAWS)][2, N - 1].tobytes())] ^= 1
     broken.write_bytes(content)
     with pytest.raises(Corrupt) as corrupt:
-        audit(sources, MEMBERS, PARTNER, SHADOWS, {"own": ShadowMLP()}, tmp_path / "scores")
+        audit(
+            Scoring(sources, MEMBERS, PARTNER, SHADOWS, {"own": ShadowMLP()}, tmp_path / "scores")
+        )
     assert type(corrupt.value) is Corrupt
     assert corrupt.value.path == str(broken)
     assert "Ray" not in str(corrupt.value)
@@ -125,7 +127,11 @@ def test_what_is_no_number_or_of_other_examples_is_named(
     for message, content in contents.items():
         odd.write_bytes(content)
         with pytest.raises(ValueError, match=message) as refused:
-            audit(sources, MEMBERS, PARTNER, SHADOWS, {"own": ShadowMLP()}, tmp_path / "scores")
+            audit(
+                Scoring(
+                    sources, MEMBERS, PARTNER, SHADOWS, {"own": ShadowMLP()}, tmp_path / "scores"
+                )
+            )
         assert type(refused.value) is ValueError
         assert str(odd) in str(refused.value)
 
@@ -136,5 +142,9 @@ def test_a_shadow_that_saw_no_members_is_refused_in_the_words_of_the_attack(
     sources, member = write(tmp_path, logits), MEMBERS["member"].copy()
     member[1][member[1] == 1] = -1
     with pytest.raises(ValueError, match="expected members and non-members in every shadow") as no:
-        audit(sources, {"m": member}, PARTNER, SHADOWS, {"own": ShadowMLP()}, tmp_path / "scores")
+        audit(
+            Scoring(
+                sources, {"m": member}, PARTNER, SHADOWS, {"own": ShadowMLP()}, tmp_path / "scores"
+            )
+        )
     assert "Ray" not in str(no.value)

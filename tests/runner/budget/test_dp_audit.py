@@ -16,7 +16,7 @@ from defenses._accounting import spent
 from defenses.dp_sgd import DPSGD
 from runner.__main__ import app
 from runner.budget import dp_audit
-from runner.budget.dp_audit import Audited, alarm, audit, told
+from runner.budget.dp_audit import Audited, audit, told
 from runner.budget.dp_trials import Setting, guarantee_of, trials
 from runner.storage.ids import seed_of
 
@@ -187,7 +187,7 @@ def test_a_broken_dp_sgd_is_caught(make: Callable[..., DPSGD]):
     found = audited(make(noise_multiplier=NOISE, max_grad_norm=CLIP), 1000)
     assert found.guarantee.epsilon is not None
     assert found.guarantee.epsilon <= 1 < found.lower_bound <= found.largest
-    wrong = alarm(found.lower_bound, found.guarantee)
+    wrong = found.guarantee.alarm(found.lower_bound)
     assert wrong is not None
     assert wrong in told(found)
 
@@ -205,7 +205,7 @@ def test_the_honest_dp_sgd_is_not_accused(noise: float, setting: Setting, least:
         told = audit(*found, guarantee_of(defense, setting, delta), 0.95, 0)
         assert told.guarantee.epsilon is not None
         assert least <= told.lower_bound <= told.guarantee.epsilon
-        assert alarm(told.lower_bound, told.guarantee) is None
+        assert told.guarantee.alarm(told.lower_bound) is None
 
 
 def test_two_hundred_trials_catch_an_unclipped_layer():
@@ -225,18 +225,18 @@ def test_the_bound_is_of_the_half_that_did_not_choose_and_largest_says_so():
 
 def test_an_alarm_needs_a_proof_of_the_weights_and_a_bound_above_it():
     proved = Guarantee(0.5, 1e-5, "proved", "the weights", "by some proof")
-    wrong = alarm(0.6, proved)
+    wrong = proved.alarm(0.6)
     assert wrong is not None
     assert "at least 0.6" in wrong
     assert "at most 0.5" in wrong
     assert "by some proof" in wrong
-    assert alarm(0.5, proved) is None
+    assert proved.alarm(0.5) is None
     for innocent in (
         proved._replace(status="claimed"),
         proved._replace(status="none", epsilon=None),
         proved._replace(of="one answer"),
     ):
-        assert alarm(9.0, innocent) is None
+        assert innocent.alarm(9.0) is None
 
 
 def command(options: str) -> tuple[int, str]:

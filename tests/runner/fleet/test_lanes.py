@@ -22,6 +22,7 @@ from runner.driver.snapshot import Snapshot  # noqa: E402
 from runner.experiment.experiment import Experiment  # noqa: E402
 from runner.fleet import fleet  # noqa: E402
 from runner.fleet.queue import MAX_DEATHS, Outcome, Task  # noqa: E402
+from runner.pipeline import task_of  # noqa: E402
 from runner.plan.work import Work, prepare  # noqa: E402
 from runner.storage import store  # noqa: E402
 from runner.train.train import train  # noqa: E402
@@ -185,7 +186,7 @@ def test_an_opened_fleet_serves_clients_with_lanes_that_start_once_and_wait(work
         assert (idle.total, idle.working, idle.closed) == (4, {}, False)
         times.append(time.monotonic())
         both = [
-            add_and_wait.remote(queue, [work.task(run) for run in portion])
+            add_and_wait.remote(queue, [task_of(work, run) for run in portion])
             for portion in (runs[:5], runs[3:7])
         ]
         assert ray.get(both) == [Outcome(5, {}, 0), Outcome(4, {}, 0)]

@@ -2,6 +2,7 @@
 
 import json
 
+from runner.pipeline import task_of
 from runner.plan.plan import Run
 from runner.plan.work import Work
 from runner.storage import store
@@ -13,7 +14,7 @@ from tests.made.training import do
 
 def test_a_worker_trains_asks_and_attacks_every_run(place: Workplace, work: Work):
     runs = work.plan.runs[:4]
-    queue = do(runs, work.task(runs[0]).steps, place)
+    queue = do(runs, task_of(work, runs[0]).steps, place)
     assert queue.snapshot().done == 4
     assert all(work.is_done(run) for run in runs)
     facts = store.facts(work.store.run(runs[0].id))
@@ -26,9 +27,9 @@ def test_a_worker_trains_asks_and_attacks_every_run(place: Workplace, work: Work
 
 def test_doing_it_again_does_nothing(place: Workplace, work: Work):
     runs = work.plan.runs[:2]
-    do(runs, work.task(runs[0]).steps, place)
+    do(runs, task_of(work, runs[0]).steps, place)
     before = {p: p.stat().st_mtime_ns for p in work.store.root.rglob("*")}
-    do(runs, work.task(runs[0]).steps, place)
+    do(runs, task_of(work, runs[0]).steps, place)
     assert before == {p: p.stat().st_mtime_ns for p in work.store.root.rglob("*")}
 
 

@@ -5,6 +5,7 @@ import pytest
 from runner.forecast._estimate import unknown_steps
 from runner.forecast._step_times import TRAIN, step_times_of, steps_left
 from runner.forecast.forecast import forecast
+from runner.pipeline import task_of
 from runner.plan.work import Work
 from runner.storage import store
 from runner.train.train import train
@@ -35,7 +36,7 @@ def test_times_of_one_device_are_not_mixed_with_those_of_another(work: Work):
 def test_real_steps_write_what_plan_reads(work: Work, place: Workplace):
     for arm in work.plan.arms:
         run = work.plan.arms[arm][0]
-        for step in work.task(run).steps:
+        for step in task_of(work, run).steps:
             step(run, place)
     times = step_times_of(work, None)
     assert "thread" in times.device

@@ -94,8 +94,7 @@ class Compared:
                     names.append(write_judged(folder, reading, figures))
                     self.leakage[arm, draws, attack] = figures
         store.finish(folder, names, {})
-        plan, at = self.work.plan, self.work.store
-        self.found = compare(self.experiment, plan, at, folder)
+        self.found = compare(self.work, folder)
 
 
 def test_every_figure_is_compared_model_by_model_and_resample_by_resample(tmp_path: Path):

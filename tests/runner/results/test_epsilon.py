@@ -118,8 +118,7 @@ def test_a_randomized_arm_is_audited_by_one_draw_and_by_the_mean_of_several(tmp_
 
 
 def test_without_canaries_there_are_no_figures(work: Work):
-    given = work.experiment, work.dataset, work.plan, work.store, work.scores
-    assert epsilon_figures(*given) is None
+    assert epsilon_figures(work) is None
 
 
 def test_guesses_of_randomized_response_seldom_show_more_than_its_epsilon():

@@ -170,8 +170,8 @@ def test_nobody_called_has_no_predictive_value():
     assert predictive_value(np.zeros(M), np.zeros(M), 1000, 0.01, OVER) is None
 
 
-def test_figures_of_an_attack_are_the_means_of_what_is_judged(found: Judged, tiny):
-    figures = membership_figures(found, Lira(), "erm", tiny, OVER)
+def test_figures_of_an_attack_are_the_means_of_what_is_judged(found: Judged, work: Work):
+    figures = membership_figures(found, Lira(), "erm", work.settings, OVER)
     assert figures["auc"]["mean"] == pytest.approx(found.auc.mean())
     for f, rate in enumerate(RATES):
         one, shadow = (
@@ -193,15 +193,15 @@ def test_figures_of_an_attack_are_the_means_of_what_is_judged(found: Judged, tin
     ("rule", "expected"), [("step_le", False), ("step_lt", True), ("interp", False)]
 )
 def test_whether_a_rate_admits_no_false_positive_is_up_to_the_rule(
-    found: Judged, tiny, rule: metrics.Rule, expected: bool
+    found: Judged, work: Work, rule: metrics.Rule, expected: bool
 ):
     rate = 1 / int(found.num_out.min())
-    membership = tiny.membership.model_copy(update={"tpr_rule": rule})
+    membership = work.settings.membership.model_copy(update={"tpr_rule": rule})
     told = membership_figures(
         found._replace(rates=np.array([rate, rate / 2, 0.5, 0.1])),
         Lira(),
         "erm",
-        tiny.model_copy(update={"membership": membership}),
+        work.settings._replace(membership=membership),
         OVER,
     )
     at, below, *above = (one["at_zero_false_positives"] for one in told["tpr_at_fpr"].values())

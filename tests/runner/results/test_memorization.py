@@ -160,7 +160,7 @@ def test_answers_of_another_pool_are_corrupt(made: Made):
     answered = Answered(zeros[:, :1], zeros)
     store.write(path, answers_to_bytes(np.arange(7), answered, ["identity"]))
     with pytest.raises(Corrupt, match="7 answers, but the pool has 300"):
-        leakage_by_memorization(made.experiment, DATA, made.plan, made.at, made.scores)
+        leakage_by_memorization(made.work)
 
 
 def test_a_published_file_leaves_all_models_as_targets_and_judges_no_other_row(tmp_path: Path):

@@ -198,7 +198,6 @@ def test_figures_are_read_from_what_the_attacks_of_each_model_left(work: Work):
     attacks: dict[str, EvasionAttack] = {"pgd": PGD20, "auto": AUTO, "alone": FGSM(eps=0.3)}
     robustness = Robustness(num_examples=50, attacks=attacks, sanity=Sanity(num_examples=20))
     questions = Questions(Answers(draws=3), robustness, "last")
-    over = Averaging(np.arange(6), work.plan.partner)
     for run in runs:
         for number, (name, asked) in enumerate(questions.attacks_of(run.number).items()):
             if name == "alone":
@@ -211,7 +210,7 @@ def test_figures_are_read_from_what_the_attacks_of_each_model_left(work: Work):
             content = robustness_to_bytes(np.arange(50)[:n], labels[:n], once[:n], mean[:n])
             folder = work.store.robustness(run.id, questions.robustness_id(name))
             store.write(folder / "robustness.parquet", content)
-    once, mean = (robust_figures(work.store, runs, questions, over, d, 10) for d in (1, 3))
+    once, mean = (robust_figures(work, "erm", questions, d) for d in (1, 3))
     assert once["worst_case"]["0.1"]["accuracy"]["mean"] == pytest.approx(48 / 50)
     assert once["worst_case"]["0.1"]["pairs"][0]["only"] == [0, 6]
     assert mean["worst_case"]["0.1"]["accuracy"]["mean"] == pytest.approx(49 / 50)
@@ -222,7 +221,7 @@ def test_figures_are_read_from_what_the_attacks_of_each_model_left(work: Work):
     assert by_eps == pytest.approx([1 - number / 20 for number in numbers])
     assert {p["accuracy"] for p in mean["sanity"]["eps_monotone"]["points"]} == {1.0}
     off = questions._replace(robustness=Robustness(num_examples=50, sanity=Sanity(num_models=0)))
-    found = robust_figures(work.store, runs, off, over, 1, 10)
+    found = robust_figures(work, "erm", off, 1)
     assert found == {"worst_case": {}, "sanity": None}
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from runner.experiment.experiment import Experiment
-from runner.statistics.averages import Averaging, averaging
+from runner.statistics.averages import Averaging
 from runner.statistics.intervals import bootstrap_interval, mean_interval, normal_interval
 from tests.conftest import TINY
 
@@ -12,7 +12,8 @@ VALUES = np.random.default_rng(0).uniform(size=12)
 
 def asked(**averages: object) -> Averaging:
     changed = {"design": {"name": "pairs", "num_models": 12}, "averages": averages}
-    return averaging(Experiment.model_validate({**TINY, **changed}), PARTNER)
+    experiment = Experiment.model_validate({**TINY, **changed})
+    return experiment.averages.over(PARTNER, experiment.seed)
 
 
 def test_all_models_are_averaged_pair_by_pair_unless_something_else_is_asked_for():

@@ -12,7 +12,7 @@ def test_arrays_of_a_task_come_back_with_their_type_and_shape():
         "curve": np.arange(6, dtype=np.float32).reshape(2, 3),
     }
     rows = arrays_table(7, 2, sent).to_pylist()
-    assert {(row["task"], row["model"]) for row in rows} == {(7, 2)}
+    assert {(row["task"], row["part"]) for row in rows} == {(7, 2)}
     for row in rows:
         found = array_of(row)
         assert (found.dtype, found.shape) == (sent[row["name"]].dtype, sent[row["name"]].shape)

@@ -8,6 +8,7 @@ import torch
 
 from runner.data import to_float
 from runner.experiment.experiment import Experiment
+from runner.pipeline import task_of
 from runner.plan.work import prepare
 from runner.storage import store
 from runner.train._best_epoch import accuracy_of
@@ -28,7 +29,7 @@ def test_two_arms_of_one_run_judge_its_last_and_its_best_epoch(tmp_path: Path):
     assert run.selected_on is not None
     assert len(run.selected_on) == 40
     assert (work.plan.member[:, run.selected_on] == -1).all()
-    do([run], work.task(run).steps, place)
+    do([run], task_of(work, run).steps, place)
     assert work.is_done(run)
     lines = [
         json.loads(line)

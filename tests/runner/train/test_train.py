@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from runner.pipeline import task_of
 from runner.plan.work import Work
 from runner.storage import store
 from runner.storage.cloud import Folder
@@ -24,7 +25,7 @@ def test_a_worker_stopped_at_any_epoch_leaves_a_run_that_ends_with_the_same_bits
     place: Workplace, work: Work, tmp_path: Path
 ):
     run = work.plan.arms["pgd_at"][0]
-    do([run], work.task(run).steps, place)
+    do([run], task_of(work, run).steps, place)
 
     class Stop(BaseException):
         """Not an Exception: nothing may catch it, as nothing catches SIGKILL."""
@@ -39,7 +40,7 @@ def test_a_worker_stopped_at_any_epoch_leaves_a_run_that_ends_with_the_same_bits
         train(run, other._replace(tell=stop))
     assert (other.store.run(run.id) / "checkpoint.pt").exists()
     assert store.facts(other.store.run(run.id)) is None
-    do([run], work.task(run).steps, other)
+    do([run], task_of(work, run).steps, other)
     assert files(other.store.run(run.id)) == files(work.store.run(run.id))
     assert not (other.store.run(run.id) / "checkpoint.pt").exists()
 
@@ -64,6 +65,6 @@ def test_corrupt_weights_are_set_aside_and_trained_again_to_the_same_bits(
     store.write(weights, good[:-1] + bytes([good[-1] ^ 1]))
     with pytest.raises(Corrupt, match="checksum"):
         place.trained(run)
-    queue = do([run], work.task(run).steps, place)
+    queue = do([run], task_of(work, run).steps, place)
     assert "corrupt-1" in queue.snapshot().notes[0]
     assert weights.read_bytes() == good

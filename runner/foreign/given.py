@@ -1,0 +1,93 @@
+"""What is audited of models trained elsewhere, once it has been read."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from runner.experiment.judging import AuditSettings
+from runner.foreign.choosing import check_names, chosen
+from runner.foreign.converting import Converted
+from runner.foreign.members import partners, redrawn
+from runner.foreign.schema import Audit
+from runner.plan.plan import Plan, others_of
+from runner.plan.subject import scores_in
+from runner.statistics.averages import Averaging
+from runner.storage.answers import Source, Sources, read_answers
+from runner.storage.cloud import Folder
+
+
+class GivenWork(NamedTuple):
+    """An audit with everything that follows from its answers: a `runner.plan.subject.Subject`."""
+
+    audit: Audit  # with its attacks
+    plan: Plan
+    converted: Mapping[str, Sequence[Converted]]  # by arm, in the order of the models
+    notes: tuple[str, ...]  # on the answers and the attacks
+    folder: Folder
+
+    @property
+    def first(self) -> Converted:
+        """The answers of one model; all are of its kind."""
+        return next(iter(self.converted.values()))[0]
+
+    @property
+    def settings(self) -> AuditSettings:
+        """How its answers are judged."""
+        return AuditSettings.of(self.audit)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Of all examples, (N,) int32."""
+        return read_answers(self.first.path, "label")
+
+    @property
+    def over(self) -> Averaging:
+        """How its figures are averaged over models."""
+        return self.settings.over(self.plan.partner)
+
+    @property
+    def sources(self) -> Sources:
+        """The files of converted answers, of one draw each."""
+        return {Source(arm, 1): [one.path for one in of] for arm, of in self.converted.items()}
+
+    @property
+    def scores(self) -> Folder:
+        """The scores of exactly these answers, attacks and matrices."""
+        answers = {
+            "answers": {arm: [one.folder.name for one in of] for arm, of in self.converted.items()},
+            "members": [_sum(matrix) for matrix in self.plan.matrices.values()],
+        }
+        return scores_in(self.folder, self.settings, answers)
+
+
+def given_of(
+    audit: Audit, member: np.ndarray, converted: Mapping[str, Sequence[Converted]], folder: Folder
+) -> GivenWork:
+    """Return what is audited: which attacks are made, and which models are shadows of which.
+
+    Args:
+        member: (M, N) int8.
+        converted: by arm, in the order of the rows.
+        folder: of its results.
+
+    Raises:
+        BadAnswers: an attack, an arm or a view is asked for that is not there.
+    """
+    partner = partners(member)
+    every = [one for of_arm in converted.values() for one in of_arm]
+    attacks, left_out = chosen(audit, every[0].kind, member, partner)
+    check_names(audit, attacks, converted)
+    membership = audit.membership.model_copy(update={"attacks": attacks})
+    null, arms = redrawn(member, audit.seed), dict.fromkeys(converted, ())
+    plan = Plan(member, null, partner, others_of(partner), arms)
+    notes = {
+        f"{arm}: {note}": None for arm, of in converted.items() for c in of for note in c.notes
+    }
+    settled = audit.model_copy(update={"membership": membership})
+    return GivenWork(settled, plan, converted, (*notes, *left_out), folder)
+
+
+def _sum(matrix: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(matrix).tobytes()).hexdigest()

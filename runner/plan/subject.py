@@ -1,0 +1,70 @@
+"""What an audit is of: an experiment's models, or models that were trained elsewhere."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from runner.experiment.judging import AuditSettings
+from runner.plan.plan import Plan
+from runner.statistics.averages import Averaging
+from runner.storage.answers import Sources
+from runner.storage.cloud import Folder
+from runner.storage.ids import digest
+
+SCORES_VERSION = 1  # raise it when the same answers would be scored otherwise
+
+
+class Subject(Protocol):
+    """The readers that `Work` and an audit of given answers have in common.
+
+    Whoever scores, judges or tells what was found asks for no more than this, so that it is the
+    same for both.
+    """
+
+    @property
+    def settings(self) -> AuditSettings:
+        """How its answers are judged."""
+        ...
+
+    @property
+    def plan(self) -> Plan:
+        """Who is a member of which model, which models are pairs, and the names of the arms."""
+        ...
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Of the pool, (N,) int."""
+        ...
+
+    @property
+    def sources(self) -> Sources:
+        """The files of answers; a randomized arm's are read in two ways."""
+        ...
+
+    @property
+    def folder(self) -> Folder:
+        """Of its own results."""
+        ...
+
+    @property
+    def scores(self) -> Folder:
+        """The scores of exactly these answers, attacks and matrices."""
+        ...
+
+    @property
+    def over(self) -> Averaging:
+        """How its figures are averaged over models."""
+        ...
+
+
+def scores_in(folder: Folder, settings: AuditSettings, answers: Mapping[str, Any]) -> Folder:
+    """Return the folder of a subject's scores.
+
+    Args:
+        folder: of its own results.
+        answers: what tells these answers, models and matrices from others, as JSON.
+    """
+    attacks = {k: a.model_dump(mode="json") for k, a in settings.membership.attacks.items()}
+    judged = {"scores_version": SCORES_VERSION, "attacks": attacks, "seed": settings.seed}
+    return folder / "scores" / digest({**answers, **judged})

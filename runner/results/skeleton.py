@@ -1,0 +1,218 @@
+"""results.json, key by key: the same for our models and for given answers.
+
+docs/results_schema.md says what the keys hold. What the scores tell is read here; the rest is
+handed in, block by block.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from runner.audit.judged import read_judged
+from runner.driver.events import Event
+from runner.experiment.describe import one_line
+from runner.plan.subject import Subject
+from runner.results._epsilon import alarms
+from runner.results.checks import (
+    NULL_TOLERANCE,
+    Guard,
+    count_guard,
+    null_control,
+    null_guard,
+    warnings_of,
+)
+from runner.results.membership import membership_figures
+from runner.results.versions import git_commit, versions
+from runner.statistics.intervals import Interval, mean_interval
+from runner.storage.cloud import Folder
+from runner.storage.scores import Reading
+
+Nulls = Mapping[tuple[str, str], Interval]  # by arm and attack, the AUC on random membership
+
+
+class ArmBlocks(NamedTuple):
+    """What a source of figures says of one arm."""
+
+    defense: str
+    recipe: Mapping[str, str]
+    checkpoint: str
+    guarantee: Mapping[str, Any] | None
+    once: Mapping[str, Any]  # accuracies and whatever follows from attacks, by one draw
+    averaged: Mapping[str, Any] | None = None  # the same by the mean over `draws`
+    draws: int = 1
+    dials: Mapping[str, float] = {}
+    randomized: bool = False
+    overstated: Sequence[str] = ()  # attacks that take one draw of a randomized model
+    remarks: Sequence[str] = ()
+    train_time_s: Mapping[str, Any] | None = None  # None: nobody knows, and there is no such key
+
+
+class Blocks(NamedTuple):
+    """What a source of figures hands in; a block that it cannot have is None."""
+
+    data: Mapping[str, Any]  # name, classes, pool, augment
+    num_test: int
+    design: Mapping[str, Any]
+    on: str  # which images robust accuracy is of
+    num_attacked: int
+    views: Mapping[str, Sequence[str]]  # that each membership attack reads, if it reads views
+    arms: Mapping[str, ArmBlocks]
+    vulnerable: Mapping[str, Any] | None  # the examples at risk of each arm; None: nobody looked
+    comparisons: Sequence[Mapping[str, Any]]
+    guards: Sequence[Guard]
+    runs: Mapping[str, int]  # how many models this command `trained` and `reused`
+    report: Mapping[str, str | None]
+    robustness: Mapping[str, str] = {}  # each attack in a line
+    adversarial: Sequence[str] = ()  # names of the adversarial views
+    selection: Mapping[str, Any] | str | None = None
+    memorization: Mapping[str, Any] | None = None
+    epsilon: Mapping[str, Any] | None = None
+    notes: Sequence[str] = ()  # further warnings
+
+
+def results_of(
+    work: Subject, judged: Folder, blocks: Blocks, events: Sequence[Event] = ()
+) -> dict[str, Any]:
+    """Return what results.json holds.
+
+    Args:
+        judged: the folder that `runner.audit.judge.judge` returned.
+        events: what went wrong on the way, passed through.
+
+    Raises:
+        Corrupt: something that was finished cannot be read any more.
+    """
+    settings, plan = work.settings, work.plan
+    attacks = settings.membership.attacks
+    aucs = {
+        (arm, attack): read_judged(judged, Reading(arm, 1, attack, "null")).auc
+        for arm in plan.arms
+        for attack in attacks
+    }
+    nulls = {key: work.over.mean(values) for key, values in aucs.items()}
+    guards = [null_guard(nulls), count_guard(plan.member, plan.partner), *blocks.guards]
+    return {
+        "experiment": settings.name,
+        "description": settings.description,
+        "seed": settings.seed,
+        "data": {
+            **blocks.data,
+            "num_pool": plan.member.shape[1],
+            "num_test": blocks.num_test,
+            "num_members": int((plan.member == 1).sum(1).max()),
+            "num_negatives": plan.num_negatives,
+        },
+        "design": blocks.design,
+        "evaluation": {
+            "on": blocks.on,
+            "num_examples": blocks.num_attacked,
+            "tpr_rule": settings.membership.tpr_rule,
+        },
+        "report": blocks.report,
+        "attacks": {
+            "robustness": blocks.robustness,
+            "membership": {name: one_line(attack) for name, attack in attacks.items()},
+            "views": {name: [*views] for name, views in blocks.views.items()},
+            "adversarial": [*blocks.adversarial],
+        },
+        "selection": blocks.selection,
+        "averages": settings.averages.model_dump(),
+        "arms": {name: _arm(work, judged, name, blocks, nulls) for name in plan.arms},
+        "comparisons": [*blocks.comparisons],
+        "memorization": blocks.memorization,
+        "epsilon": blocks.epsilon,
+        "runs": dict(blocks.runs),
+        "events": [*events],
+        "null_control": {**_null_of_all(work, aucs), "tolerance": NULL_TOLERANCE},
+        "guards": [guard._asdict() for guard in guards],
+        "warnings": [
+            *warnings_of(guards),
+            *_overstated(blocks.arms),
+            *_doubtful(blocks.arms),
+            *alarms(blocks.epsilon),
+            *blocks.notes,
+        ],
+        "git_commit": git_commit(),
+        "versions": versions(),
+    }
+
+
+def _arm(work: Subject, judged: Folder, name: str, blocks: Blocks, nulls: Nulls) -> dict[str, Any]:
+    """One arm, by one draw of its models' noise and by the mean over several."""
+    arm, attacks = blocks.arms[name], work.settings.membership.attacks
+    controls = {attack: null_control(nulls[name, attack]) for attack in attacks}
+
+    def figures(draws: int, told: Mapping[str, Any]) -> dict[str, Any]:
+        membership = {
+            attack: membership_figures(
+                read_judged(judged, Reading(name, draws, attack, "member")),
+                chosen,
+                name,
+                work.settings,
+                work.over,
+            )
+            for attack, chosen in attacks.items()
+        }
+        return {"draws": draws, **told, "membership": membership}
+
+    return {
+        "defense": arm.defense,
+        "recipe": arm.recipe,
+        "dials": arm.dials,
+        "randomized": arm.randomized,
+        "checkpoint": arm.checkpoint,
+        **figures(1, arm.once),
+        "averaged": figures(arm.draws, arm.averaged) if arm.averaged else None,
+        "overstated": [*arm.overstated],
+        "guarantee": arm.guarantee,
+        "remarks": [*arm.remarks],
+        "null_controls": controls,
+        **({"train_time_s": arm.train_time_s} if arm.train_time_s else {}),
+        "null_control": controls[next(iter(attacks))],
+        "vulnerable": blocks.vulnerable and blocks.vulnerable[name],
+    }
+
+
+def _null_of_all(work: Subject, aucs: Mapping[tuple[str, str], np.ndarray]) -> dict[str, Any]:
+    """The null control of the first attack over the models of all arms.
+
+    Arms share splits, so the same pair of models in every arm is one unit of the interval.
+    """
+    arms, first = work.plan.arms, next(iter(work.settings.membership.attacks))
+    mean = np.mean([aucs[arm, first] for arm in arms], axis=0)
+    interval = mean_interval(mean, work.plan.partner)
+    return null_control(interval._replace(num_models=len(mean) * len(arms)))
+
+
+def _overstated(arms: Mapping[str, ArmBlocks]) -> list[str]:
+    """Robust accuracies that an attack averaging over the model's noise would lower."""
+    found = {name: arm.overstated for name, arm in arms.items() if arm.overstated}
+    if not found:
+        return []
+    which = "; ".join(f"{name}: {', '.join(attacks)}" for name, attacks in found.items())
+    return [
+        f"robust accuracy is overstated where an attack does not average over the noise of a "
+        f"randomized model ({which}); give the attack `draws`, or use autoattack `version: rand`"
+    ]
+
+
+INSANE = {  # what it means that a sanity check of an attack fails
+    "eps_monotone": "a larger radius leaves more images standing",
+    "chance_at_large_eps": "a radius of 1 leaves more than chance",
+    "more_steps_not_weaker": "more steps leave more images standing",
+    "black_box_not_stronger": "Square, which sees no gradient, is the stronger attack",
+}
+
+
+def _doubtful(arms: Mapping[str, ArmBlocks]) -> list[str]:
+    """Robust accuracies that a sanity check of their attack speaks against."""
+    failed: dict[str, list[str]] = {}
+    for name, arm in arms.items():
+        for check, why in INSANE.items():
+            if ((arm.once.get("sanity") or {}).get(check) or {}).get("verdict") == "fail":
+                failed.setdefault(why, []).append(name)
+    return [
+        f"robust accuracy under PGD is not to be trusted ({', '.join(names)}): {why}"
+        for why, names in failed.items()
+    ]
