@@ -9,8 +9,8 @@ from rich.console import Console
 
 from runner.ask.answers import ask
 from runner.ask.robustness import attack_all
-from runner.audit import scores
 from runner.audit.judge import judge, judging_of
+from runner.audit.scores import Unscored, write_scores
 from runner.driver import driver
 from runner.driver.driver import Driver
 from runner.driver.events import Event
@@ -99,7 +99,7 @@ def report(
     samples = sample_png(data.pool_images, data.pool_labels, data.num_classes)
     examples = examples_file(data.pool_labels, found.examples)
     examples["examples.png"] = vulnerable_png(results, data.pool_images)
-    write_report(results, work.folder / "report", samples, examples)
+    write_report(results, work.folder / store.REPORT, samples, examples)
     return results
 
 
@@ -126,7 +126,7 @@ def results_of(
         Corrupt: something that was finished cannot be read.
     """
     results = gather(work, runs, vulnerable, events)
-    store.write_json(work.folder / "results.json", results)
+    store.write_json(work.folder / store.RESULTS, results)
     return results
 
 
@@ -191,8 +191,8 @@ def score(work: Work, in_ray: bool = True) -> None:
         Corrupt: answers or scores cannot be read.
     """
     try:
-        scores.score(work, in_ray)
-    except scores.Unscored as error:
+        write_scores(work, in_ray)
+    except Unscored as error:
         raise Unfinished(f"audit: {error}") from error
     judge(judging_of(work), in_ray)
 
@@ -210,5 +210,5 @@ def _describe(work: Work) -> None:
         "git_commit": git_commit(),
         "command": discreet(sys.argv[1:]),
     }
-    store.write_json(work.folder / "experiment.json", facts)
-    store.write(work.folder / "member.parquet", members_to_bytes(work.plan.member))
+    store.write_json(work.folder / store.DESCRIBED, facts)
+    store.write(work.folder / store.MEMBERS, members_to_bytes(work.plan.member))

@@ -63,14 +63,14 @@ def ask(run: Run, place: Workplace, questions: Questions) -> None:
 
     mean = answered("mean") if answers.draws > 1 else None
     content = answers_to_bytes(labels, answered("once"), answers.names, mean)
-    store.write(folder / "answers.parquet", content)
+    store.write(folder / store.ANSWERS, content)
     facts: dict[str, Any] = {"train_accuracy": train_accuracy(said["identity"].once)}
     if mean:
         facts["train_accuracy_mean"] = train_accuracy(said["identity"].mean)
     if not run.defense.randomized:
         facts["batch_dependence"] = batch_dependence(model, place.pool_images)
     facts |= {"time_s": time.perf_counter() - started, "device": device_name(place.device)}
-    store.finish(folder, ["answers.parquet"], facts)
+    store.finish(folder, [store.ANSWERS], facts)
 
 
 def batch_dependence(model: nn.Module, images: Tensor) -> float:

@@ -56,7 +56,7 @@ def _attack(
     means = [part.mean for part in found if part.mean is not None]
     mean = np.concatenate(means) if means else None
     content = robustness_to_bytes(examples, truth, once, mean)
-    store.write(folder / "robustness.parquet", content)
+    store.write(folder / store.ROBUSTNESS, content)
     facts: dict[str, Any] = {
         "accuracy": float((once == truth).mean()),
         "num_examples": len(truth),
@@ -66,7 +66,7 @@ def _attack(
         facts["time_s"] = time.perf_counter() - started
     if mean is not None:
         facts["accuracy_mean"] = float((mean == truth).mean())
-    store.finish(folder, ["robustness.parquet"], facts)
+    store.finish(folder, [store.ROBUSTNESS], facts)
     for path in folder.glob("part-*.parquet"):
         path.unlink(missing_ok=True)
 

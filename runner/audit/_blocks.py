@@ -74,7 +74,7 @@ def sums_of_span(job: Job, task: int) -> Iterator[pa.Table]:
 
 
 def scores_of_block(job: Job, task: int) -> Iterator[pa.Table]:
-    """Yield the scores of one block of examples: rows of `runner.storage.parquet.scores_table`."""
+    """Yield the scores of one block of examples: rows of `runner.storage.scores.scores_table`."""
     for reading, answers, examples, member in _readings(job, *job.tasks[task]):
         totals = job.totals.get(reading, {})
         attack = job.attacks[reading.attack]

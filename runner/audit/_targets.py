@@ -39,7 +39,7 @@ def score_targets(scoring: Scoring, in_ray: bool) -> list[str]:
 
 
 def scores_of_target(job: Job, task: int) -> Iterator[pa.Table]:
-    """Yield the scores of one target: rows of `runner.storage.parquet.target_table`."""
+    """Yield the scores of one target: rows of `runner.storage.scores.target_table`."""
     scoring, (reading, model) = job.scoring, job.tasks[task]
     attack, member = scoring.attacks[reading.attack], scoring.members[reading.matrix]
     source = Source(reading.arm, reading.draws)

@@ -45,7 +45,7 @@ class Judging(NamedTuple):
             "written": hashlib.sha256(done.read_bytes()).hexdigest() if done.exists() else "",
             "asked": [[*reading, *asked] for reading, asked in self.asked.items()],
         }
-        return self.home / "judged" / digest(facts)
+        return store.judged_at(self.home, digest(facts))
 
 
 class Job(NamedTuple):

@@ -1,6 +1,6 @@
 """What the scores of a reading say of each target, in a file that is small.
 
-<experiment>/judged/<digest>/arm=<>/draws=<>/attack=<>/<matrix>.npz, and DONE. Letters: M models,
+<experiment>/judged/<digest>/arm=<>/draws=<>/attack=<>/matrix=<>.npz, and DONE. Letters: M models,
 F false positive rates, R resamples, T thresholds, E edges.
 """
 
@@ -8,14 +8,13 @@ import io
 import zipfile
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import quote
 
 import numpy as np
 
 from runner.audit._pooled import Pooled, pooled
 from runner.storage import store
 from runner.storage.cloud import Folder
-from runner.storage.scores import Reading
+from runner.storage.scores import Reading, folders_of
 from runner.storage.store import Corrupt
 
 
@@ -49,7 +48,7 @@ class Judged(NamedTuple):
 
 
 def read_judged(folder: Folder, reading: Reading) -> Judged:
-    """Return what `judging.stage.judge` found of one reading, in the folder that it returned.
+    """Return what `runner.audit.judge.judge` found of one reading, in the folder that it returned.
 
     Raises:
         Corrupt: the file is not what was written.
@@ -76,5 +75,4 @@ def write_judged(folder: Folder, reading: Reading, arrays: Mapping[str, np.ndarr
 
 def _name(reading: Reading) -> str:
     """As the folders of scores are called."""
-    *outer, matrix = (f"{k}={quote(str(v), safe='')}" for k, v in reading._asdict().items())
-    return "/".join((*outer, f"{matrix}.npz"))
+    return f"{folders_of(reading._asdict())}.npz"

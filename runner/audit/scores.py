@@ -8,6 +8,7 @@ from runner.audit._blocks import score_blocks
 from runner.audit._scoring import Scoring
 from runner.audit._targets import score_targets
 from runner.storage import store
+from runner.storage.scores import BY_BLOCKS, BY_TARGETS
 from runner.storage.store import Corrupt
 
 if TYPE_CHECKING:  # it would be torch, which tasks on the nodes have no use for
@@ -27,7 +28,7 @@ def scoring_of(work: "Subject") -> Scoring:
     )
 
 
-def score(work: "Subject", in_ray: bool = True) -> None:
+def write_scores(work: "Subject", in_ray: bool = True) -> None:
     """Write the scores of exactly these answers, unless they are there.
 
     Args:
@@ -78,8 +79,8 @@ def audit(scoring: Scoring, in_ray: bool = True) -> list[str]:
     of_targets = {name: a for name, a in scoring.attacks.items() if a.per_target}
     found: list[str] = []
     for attacks, scored, folder in (
-        (of_blocks, score_blocks, "blocks"),
-        (of_targets, score_targets, "targets"),
+        (of_blocks, score_blocks, BY_BLOCKS),
+        (of_targets, score_targets, BY_TARGETS),
     ):
         if attacks:
             part = scoring._replace(attacks=attacks, folder=scoring.folder / folder)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from defenses import Facts, Guarantee, Kit
 from defenses.dp_sgd import DPSGD, sampling
-from runner.storage.ids import seed_of
+from runner.storage.ids import generator_of, seed_of
 
 PIXELS = 64  # of an example; the last one is the canary's alone
 LAYERS = 2
@@ -101,7 +101,7 @@ def trials(
         ValueError: the setting is out of range.
     """
     setting.check()
-    random = np.random.Generator(np.random.Philox(seed_of(seed, "images")))
+    random = generator_of(seed, "images")
     images = torch.from_numpy(random.random((setting.num_members, 1, 1, PIXELS))).float()
     images[..., -1] = 0
     labels = torch.from_numpy(random.integers(0, 2, setting.num_members))
@@ -111,7 +111,7 @@ def trials(
     kit = _kit(defense, setting, seed_of(seed, "batches"))
     scale = setting.batch_size / (_lr(defense) * defense.max_grad_norm)
     for number in numbers:
-        is_in = bool(np.random.Generator(np.random.Philox(seed_of(seed, number))).random() < 0.5)
+        is_in = bool(generator_of(seed, number).random() < 0.5)
         images[0] = canary if is_in else 0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_of(seed, number, "noise"))

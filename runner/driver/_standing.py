@@ -8,10 +8,10 @@ from runner.driver import driver
 from runner.driver.exits import DONE as WELL
 from runner.driver.exits import INTERRUPTED, TERMINATED
 from runner.storage.cloud import Folder
-from runner.storage.store import DONE, Store
+from runner.storage.store import DESCRIBED, DONE, RESULTS, SWEPT, Store, page_at
 
 ROOMS = {"experiment": "experiments", "sweep": "sweeps", "audit": "audits"}
-RESULTS = {"experiment": "results.json", "sweep": "sweep.json", "audit": "results.json"}
+WRITTEN = {"experiment": RESULTS, "sweep": SWEPT, "audit": RESULTS}
 RUNNING, FINISHED, STOPPED, FAILED = "running", "finished", "stopped", "failed"
 NOT_HEARD_OF, NOT_BEGUN = "not heard of", "not begun"
 SILENT_S = 180.0  # a driver that was not heard of for so long is taken for lost
@@ -39,8 +39,8 @@ def standing(at: Store, kind: str, name: str, now: float) -> dict[str, Any]:
     alive = told is not None and _state(told, True, now) == RUNNING
     arms = _arms(at, folder, told, alive) if kind == "experiment" else {}
     models = _total(arms) if arms else _of_queue(told, alive)
-    there = (folder / RESULTS[kind]).exists()
-    report = folder / "report" / "index.html"
+    there = (folder / WRITTEN[kind]).exists()
+    report = page_at(folder)
     state = _state(told, there and (not arms or models["done"] == models["total"]), now)
     heard_s = driver.age_s(told, now) if told else None
     return {
@@ -103,7 +103,7 @@ def _state(told: dict[str, Any] | None, complete: bool, now: float) -> str:
 def _arms(at: Store, folder: Folder, told: dict[str, Any] | None, alive: bool) -> dict[str, Any]:
     """What is done, in work, failed and waiting of each arm of an experiment."""
     try:
-        described = json.loads((folder / "experiment.json").read_bytes())
+        described = json.loads((folder / DESCRIBED).read_bytes())
     except (FileNotFoundError, ValueError):
         return {}
     runs, asked = described["runs"], described.get("asked", {})

@@ -1,4 +1,7 @@
-"""Every refusal of an experiment that concerns more than one field."""
+"""What is refused of an experiment because several of its fields do not go together.
+
+What a block can tell by itself it refuses itself; what must wait for the data, the plan does.
+"""
 
 from collections.abc import Iterator
 

@@ -13,7 +13,7 @@ from runner.experiment.questions import Name
 from runner.experiment.sweep import Rate
 from runner.statistics.averages import Averaging
 from runner.statistics.metrics import Rule
-from runner.storage.ids import seed_of
+from runner.storage.ids import generator_of
 
 
 class Membership(Keys):
@@ -84,7 +84,7 @@ class Averages(Keys):
         """
         models = np.arange(len(partner))
         if self.num_models is not None and self.num_models < len(models):
-            generator = np.random.Generator(np.random.Philox(seed_of(seed, "averages")))
+            generator = generator_of(seed, "averages")
             models = np.sort(generator.choice(len(models), self.num_models, replace=False))
         return Averaging(models, partner, self.interval)
 

@@ -19,7 +19,6 @@ from runner.storage.ids import digest
 from runner.storage.parquet import BLOCK
 
 VERSION = 1  # raise it when the same file would be converted otherwise
-FILE = "answers.parquet"
 
 
 class Converted(NamedTuple):
@@ -34,7 +33,7 @@ class Converted(NamedTuple):
 
     @property
     def path(self) -> str:
-        return str(self.folder / FILE)
+        return str(self.folder / store.ANSWERS)
 
 
 def convert_all(
@@ -104,10 +103,10 @@ def _convert(folder: Folder, given: Given) -> None:
         if first is None:
             raise BadAnswers(given.told, "it holds no examples", SCHEMA)
         every = ((block.label, block.answered) for block in chain([first], blocks))
-        store.write(folder / FILE, blocks_to_bytes(every, first.kind.views))
+        store.write(folder / store.ANSWERS, blocks_to_bytes(every, first.kind.views))
     if read.unread:
         tally.notes[f"not read: {', '.join(read.unread)}"] = None
-    store.finish(folder, [FILE], tally.facts(first.kind))
+    store.finish(folder, [store.ANSWERS], tally.facts(first.kind))
 
 
 class Tally:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from runner.faults import BadAnswers
 from runner.foreign.listing import locate
 from runner.foreign.reading import array_of, numbers, readable
-from runner.storage.ids import seed_of
+from runner.storage.ids import generator_of
 
 ROWS = "row m is the model of file m, sorted by name; entries 1 in, 0 out, -1 not judged"
 
@@ -98,7 +98,7 @@ def redrawn(member: np.ndarray, seed: int) -> np.ndarray:
         seed: of the permutation.
     """
     judged = np.flatnonzero((member >= 0).any(axis=0))
-    generator = np.random.Generator(np.random.Philox(seed_of(seed, "null")))
+    generator = generator_of(seed, "null")
     null = member.copy()
     null[:, judged] = member[:, generator.permutation(judged)]
     return null

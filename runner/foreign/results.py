@@ -12,7 +12,7 @@ from runner.foreign.given import GivenWork
 from runner.foreign.schema import Audit
 from runner.results.checks import Guard
 from runner.results.comparisons import BOTH_WAYS, Pair, comparison
-from runner.results.skeleton import ArmBlocks, Blocks, results_of
+from runner.results.skeleton import ArmBlocks, Blocks, results_json
 from runner.statistics.averages import Averaging
 from runner.storage.answers import read_answers
 from runner.storage.cloud import Folder
@@ -20,7 +20,7 @@ from runner.storage.cloud import Folder
 Accuracies = dict[str, np.ndarray]  # by figure, (M,)
 
 
-def gather(
+def gather_given(
     given: GivenWork,
     judged: Folder,
     vulnerable: Mapping[str, Any],
@@ -63,7 +63,7 @@ def gather(
         report={"against": None, "by": None, "baseline": None},
         notes=given.notes,
     )
-    return results_of(given, judged, blocks, events)
+    return results_json(given, judged, blocks, events)
 
 
 def _arm(audit: Audit, name: str, accuracies: Accuracies, over: Averaging) -> ArmBlocks:

@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 
 from runner.audit.judge import judge, judging_of
-from runner.audit.scores import Unscored, score
+from runner.audit.scores import Unscored, write_scores
 from runner.audit.vulnerable import examples_file, find_vulnerable
 from runner.driver.driver import Driver
 from runner.driver.progress import say
@@ -15,7 +15,7 @@ from runner.foreign.converting import convert_all
 from runner.foreign.given import GivenWork, given_of
 from runner.foreign.listing import listed, locate
 from runner.foreign.members import check_member, read_member
-from runner.foreign.results import gather
+from runner.foreign.results import gather_given
 from runner.foreign.schema import Audit
 from runner.storage import store
 from runner.storage.cloud import Folder, folder_at
@@ -71,15 +71,15 @@ def _audited(given: GivenWork, in_ray: bool, console: Console, driving: Driver) 
             connect.connect()
     in_ray = in_ray and missing  # else nobody has joined a cluster
     try:
-        score(given, in_ray)
+        write_scores(given, in_ray)
     except Unscored as error:
         raise BadAnswers("audit", str(error), "or leave that attack out") from error
     judged = judge(judging_of(given), in_ray)
     at_risk, examples = _vulnerable(given, in_ray)
     driving.enter("report")
-    results = gather(given, judged, at_risk, driving.events)
-    store.write_json(given.folder / "results.json", results)
-    write_report(results, given.folder / "report", examples=examples)
+    results = gather_given(given, judged, at_risk, driving.events)
+    store.write_json(given.folder / store.RESULTS, results)
+    write_report(results, given.folder / store.REPORT, examples=examples)
     return results
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from runner.data import Dataset
 from runner.experiment.experiment import Experiment
 from runner.experiment.training import Canaries
-from runner.storage.ids import seed_of
+from runner.storage.ids import generator_of
 
 
 def planted(dataset: Dataset, experiment: Experiment) -> Dataset:
@@ -27,7 +27,7 @@ def planted(dataset: Dataset, experiment: Experiment) -> Dataset:
     canaries = experiment.design.canaries
     if canaries is None:
         return dataset
-    generator = np.random.Generator(np.random.Philox(seed_of(experiment.seed, "canaries")))
+    generator = generator_of(experiment.seed, "canaries")
     images, labels, taken = _drawn(dataset, canaries, generator)
     left = np.delete(np.arange(len(dataset.pool_labels)), taken)
     copied = np.tile(np.arange(len(labels)), canaries.copies)
@@ -50,7 +50,7 @@ def coins(num_models: int, num_pool: int, judged: np.ndarray, seed: int) -> np.n
     """
     member = np.full((num_models, num_pool), -1, np.int8)
     for m, row in enumerate(member):
-        generator = np.random.Generator(np.random.Philox(seed_of(seed, m)))
+        generator = generator_of(seed, m)
         row[judged] = generator.integers(0, 2, len(judged))
     return member
 

@@ -17,7 +17,7 @@ from runner.experiment.fields import Arm
 from runner.experiment.training import Design, Selection, Training
 from runner.models import Model
 from runner.plan.canaries import coins, num_ordinary, trained_on
-from runner.storage.ids import digest, seed_of
+from runner.storage.ids import digest, generator_of, seed_of
 
 WEIGHTS_VERSION = 1  # raise it when the same Run would come out with other weights
 
@@ -186,7 +186,7 @@ def member_matrix(
         return coins(design.num_models, num_pool, judged, seed)
     member = np.full((design.num_models, num_pool), -1, np.int8)
     for k in range(design.num_models // 2):
-        generator = np.random.Generator(np.random.Philox(seed_of(seed, k)))
+        generator = generator_of(seed, k)
         order = judged[generator.permutation(len(judged))]
         first, second = member[2 * k], member[2 * k + 1]
         if design.name == "pairs":
@@ -210,7 +210,7 @@ def _held_out(experiment: Experiment, num_pool: int) -> tuple[np.ndarray, np.nda
             f"selection.num_examples: {selection.num_examples} of a pool of {num_pool} images; "
             "hold out no more than half"
         )
-    generator = np.random.Generator(np.random.Philox(seed_of(experiment.seed, "selection")))
+    generator = generator_of(experiment.seed, "selection")
     order = generator.permutation(num_pool)
     return np.sort(order[selection.num_examples :]), np.sort(order[: selection.num_examples])
 

@@ -8,6 +8,7 @@ import numpy as np
 from runner.experiment.judging import AuditSettings
 from runner.plan.plan import Plan
 from runner.statistics.averages import Averaging
+from runner.storage import store
 from runner.storage.answers import Sources
 from runner.storage.cloud import Folder
 from runner.storage.ids import digest
@@ -67,4 +68,4 @@ def scores_in(folder: Folder, settings: AuditSettings, answers: Mapping[str, Any
     """
     attacks = {k: a.model_dump(mode="json") for k, a in settings.membership.attacks.items()}
     judged = {"scores_version": SCORES_VERSION, "attacks": attacks, "seed": settings.seed}
-    return folder / "scores" / digest({**answers, **judged})
+    return store.scores_at(folder, digest({**answers, **judged}))

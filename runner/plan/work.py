@@ -96,8 +96,7 @@ class Work(NamedTuple):
         found = {}
         for name, runs in self.plan.arms.items():
             asked = self.experiment.questions(name)
-            folders = [self.store.answers(run.id, asked.answers_id) for run in runs]
-            paths = [str(folder / "answers.parquet") for folder in folders]
+            paths = [str(self.store.answers_file(run.id, asked.answers_id)) for run in runs]
             found |= {Source(name, draws): paths for draws in sorted({1, asked.answers.draws})}
         return found
 

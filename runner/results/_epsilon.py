@@ -150,10 +150,10 @@ def _over_models(work: Work, arm: str, tried: Tried) -> dict[str, Any] | None:
         return None
     asked = experiment.questions(arm)
     column = column_of("log_odds", Source(arm, asked.answers.draws))
-    folders = [work.store.answers(run.id, asked.answers_id) for run in work.plan.arms[arm]]
     # What is read of each model is in the block of its first canary.
     block, place = divmod(first, BLOCK)
-    paths = [str(folder / "answers.parquet") for folder in folders]
+    runs = work.plan.arms[arm]
+    paths = [str(work.store.answers_file(run.id, asked.answers_id)) for run in runs]
     found = [read_block(path, block, column).answers[place, 0] for path in paths]
     told, seed = np.array(found, np.float64), seed_of(experiment.seed, "over models")
     trials = told[inside], told[~inside]

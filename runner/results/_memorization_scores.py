@@ -52,8 +52,7 @@ def num_scoring(num_models: int) -> int:
 def is_correct(work: Work, arm: str, model: int) -> np.ndarray:
     """Return whether a model is right about each example of the pool, (N,) bool, by one draw."""
     run, labels = work.plan.arms[arm][model], work.labels
-    folder = work.store.answers(run.id, work.experiment.questions(arm).answers_id)
-    path = str(folder / "answers.parquet")
+    path = str(work.store.answers_file(run.id, work.experiment.questions(arm).answers_id))
     logits = read_answers(path, "logits")
     if len(logits) != len(labels):
         raise Corrupt(path, f"{len(logits)} answers, but the pool has {len(labels)} examples")

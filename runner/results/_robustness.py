@@ -135,8 +135,7 @@ def _read(
     """Which attacked images one model answers rightly, (K,) bool by attack."""
     found = {}
     for name in names:
-        folder = at.robustness(run.id, questions.robustness_id(name))
-        path = str(folder / "robustness.parquet")
+        path = str(at.robustness_file(run.id, questions.robustness_id(name)))
         outcome = read_robustness(path)
         answers = outcome.predictions if draws == 1 else outcome.mean
         if answers is None:

@@ -12,7 +12,7 @@ from runner.results._epsilon import epsilon_figures
 from runner.results._memorization import leakage_by_memorization
 from runner.results.checks import guards_of
 from runner.results.comparisons import compare
-from runner.results.skeleton import Blocks, results_of
+from runner.results.skeleton import Blocks, results_json
 
 
 def gather(
@@ -63,4 +63,4 @@ def gather(
         memorization=leakage_by_memorization(work) if experiment.memorization else None,
         epsilon=epsilon_figures(work),
     )
-    return results_of(work, judged, blocks, events)
+    return results_json(work, judged, blocks, events)

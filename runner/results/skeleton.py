@@ -71,7 +71,7 @@ class Blocks(NamedTuple):
     notes: Sequence[str] = ()  # further warnings
 
 
-def results_of(
+def results_json(
     work: Subject, judged: Folder, blocks: Blocks, events: Sequence[Event] = ()
 ) -> dict[str, Any]:
     """Return what results.json holds.

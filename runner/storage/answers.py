@@ -1,4 +1,5 @@
-"""Whose answers, and answers.parquet: what one model says of each example."""
+"""What one model answers: about the pool in answers.parquet, and under attack in
+robustness.parquet."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,8 +10,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from attacks.membership import Column
-from runner.storage.parquet import BLOCK, EXAMPLE, WRITING, _numbers, _open, to_bytes
+from runner.storage.parquet import BLOCK, EXAMPLE, WRITING, numbers, opened, to_bytes
 from runner.storage.store import Corrupt
+
+LABEL = {"label": pa.int32()}
+LOG_ODDS = {"log_odds": pa.float32()}  # lists of V
+KINDS = LOG_ODDS | {
+    "logits": pa.float32(),  # lists of C, of the plain image
+    "correct": pa.uint8(),  # lists of V: whether the label has the largest logit
+    "view_logits": pa.float32(),  # lists of V * C, where they were asked for
+}
+MEANS = {f"{column}_mean": kind for column, kind in KINDS.items()}  # where there are more draws
+ANSWERS = EXAMPLE | LABEL | KINDS | MEANS
+ROBUST = EXAMPLE | LABEL | {"prediction": pa.int32()}
+AVERAGED = "prediction_mean"  # of robustness, where there are more draws
 
 
 class Source(NamedTuple):
@@ -26,31 +39,6 @@ Sources = Mapping[Source, Sequence[str]]  # the paths of the M files of answers
 def column_of(reads: Column, source: Source) -> str:
     """Return the column of answers.parquet that a source is read from."""
     return reads if source.draws == 1 else f"{reads}_mean"
-
-
-LABEL = {"label": pa.int32()}
-
-
-LOG_ODDS = {"log_odds": pa.float32()}  # lists of V
-
-
-KINDS = LOG_ODDS | {
-    "logits": pa.float32(),  # lists of C, of the plain image
-    "correct": pa.uint8(),  # lists of V: whether the label has the largest logit
-    "view_logits": pa.float32(),  # lists of V * C, where they were asked for
-}
-
-
-MEANS = {f"{column}_mean": kind for column, kind in KINDS.items()}  # where there are more draws
-
-
-ANSWERS = EXAMPLE | LABEL | KINDS | MEANS
-
-
-ROBUST = EXAMPLE | {"label": pa.int32(), "prediction": pa.int32()}
-
-
-AVERAGED = "prediction_mean"  # of robustness, where there are more draws
 
 
 class Answered(NamedTuple):
@@ -103,13 +91,13 @@ def blocks_to_bytes(blocks: Iterable[tuple[np.ndarray, Answered]], views: Sequen
 
 def num_blocks(path: str) -> int:
     """Return the number of row groups of a file of answers."""
-    with _open(path, EXAMPLE) as file:
+    with opened(path, EXAMPLE) as file:
         return file.num_row_groups
 
 
 def read_views(path: str) -> tuple[str, ...]:
     """Return the names of the views of a file of answers."""
-    with _open(path, LOG_ODDS) as file:
+    with opened(path, LOG_ODDS) as file:
         views = json.loads((file.schema_arrow.metadata or {}).get(b"views", b"null"))
         if not isinstance(views, list):
             raise Corrupt(path, "it does not name its views")
@@ -118,11 +106,11 @@ def read_views(path: str) -> tuple[str, ...]:
 
 def num_classes(path: str) -> int:
     """Return the number of classes of a file of answers: by its logits, else by its labels."""
-    with _open(path, LABEL) as file:
+    with opened(path, LABEL) as file:
         schema = file.schema_arrow
         if "logits" in schema.names:
             return schema.field("logits").type.list_size
-        return int(_numbers(file.read(columns=["label"]), "label").max(initial=0)) + 1
+        return int(numbers(file.read(columns=["label"]), "label").max(initial=0)) + 1
 
 
 class Block(NamedTuple):
@@ -136,12 +124,12 @@ class Block(NamedTuple):
 def read_block(path: str, block: int, column: str) -> Block:
     """Return one row group of a column of answers."""
     names = {**EXAMPLE, **LABEL, column: ANSWERS[column]}
-    with _open(path, names) as file:
+    with opened(path, names) as file:
         if block >= file.num_row_groups:
             raise Corrupt(path, f"block {block} was asked of {file.num_row_groups} blocks")
         table = file.read_row_group(block, columns=list(names))
-        answers = _by_view(_numbers(table, column), column, file)
-        return Block(_numbers(table, "example"), _numbers(table, "label"), answers)
+        answers = _by_view(numbers(table, column), column, file)
+        return Block(numbers(table, "example"), numbers(table, "label"), answers)
 
 
 def read_answers(path: str, column: str) -> np.ndarray:
@@ -149,13 +137,13 @@ def read_answers(path: str, column: str) -> np.ndarray:
 
     Those on _mean are there where a randomized model was asked several times.
     """
-    with _open(path, {column: ANSWERS[column]}) as file:
-        return _by_view(_numbers(file.read(columns=[column]), column), column, file)
+    with opened(path, {column: ANSWERS[column]}) as file:
+        return _by_view(numbers(file.read(columns=[column]), column), column, file)
 
 
 def has_column(path: str, column: str) -> bool:
     """Whether a file of answers has a column."""
-    with _open(path, EXAMPLE) as file:
+    with opened(path, EXAMPLE) as file:
         return column in file.schema_arrow.names
 
 
@@ -188,11 +176,11 @@ class Robust(NamedTuple):
 
 def read_robustness(path: str) -> Robust:
     """Return what `robustness_to_bytes` wrote."""
-    with _open(path, ROBUST) as file:
+    with opened(path, ROBUST) as file:
         averaged = AVERAGED if AVERAGED in file.schema_arrow.names else None
         table = file.read(columns=[*ROBUST, *([averaged] if averaged else [])])
-        examples, labels, predictions = (_numbers(table, name) for name in ROBUST)
-        return Robust(examples, labels, predictions, averaged and _numbers(table, averaged))
+        examples, labels, predictions = (numbers(table, name) for name in ROBUST)
+        return Robust(examples, labels, predictions, averaged and numbers(table, averaged))
 
 
 def _answers_table(

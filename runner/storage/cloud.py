@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 ENDPOINT = ("endpoint_override", "scheme")
 FLAGS = ("allow_bucket_creation", "force_virtual_addressing")  # true or false
 OPTIONS = {"s3": (*ENDPOINT, *FLAGS, "region", "tls_ca_file_path"), "gs": ENDPOINT}
+USER = re.compile(r"(?<=://)[^/\s@]+@")  # s3://key:secret@bucket
+OPTION = re.compile(r"([?&][^=&\s]*(?:key|secret|token|password)[^=&\s]*=)[^&\s]+", re.I)
 # Measured against a server that refused connections: the eighth attempt fails after 50 to 60 s,
 # the sixth after 12 to 22 s. So half a minute is waited out, and a minute is the caller's affair.
 ATTEMPTS = 6
@@ -56,9 +58,6 @@ class CloudPath:
 
     def __truediv__(self, name: "str | PurePosixPath") -> "CloudPath":
         return CloudPath(self.scheme, f"{self.key}/{name}", self.options)
-
-    def joinpath(self, *names: str) -> "CloudPath":
-        return self / "/".join(names)
 
     @property
     def name(self) -> str:
@@ -207,6 +206,11 @@ def public(uri: str) -> str:
     return f"{scheme}://{place.rpartition('@')[2]}"
 
 
+def discreet(words: Sequence[str]) -> list[str]:
+    """Return the words with `***` in place of names, keys and passwords within URIs."""
+    return [OPTION.sub(r"\1***", USER.sub("***@", word)) for word in words]
+
+
 def _parsed(uri: str) -> CloudPath:
     """A URI's parts; nothing that may be secret is repeated in a message."""
     place, mark, options = uri.partition("?")
@@ -278,14 +282,3 @@ class _Reading(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
-
-
-USER = re.compile(r"(?<=://)[^/\s@]+@")  # s3://key:secret@bucket
-
-
-OPTION = re.compile(r"([?&][^=&\s]*(?:key|secret|token|password)[^=&\s]*=)[^&\s]+", re.I)
-
-
-def discreet(words: Sequence[str]) -> list[str]:
-    """Return the words with `***` in place of names, keys and passwords within URIs."""
-    return [OPTION.sub(r"\1***", USER.sub("***@", word)) for word in words]

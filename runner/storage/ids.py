@@ -3,10 +3,17 @@
 import hashlib
 import json
 
+import numpy as np
+
 
 def seed_of(*parts: object) -> int:
     """Return a 63-bit seed that depends on all parts and their order; equal on every machine."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1
+
+
+def generator_of(*parts: object) -> np.random.Generator:
+    """Return a generator whose draws depend on all parts and their order; alike everywhere."""
+    return np.random.Generator(np.random.Philox(seed_of(*parts)))
 
 
 def digest(facts: object) -> str:

@@ -1,4 +1,8 @@
-"""The Parquet files that one stage writes and the next one reads; their columns are named here."""
+"""Parquet as every stage writes and reads it, and arrays on their way home from a task.
+
+The columns of answers.parquet and robustness.parquet are named in `runner.storage.answers`, those
+of scores and members in `runner.storage.scores`.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -53,11 +57,15 @@ def to_bytes(table: pa.Table) -> bytes:
 
 
 @contextmanager
-def _open(path: str, columns: Mapping[str, pa.DataType]) -> Iterator[pq.ParquetFile]:
-    """A Parquet file with these columns of numbers; whatever is wrong with it raises Corrupt.
+def opened(path: str, columns: Mapping[str, pa.DataType]) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet file that has these columns, of numbers or of lists of so many numbers.
 
-    Not so what is wrong with the storage: then the system says a number, as pyarrow of damage
-    never does.
+    Whatever is wrong with the file raises Corrupt. Not so what is wrong with the storage: then the
+    system says a number, as pyarrow of damage never does.
+
+    Raises:
+        Corrupt: it is no Parquet file, or a column is missing or of another type.
+        FileNotFoundError: there is no such file.
     """
     try:
         at = folder_at(path)
@@ -81,8 +89,8 @@ def _kind(column: pa.DataType) -> pa.DataType:
     return column.value_type if pa.types.is_fixed_size_list(column) else column
 
 
-def _numbers(table: pa.Table, name: str) -> np.ndarray:
-    """A column as an array: (B,), or (B, K) where each row is a list of K numbers."""
+def numbers(table: pa.Table, name: str) -> np.ndarray:
+    """Return a column as an array: (B,), or (B, K) where each row is a list of K numbers."""
     column = table.column(name).combine_chunks()
     if pa.types.is_fixed_size_list(column.type):
         return column.flatten().to_numpy().reshape(len(column), column.type.list_size)

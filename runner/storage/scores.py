@@ -1,4 +1,4 @@
-"""Scores of membership attacks, and the member matrix, as Parquet."""
+"""Scores of membership attacks as Parquet, in folders that say whose; and the member matrix."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -8,14 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 from runner.storage.cloud import Folder
-from runner.storage.parquet import EXAMPLE, _numbers, _open, to_bytes
+from runner.storage.parquet import EXAMPLE, numbers, opened, to_bytes
 from runner.storage.store import Corrupt
 
 # Folders of the scores, outermost first. Attacks that judge a target at a time have one more.
 PARTITIONS = ["arm", "draws", "attack", "matrix"]
-
-
 OF_TARGETS = [*PARTITIONS, "model"]
+BY_BLOCKS, BY_TARGETS = "blocks", "targets"  # folders of the two kinds of attacks
 
 
 def members_to_bytes(member: np.ndarray) -> bytes:
@@ -23,15 +22,6 @@ def members_to_bytes(member: np.ndarray) -> bytes:
     columns = {_model(m): pa.array(row) for m, row in enumerate(member.astype(np.int8))}
     fields = [pa.field(name, pa.int8(), nullable=False) for name in columns]
     return to_bytes(pa.table(list(columns.values()), schema=pa.schema(fields)))
-
-
-def read_members(path: str) -> np.ndarray:
-    """Return the (M, N) int8 member matrix."""
-    with _open(path, {_model(0): pa.int8()}) as file:
-        table = file.read()
-    if table.schema.names != [_model(m) for m in range(table.num_columns)]:
-        raise Corrupt(path, f"expected one column per model, got {table.schema.names}")
-    return np.stack([_numbers(table, name) for name in table.schema.names]).astype(np.int8)
 
 
 class Reading(NamedTuple):
@@ -75,20 +65,20 @@ def read_targets(folder: Folder, reading: Reading, models: Sequence[int]) -> np.
     A file of blocks holds all targets, so each is opened once for all that are asked for. What is
     Corrupt is the whole folder, since the audit makes all of it anew.
     """
-    path, names = _folders(reading._asdict()), [_model(model) for model in models]
-    of_targets = [folder / "targets" / path / f"model={name}" for name in names]
+    path, names = folders_of(reading._asdict()), [_model(model) for model in models]
+    of_targets = [folder / BY_TARGETS / path / f"model={name}" for name in names]
     if of_targets[0].is_dir():
         return np.stack([_read_scores(folder, part, ["score"])[0] for part in of_targets])
-    return _read_scores(folder, folder / "blocks" / path, names)
+    return _read_scores(folder, folder / BY_BLOCKS / path, names)
 
 
 def place_of(table: pa.Table, partitions: Sequence[str]) -> str:
     """Return the folders that rows of one partition lie in, outermost first."""
-    return _folders({name: table.column(name)[0].as_py() for name in partitions})
+    return folders_of({name: table.column(name)[0].as_py() for name in partitions})
 
 
-def _folders(places: Mapping[str, object]) -> str:
-    """Percent-encoded: names may be anything that YAML holds."""
+def folders_of(places: Mapping[str, object]) -> str:
+    """Return folders with names and values; percent-encoded, for YAML may hold any name."""
     return "/".join(f"{key}={quote(str(value), safe='')}" for key, value in places.items())
 
 
@@ -98,7 +88,7 @@ def _read_scores(folder: Folder, part: Folder, columns: Sequence[str]) -> np.nda
     found = []
     for path in sorted(str(path) for path in part.glob("*.parquet")):
         try:
-            with _open(path, kinds) as file:
+            with opened(path, kinds) as file:
                 found.append(file.read(columns=list(kinds)))
         except Corrupt as corrupt:
             raise Corrupt(str(folder), str(corrupt)) from corrupt
@@ -108,13 +98,13 @@ def _read_scores(folder: Folder, part: Folder, columns: Sequence[str]) -> np.nda
     scores = np.empty((len(columns), num_examples), np.float32)
     times = np.zeros(num_examples, np.int8)
     for table in found:
-        examples = _numbers(table, "example")
+        examples = numbers(table, "example")
         examples = examples[(examples >= 0) & (examples < num_examples)]
         if len(examples) < table.num_rows:
             break
         times[examples] += 1
         for row, column in zip(scores, columns, strict=True):
-            row[examples] = _numbers(table, column)
+            row[examples] = numbers(table, column)
     if not np.all(times == 1):
         raise Corrupt(str(folder), f"examples in {part} are missing, or are there twice")
     return scores

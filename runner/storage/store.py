@@ -1,11 +1,16 @@
-"""Every path and every write. What is not finished never looks finished.
+"""Every folder of a storage, and every write. What is not finished never looks finished.
 
-<root>/runs/<run id>/{run.json, model.safetensors, epochs.jsonl, events.out.tfevents.*, DONE}
+<root>/runs/<run id>/{run.json, model.safetensors, best.safetensors, epochs.jsonl, DONE, ...}
 <root>/runs/<run id>/answers/<question id>/{answers.parquet, DONE}
 <root>/runs/<run id>/robustness/<attack id>/{robustness.parquet, DONE}
-<root>/experiments/<name>/{experiment.json, member.parquet, scores/, results.json, report/}
-<root>/audits/<name>/{answers/<file>/{answers.parquet, DONE}, scores/, judged/, report/}
-<root>/sweeps/<name>/{sweep.json, trials.csv, recommended.yaml, trials/, confirmation/, report/}
+<root>/experiments/<name>/{experiment.json, member.parquet, results.json, report/, ...}
+<root>/experiments/<name>/{scores/<digest>/, judged/<digest>/}, each with its DONE
+<root>/audits/<name>/{answers/<file>/, scores/, judged/, results.json, report/, ...}
+<root>/sweeps/<name>/{sweep.json, trials.csv, trials/<id>/m<models>/, report/, ...}
+
+docs/store.md has all of it: also what is there only while somebody is at work, such as LOCK,
+driver.json and checkpoint.pt. A name that two files must know stands here; one that a single file
+writes and reads, there.
 """
 
 import errno
@@ -22,6 +27,11 @@ from typing import Any, NamedTuple
 from runner.storage.cloud import Away, CloudPath, Folder, StorageError, folder_at
 
 DONE = "DONE"
+ANSWERS, ROBUSTNESS = "answers.parquet", "robustness.parquet"  # of a model
+DESCRIBED, MEMBERS = "experiment.json", "member.parquet"  # of an experiment
+RESULTS = "results.json"  # of an experiment, an audit, or one setting of a sweep
+SWEPT = "sweep.json"
+REPORT = "report"
 PATIENCE_S = 300.0  # for a storage that is away to come back
 TOPS = ("runs", "experiments", "audits", "sweeps")  # right below the storage folder
 OWNERS = (
@@ -55,8 +65,14 @@ class Store(NamedTuple):
     def answers(self, run_id: str, question_id: str) -> Folder:
         return self.run(run_id) / "answers" / question_id
 
+    def answers_file(self, run_id: str, question_id: str) -> Folder:
+        return self.answers(run_id, question_id) / ANSWERS
+
     def robustness(self, run_id: str, attack_id: str) -> Folder:
         return self.run(run_id) / "robustness" / attack_id
+
+    def robustness_file(self, run_id: str, attack_id: str) -> Folder:
+        return self.robustness(run_id, attack_id) / ROBUSTNESS
 
     def experiment(self, name: str) -> Folder:
         return self.root / "experiments" / name
@@ -110,6 +126,26 @@ class Store(NamedTuple):
                 f"storage folder {self.root}: {error.strerror or error}; "
                 "name another with --storage FOLDER"
             ) from None
+
+
+def scores_at(home: Folder, name: str) -> Folder:
+    """Return a folder of scores, below that of somebody's results."""
+    return home / "scores" / name
+
+
+def judged_at(home: Folder, name: str) -> Folder:
+    """Return the folder of what scores say of each target."""
+    return home / "judged" / name
+
+
+def trial_at(home: Folder, setting: str, rung: int) -> Folder:
+    """Return the folder of a sweep's setting with so many models."""
+    return home / "trials" / setting / f"m{rung:04d}"
+
+
+def page_at(home: Folder) -> Folder:
+    """Return the page that one reads first."""
+    return home / REPORT / "index.html"
 
 
 def may_pass(error: BaseException) -> bool:

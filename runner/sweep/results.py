@@ -47,7 +47,7 @@ def trials_of(
             str(at): three(record) | {"base": record["base"]}
             for at, record in sorted(rungs.items())
         }
-        figures = _every_figure(folder / "trials" / each, sweep.arm, top) if top else {}
+        figures = _every_figure(store.trial_at(folder, each, top), sweep.arm) if top else {}
         passes = bool(top) and meets(sweep.constraint, by_rung[str(top)], by_rung[str(top)]["base"])
         one = {"id": each, "setting": setting, "labels": labels_of(sweep, setting)}
         one |= {"state": end.state, "why": end.why, "num_models": top, "by_rung": by_rung}
@@ -152,9 +152,9 @@ def three(record: Mapping[str, Any]) -> dict[str, Any]:
     return {key: record[key] for key in OBJECTIVES}
 
 
-def _every_figure(folder: Folder, arm: str, rung: int) -> dict[str, Any]:
+def _every_figure(folder: Folder, arm: str) -> dict[str, Any]:
     """All figures of an arm, in the reading that the objectives are of."""
-    results = json.loads((folder / f"m{rung:04d}" / "results.json").read_bytes())
+    results = json.loads((folder / store.RESULTS).read_bytes())
     found = results["arms"][arm]
     return dict(every_figure(found.get("averaged") or found))
 

@@ -8,20 +8,18 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from runner.experiment import config
 from runner.experiment.config import ConfigError, Fault
 from runner.experiment.experiment import Experiment
 from runner.experiment.sweep import Axis, Setting, Sweep, times
-from runner.storage.ids import digest, seed_of
+from runner.storage.ids import digest, generator_of
 
 MOST_TRIED = 200  # combinations that are validated before anything starts
 
 
 def drawn(sweep: Sweep) -> list[Setting]:
     """Return `num_trials` settings, each value drawn by the search's seed."""
-    random = np.random.Generator(np.random.Philox(seed_of(sweep.search.seed, "settings")))
+    random = generator_of(sweep.search.seed, "settings")
     return [
         {key: value_at(axis, random.random()) for key, axis in sweep.axes.items()}
         for _ in range(sweep.search.num_trials or 0)

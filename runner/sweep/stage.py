@@ -167,8 +167,8 @@ def _write(
         path.unlink(missing_ok=True)
     store.write(folder / "trials.csv", results.trials_csv(made).encode())
     results.write_hparams(made, folder / "tensorboard")
-    write_sweep_report(dict(made), folder / "report")
-    store.write_json(folder / "sweep.json", made)
+    write_sweep_report(dict(made), folder / store.REPORT)
+    store.write_json(folder / store.SWEPT, made)
 
 
 def _tell(made: dict[str, Any], folder: Folder, console: Console) -> None:
@@ -180,7 +180,7 @@ def _tell(made: dict[str, Any], folder: Folder, console: Console) -> None:
         say(console, events)
     if made["recommended"]:
         say(console, f"recommended: {folder / 'recommended.yaml'}")
-    say(console, f"report: {folder / 'report' / 'index.html'}")
+    say(console, f"report: {store.page_at(folder)}")
 
 
 def _objectives(experiment: Experiment) -> Objectives:

@@ -68,7 +68,7 @@ def _at_rung(sweeping: Sweeping, setting: Mapping[str, Any], rung: int) -> dict[
     data = with_setting(sweeping.data, sweeping.experiment, dict(setting), rung)
     # Not once more for each setting; the recommended one is checked.
     data["robustness"] = {**(data.get("robustness") or {}), "sanity": {"num_models": 0}}
-    folder = sweeping.folder / "trials" / id_of(dict(setting)) / f"m{rung:04d}"
+    folder = store.trial_at(sweeping.folder, id_of(dict(setting)), rung)
     experiment = config.validate(data, Experiment, "this setting")
     dataset: Any = ray.get(sweeping.dataset)
     return measured(prepare(experiment, sweeping.storage, dataset, folder), sweeping)

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -16,7 +15,7 @@ from defenses import Kit
 from runner.experiment.training import Schedule, Training
 from runner.models import ImageShape
 from runner.plan.plan import Run
-from runner.storage.ids import seed_of
+from runner.storage.ids import generator_of, seed_of
 from runner.train.augment import augmented
 
 Group = dist.ProcessGroup | None
@@ -135,7 +134,7 @@ def rate(schedule: Schedule, epoch: float, epochs: int) -> float:
 
 def _batches(run: Run, epoch: int, world: int) -> Iterable[Tensor]:
     """The members in a new order, in batches; a last one with under two a worker is left out."""
-    order = np.random.Generator(np.random.Philox(seed_of(run.seed, "order", epoch)))
+    order = generator_of(run.seed, "order", epoch)
     shuffled = torch.from_numpy(order.permutation(run.members))
     return [b for b in shuffled.split(run.training.batch_size) if len(b) >= 2 * world]
 

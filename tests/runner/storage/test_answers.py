@@ -18,9 +18,6 @@ from runner.storage.answers import (
     robustness_to_bytes,
 )
 from runner.storage.parquet import BLOCK
-from runner.storage.scores import (
-    read_members,
-)
 from runner.storage.store import Corrupt
 
 
@@ -130,7 +127,7 @@ def test_whatever_byte_of_robustness_is_changed_it_is_corrupt_or_says_the_same(t
 def test_a_truncated_file_is_corrupt_and_named(tmp_path: Path, kept: int):
     path = tmp_path / "answers.parquet"
     path.write_bytes(write_answers(path, 100)[:kept])
-    readers = (num_blocks, read_views, read_members)
+    readers = (num_blocks, read_views)
     for read in (*readers, lambda path: read_block(path, 0, "log_odds")):
         with pytest.raises(Corrupt) as corrupt:
             read(str(path))
@@ -159,8 +156,6 @@ def test_another_schema_is_corrupt(tmp_path: Path):
     for read in readers:
         with pytest.raises(Corrupt, match="should be"):
             read()
-    with pytest.raises(Corrupt, match="column m000 should be int8, is None"):
-        read_members(path)
 
 
 def test_a_block_beyond_the_last_is_corrupt(tmp_path: Path):
