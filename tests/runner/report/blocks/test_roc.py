@@ -1,11 +1,20 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
 
 from runner.report import style
 from runner.report.blocks import captions
 from runner.report.blocks.roc import MOST_BANDS, roc_figure, roc_linear_figure
 from tests.made.drawn import panels
+
+
+def drawn(results: dict[str, Any]) -> Figure:
+    figure = roc_figure(results)
+    assert figure is not None
+    return figure
 
 
 def test_the_linear_roc_is_of_calibrated_attacks_alone(drawn_noisy):
@@ -40,7 +49,7 @@ def test_each_membership_attack_has_a_panel_with_a_curve_an_arm(results):
     for arm in results["arms"].values():
         arm["membership"]["rmia"] = arm["membership"]["lira_online"]
     results["attacks"]["membership"]["rmia"] = "RMIA"
-    figure = roc_figure(results)
+    figure = drawn(results)
     assert [axes.get_title() for axes in figure.axes] == ["lira_online", "rmia"]
     for axes in figure.axes:
         curves = [line for line in axes.lines if len(np.asarray(line.get_xdata())) == 4]
@@ -59,6 +68,6 @@ def test_the_smallest_rate_that_can_be_seen_is_marked(drawn_small):
 
 def test_an_arm_without_a_curve_keeps_the_colours_of_the_others(results):
     del results["arms"]["erm"]["membership"]["lira_online"]["roc"]
-    (axes,) = roc_figure(results).axes
+    (axes,) = drawn(results).axes
     (curve,) = [line for line in axes.lines if len(np.asarray(line.get_xdata())) == 4]
     assert curve.get_color() == style.COLORS[1]
