@@ -78,9 +78,7 @@ def ready(work: Work, disk_bytes: float, checkpoint_bytes: float, console: Conso
     """
     connect.connect()
     _wait_for_nodes(work.experiment.fleet, console)
-    one_each = [runs[0] for runs in work.plan.arms.values()]
-    given = one_each, work.dataset, work.experiment.fleet, work.store
-    checks, settled = preflight(*given, disk_bytes, checkpoint_bytes)
+    checks, settled = preflight(work, disk_bytes, checkpoint_bytes)
     for check in checks:
         say(console, str(check))
     return settled
@@ -100,19 +98,13 @@ def _wait_for_nodes(fleet: Fleet, console: Console) -> None:
 
 
 def preflight(
-    runs: Sequence[Run],
-    dataset: Dataset,
-    fleet: Fleet,
-    at: Store,
-    disk_bytes: float,
-    checkpoint_bytes: float = 0.0,
+    work: Work, disk_bytes: float, checkpoint_bytes: float = 0.0
 ) -> tuple[list[Check], Fleet]:
     """Return what was looked at, and the fleet with a share of a GPU in place of `auto`.
 
     Ray is connected. Every node with room is asked; nothing is started if one does not pass.
 
     Args:
-        runs: one of each arm.
         disk_bytes: what is still to be written.
         checkpoint_bytes: what each Run takes besides while it is in work.
 
@@ -120,7 +112,7 @@ def preflight(
         NoRoom: no node, nor several together, can ever hold what one Run asks for.
         NotReady: something else does not hold.
     """
-    nodes = ray.nodes()
+    nodes, fleet, at = ray.nodes(), work.experiment.fleet, work.store
     found = sites(nodes, fleet)
     if not found:
         raise refuse(nodes, fleet)
@@ -131,7 +123,7 @@ def preflight(
     to_write = disk_bytes + in_work * checkpoint_bytes
     checks += [*_storage(seen, at, to_write), _versions(seen)]
     if all(check.passed for check in checks) and fleet.gpus:
-        check, fleet = _memory(runs, dataset, fleet, found[0].nodes[0])
+        check, fleet = _memory(work, found[0].nodes[0])
         checks.append(check)
     if not all(check.passed for check in checks):
         raise NotReady("\n".join(["not ready; nothing was started", *map(str, checks)]))
@@ -249,11 +241,12 @@ def _versions(seen: Sequence[Seen]) -> Check:
     return Check(True, f"versions: {told}, our code {seen[0].code}, on {len(seen)} nodes")
 
 
-def _memory(runs: Sequence[Run], dataset: Dataset, fleet: Fleet, node: str) -> tuple[Check, Fleet]:
+def _memory(work: Work, node: str) -> tuple[Check, Fleet]:
     """Whether as many Runs as are asked for fit on a GPU; for `auto`, how many do."""
+    fleet, runs = work.experiment.fleet, [of_arm[0] for of_arm in work.plan.arms.values()]
     options = {"num_cpus": 0, "num_gpus": 1, "max_retries": 0, **on_node(node)}
     try:
-        found = ray.get(ray.remote(_probe).options(**options).remote(list(runs), dataset))
+        found = ray.get(ray.remote(_probe).options(**options).remote(runs, work.dataset))
     except ray.exceptions.RayTaskError as error:
         if not isinstance(error.cause, torch.cuda.OutOfMemoryError):
             raise

@@ -14,6 +14,7 @@ from attacks.membership.threshold import Threshold
 from runner.faults import BadAnswers
 from runner.foreign.answered import Kind
 from runner.foreign.schema import Audit
+from runner.plan.plan import num_others
 
 Attacks = Mapping[str, MembershipAttack]
 
@@ -96,11 +97,7 @@ def fewest_others(member: np.ndarray, partner: np.ndarray) -> Others:
     """
     fewest, scarce = {0: len(member), 1: len(member)}, 0
     for c in (0, 1):
-        total = (member == c).sum(axis=0, dtype=np.int32)
-        for m, row in enumerate(member):
-            others = total - (row == c)
-            if partner[m] != m:
-                others -= member[partner[m]] == c
+        for row, others in zip(member, num_others(member, partner, c), strict=True):
             others[row < 0] = len(member)
             if others.min() < fewest[c]:
                 fewest[c], scarce = int(others.min()), int(others.argmin())

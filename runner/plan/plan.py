@@ -1,7 +1,7 @@
 """From an experiment to its member matrix and its Runs. Nothing here trains or writes."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -163,6 +163,24 @@ def others_of(partner: np.ndarray) -> tuple[np.ndarray, ...]:
     models = np.arange(len(partner))
     others = [np.roll(models, -m)[1:] for m in models]
     return tuple(others[m][others[m] != partner[m]] for m in models)
+
+
+def num_others(member: np.ndarray, partner: np.ndarray, kind: int) -> Iterator[np.ndarray]:
+    """Yield of each model as target how many others but its partner are of a kind, (N,) int32.
+
+    Args:
+        member: (M, N) int8: 1 in, 0 out, -1 not judged.
+        partner: (M,) int, the model complementary to each, or the model itself.
+        kind: 1 or 0.
+    """
+    total = np.zeros(member.shape[1], np.int32)
+    for row in member:
+        total += row == kind
+    for m, row in enumerate(member):
+        others = total - (row == kind)
+        if partner[m] != m:
+            others -= member[partner[m]] == kind
+        yield others
 
 
 def member_matrix(

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from runner.plan.plan import num_others
+
 
 def count_aucs(member: np.ndarray, partner: np.ndarray) -> np.ndarray:
     """Return the AUC of guessing each target's members by how few of its shadows hold an example.
@@ -17,14 +19,8 @@ def count_aucs(member: np.ndarray, partner: np.ndarray) -> np.ndarray:
         (M,) float64; 0.5 where a target has members or non-members alone. Below 0.5 where its
         members are those that more of the shadows hold: turned round, chance would not be 0.5.
     """
-    inside = np.zeros(member.shape[1], np.int32)
-    for row in member:
-        inside += row == 1
     aucs = []
-    for m, row in enumerate(member):
-        others = inside - (row == 1)
-        if partner[m] != m:
-            others = others - (member[partner[m]] == 1)
+    for row, others in zip(member, num_others(member, partner, 1), strict=True):
         counts = [np.bincount(others[row == c], minlength=len(member) + 1) for c in (0, 1)]
         aucs.append(_auc(*counts))
     return np.array(aucs)

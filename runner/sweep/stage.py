@@ -96,14 +96,22 @@ def _sweep(
     board: Any = (
         ray.remote(Board).options(**connect.beside_driver()).remote(sweep.rungs, total, sweep.alike)
     )
-    given = (data, experiment, objectives, work.store.root, work.folder)
     driving.count_settings(total, 0)
     driving.enter("search")
     with (
         Show(console, driving.saw) as show,
         fleet.opened(work.dataset, settled, work.store, show) as queue,
     ):
-        sweeping = Sweeping(*given, queue, board, ray.put(work.dataset))
+        sweeping = Sweeping(
+            data=data,
+            experiment=experiment,
+            objectives=objectives,
+            storage=work.store.root,
+            folder=work.folder,
+            queue=queue,
+            board=board,
+            dataset=ray.put(work.dataset),
+        )
         found = search(sweeping, driving)
         trials = results.trials_of(sweep, *found, work.folder)
         chosen, why = recommend.recommended(trials) if sweep.alike else (None, NOT_ALIKE)
@@ -116,8 +124,15 @@ def _sweep(
         "trained": sum(run in after and after[run] != before.get(run) for run in used),
         "reused": sum(run in before and after.get(run) == before[run] for run in used),
     }
-    told = (confirmed, why), runs, _warnings(sweep, found), driving.events
-    made = results.results_of(experiment, objectives, trials, *told)
+    made = results.results_of(
+        experiment,
+        objectives,
+        trials,
+        chosen=(confirmed, why),
+        runs=runs,
+        warnings=_warnings(sweep, found),
+        events=driving.events,
+    )
     _write(made, data, experiment, work.folder)
     _tell(made, work.folder, console)
     return made

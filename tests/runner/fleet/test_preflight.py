@@ -173,8 +173,7 @@ def two_nodes() -> Iterator[str]:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.usefixtures("two_nodes")
 def test_every_node_of_a_cluster_is_asked_and_nothing_is_left_behind(work: Work):
-    given = [runs[0] for runs in work.plan.arms.values()], work.dataset
-    checks, settled = preflight(*given, Fleet(), work.store, GB)
+    checks, settled = preflight(work, GB)
     told = "\n".join(map(str, checks))
     assert all(check.passed for check in checks), told
     assert "room: 4 workers of 1 CPUs and 0 GPUs on 2 nodes" in told
@@ -183,7 +182,7 @@ def test_every_node_of_a_cluster_is_asked_and_nothing_is_left_behind(work: Work)
     assert settled == Fleet()
     assert not [*(work.store.root / "preflight").rglob("*driver*")]
     with pytest.raises(NotReady, match=r"FAIL  disk: .* GB to write"):
-        preflight(*given, Fleet(), work.store, 1e18)
+        preflight(work, 1e18)
 
 
 @pytest.mark.ray
@@ -194,7 +193,6 @@ def test_a_node_where_another_disk_has_the_storages_name_is_found_out(two_nodes:
     elsewhere = ["unshare", "--mount", "bash", "-c", 'mount -t tmpfs tmpfs "$0" && "$@"']
     if subprocess.run([*elsewhere, str(work.store.root), "true"], capture_output=True).returncode:
         pytest.skip("mounting where no other process sees it needs root")
-    given = [runs[0] for runs in work.plan.arms.values()], work.dataset, Fleet(), work.store, GB
     with started([*elsewhere, str(work.store.root), *join], dict(os.environ)):
         end = time.monotonic() + 60
         while len([node for node in ray.nodes() if node["Alive"]]) < 4:
@@ -202,5 +200,5 @@ def test_a_node_where_another_disk_has_the_storages_name_is_found_out(two_nodes:
             time.sleep(0.2)
         why = r"FAIL  storage .*: not the same folder on every node.*No such file.*--storage"
         with pytest.raises(NotReady, match=why):
-            preflight(*given)
+            preflight(work, GB)
     assert not [*(work.store.root / "preflight").rglob("*driver*")]
