@@ -156,6 +156,19 @@ def prepare(
     """
     at = Store(folder_at(storage))
     at.check_writable()
+    return made_ready(experiment, at, dataset, folder)
+
+
+def made_ready(
+    experiment: Experiment, at: Store, dataset: Dataset | None, folder: Folder | None
+) -> Work:
+    """Return what `prepare` does, in a storage that the command has looked at.
+
+    Nothing is made there: while a share is not mounted, its folders would be made in its place.
+
+    Raises:
+        DataMissing: the data cannot be read, or is too small for what is asked.
+    """
     try:
         dataset = planted(dataset or experiment.data.load(), experiment)
     except (ValueError, OSError) as error:

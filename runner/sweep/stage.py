@@ -20,7 +20,7 @@ from runner.faults import Unfinished
 from runner.fleet import fleet
 from runner.fleet.preflight import ready
 from runner.forecast.disk import checkpoint_bytes, disk_bytes
-from runner.plan.work import Work, prepare
+from runner.plan.work import Work, made_ready, prepare
 from runner.report.blocks.events import events_in_short
 from runner.report.sweep.page import write_sweep_report
 from runner.report.sweep.terminal import terminal_tables
@@ -116,7 +116,7 @@ def _sweep(
         trials = results.trials_of(sweep, *found, work.folder)
         chosen, why = recommend.recommended(trials) if sweep.alike else (None, NOT_ALIKE)
         driving.enter("confirmation")
-        confirmed = _confirm(sweeping, work, chosen, console)
+        confirmed = _confirm(sweeping, work, chosen, driving)
         used = ray.get(board.used.remote())
     driving.enter("report")
     after = _trained(work.store)
@@ -139,7 +139,7 @@ def _sweep(
 
 
 def _confirm(
-    sweeping: Sweeping, work: Work, chosen: Mapping[str, Any] | None, console: Console
+    sweeping: Sweeping, work: Work, chosen: Mapping[str, Any] | None, driving: Driver
 ) -> dict[str, Any] | None:
     """Measure the recommended setting with models of another seed: the best of many is flattered.
 
@@ -150,17 +150,17 @@ def _confirm(
         return None
     setting, top, experiment = chosen["setting"], chosen["num_models"], sweeping.experiment
     made = recommend.fresh(sweeping.data, experiment, setting, top)
-    say(console, f"the recommended setting once more, under seed {made['seed']}")
+    driving.tell(f"the recommended setting once more, under seed {made['seed']}")
     valid = config.validate(made, Experiment, "recommended.yaml")
-    again = prepare(valid, work.store.root, work.dataset, work.folder / "confirmation")
+    again = made_ready(valid, work.store, work.dataset, work.folder / "confirmation")
     at = chosen["by_rung"][str(top)]
     told = {key: chosen[key] for key in ("id", "setting", "labels")}
     told |= {"flattered": results.three(at), "flattered_base": at["base"]}
     told |= {"fresh": None, "fresh_base": None, "seed": made["seed"], "num_models": top}
     try:
-        record = measured(again, sweeping)
+        record = measured(again, sweeping, driving.tell)
     except Exception as error:  # what the search found is written all the same
-        say(console, f"it could not be measured: {type(error).__name__}: {error}")
+        driving.tell(f"it could not be measured: {type(error).__name__}: {error}")
         return told
     fresh, base, sweep = results.three(record), record["base"], experiment.sweep
     assert sweep is not None

@@ -9,15 +9,16 @@ import ray
 from ray import tune
 
 from runner import pipeline
-from runner.driver.repair import MadeElsewhere, set_aside_broken, until_sound
+from runner.driver.repair import MadeElsewhere, Tell, set_aside_broken, until_sound
 from runner.experiment import config
 from runner.experiment.experiment import Experiment
 from runner.experiment.sweep import Objectives
 from runner.faults import Unfinished
 from runner.fleet.queue import Outcome, Task
-from runner.plan.work import Work, prepare
+from runner.plan.work import Work, made_ready
 from runner.storage import store
 from runner.storage.cloud import Folder
+from runner.storage.store import Store
 from runner.sweep.pareto import OBJECTIVES
 from runner.sweep.results import objectives_of
 from runner.sweep.settings import id_of, with_setting
@@ -71,11 +72,15 @@ def _at_rung(sweeping: Sweeping, setting: Mapping[str, Any], rung: int) -> dict[
     folder = store.trial_at(sweeping.folder, id_of(dict(setting)), rung)
     experiment = config.validate(data, Experiment, "this setting")
     dataset: Any = ray.get(sweeping.dataset)
-    return measured(prepare(experiment, sweeping.storage, dataset, folder), sweeping)
+    work = made_ready(experiment, Store(sweeping.storage), dataset, folder)
+    return measured(work, sweeping, sweeping.board.note.remote)
 
 
-def measured(work: Work, sweeping: Sweeping) -> dict[str, Any]:
+def measured(work: Work, sweeping: Sweeping, tell: Tell) -> dict[str, Any]:
     """Do what is missing of an experiment, by the lanes, and return what is compared of it.
+
+    Args:
+        tell: is given notes, as `until_sound` has them.
 
     Returns:
         The three objectives of the sweep's arm, `base` with those of the base arm or None, and
@@ -88,9 +93,7 @@ def measured(work: Work, sweeping: Sweeping) -> dict[str, Any]:
     sweep = sweeping.experiment.sweep
     assert sweep is not None
     ray.get(sweeping.board.use.remote([run.id for run in work.plan.runs]))
-    results = until_sound(
-        partial(_shared_results, work, sweeping), work.store, sweeping.board.note.remote
-    )
+    results = until_sound(partial(_shared_results, work, sweeping, tell), work.store, tell)
     arms = results["arms"]
     base = objectives_of(arms[sweep.base], sweeping.objectives) if sweep.base else None
     return {
@@ -100,19 +103,19 @@ def measured(work: Work, sweeping: Sweeping) -> dict[str, Any]:
     }
 
 
-def _shared_results(work: Work, sweeping: Sweeping) -> dict[str, Any]:
+def _shared_results(work: Work, sweeping: Sweeping, tell: Tell) -> dict[str, Any]:
     """The experiment's results, though other trials that share Runs may set some aside."""
     try:
-        return _results(work, sweeping)
+        return _results(work, sweeping, tell)
     except (FileNotFoundError, TypeError) as error:
         if work.pending or store.facts(work.scores) is None:
             raise MadeElsewhere from error
         raise
 
 
-def _results(work: Work, sweeping: Sweeping) -> dict[str, Any]:
+def _results(work: Work, sweeping: Sweeping, tell: Tell) -> dict[str, Any]:
     """The experiment's results, once its Runs are done and its scores are there."""
-    set_aside_broken(work.finished, sweeping.board.note.remote)
+    set_aside_broken(work.finished, tell)
     pending = work.pending
     trained = sum(not work.is_trained(run) for run in pending)
     tasks = [pipeline.task_of(work, run) for run in pending]

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from runner.experiment.config import parse
 from runner.experiment.experiment import Experiment
 from runner.plan.work import prepare
 from tests.conftest import TINY
+from tests.made.shares import unmounted
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -187,15 +189,28 @@ def test_the_recommended_yaml_has_no_fault_and_needs_no_training(swept: tuple[Pa
         assert arms["arms"][arm]["natural_accuracy"] == chosen[key]["natural"]
 
 
-def test_a_second_start_trains_nothing_and_finds_the_same(searched: Path):
+def test_a_second_start_whose_storage_goes_away_twice_trains_nothing_and_finds_the_same(
+    searched: Path,
+):
     before, finished = found(searched), done(searched)
     count = results(searched)["runs"]["trained"]
     assert count == len(finished)
-    code, out = run(searched, SEARCHED)
-    assert code == 0, out
+    out, waits = [], threading.Event()
+    with start(searched, SEARCHED) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            out.append(line)
+            if "versions: " in line or "the recommended setting once more" in line:
+                waits.clear()
+                unmounted(searched / "storage", waits.is_set)
+            if "waits up to 300 s for the storage" in line:
+                waits.set()
+    assert process.returncode == 0, out
     assert done(searched) == finished
     assert results(searched)["runs"] == {"trained": 0, "reused": count}
     assert found(searched) == before
+    told = [event["text"] for event in results(searched)["events"]]
+    assert sum("is it mounted?; waits up to 300 s" in text for text in told) >= 2
 
 
 def test_a_sweep_that_is_killed_trains_no_run_twice_and_finds_the_same(
