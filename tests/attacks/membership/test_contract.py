@@ -281,8 +281,9 @@ def test_as_many_other_models_as_an_attack_says_it_needs_are_enough(
 def test_one_other_model_less_of_each_kind_that_an_attack_needs_is_too_few(
     attack: MembershipAttack, world: World
 ):
-    fewer = (max(number - 1, 0) for number in attack.needs[:2])
-    assert np.isnan(by_shadows(attack, world, held(*fewer, len(world.labels)))).all()
+    inside, outside = (max(number - 1, 0) for number in attack.needs[:2])
+    rows = held(inside, outside, len(world.labels))
+    assert np.isnan(by_shadows(attack, world, rows)).all()
 
 
 @pytest.mark.parametrize("attack", COUNTING)
