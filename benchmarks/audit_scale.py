@@ -25,7 +25,7 @@ import ray
 from audit import PeakMemory, held, pairs  # beside this file
 
 from attacks.membership.lira import Lira
-from runner.audit.judge import Asked, Judging, judge
+from runner.audit.judge import Judging, Measured, judge
 from runner.audit.judged import read_judged
 from runner.audit.scores import Scoring, audit
 from runner.statistics import metrics
@@ -65,7 +65,7 @@ def measure(num_models: int, num_examples: int, resamples: int, folder: Path) ->
     scores, before = folder / "scores" / "all", held()
     asked = {}
     for name in ATTACKS:
-        how = Asked(RATES, "step_le", (), resamples, seed=0)
+        how = Measured(RATES, "step_le", (), resamples, seed=0)
         asked[Reading("arm", 1, name, "member")] = how
         asked[Reading("arm", 1, name, "null")] = how._replace(num_resamples=0)
     times = []

@@ -1,80 +1,200 @@
-"""Who may import whom, read off the source: the rules of the house."""
+"""The rules of the house, read off the source: its floors, its walls, and who takes what from afar.
+
+`python tests/test_house.py` draws the floors anew in docs/architecture.md.
+"""
 
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 HOUSE = Path(__file__).parent.parent
-FLEET = {
-    f"runner/fleet/{file}.py" for file in ("fleet", "_lane", "worker", "preflight", "_trainer")
-}
-TASKS = {"runner/audit/_tasks.py", "runner/audit/_ray_data.py"}
-AUDIT = {f"runner/audit/{file}.py" for file in ("_blocks", "_targets")}
-VULNERABLE = {f"runner/audit/{file}.py" for file in ("vulnerable", "_flags", "_memorized")}
-FOREIGN = {f"runner/foreign/{file}.py" for file in ("listing", "members", "reading")}
-SWEEP = {f"runner/sweep/{file}.py" for file in ("stage", "search", "searchers", "trial")}
-STORAGE = {f"runner/storage/{file}.py" for file in ("cloud", "parquet", "answers", "scores")}
-ONLY_IN = {  # package -> the only files that may import it
-    "ray": {"runner/cluster/connect.py", *FLEET, *TASKS, *SWEEP},
-    "grpc": {"runner/cluster/_exposure.py"},
-    "optuna": {"runner/sweep/searchers.py"},
-    "opacus": {f"defenses/{file}.py" for file in ("dp_sgd", "_accounting", "_per_example")},
-    "pyautoattack": {"attacks/evasion/autoattack.py"},
-    "pyarrow": {*STORAGE, *TASKS, *AUDIT, *VULNERABLE, *FOREIGN},
-    "typer": {"runner/__main__.py", "runner/budget/command.py", "runner/demos/command.py"},
+ARCHITECTURE = HOUSE / "docs" / "architecture.md"
+BEGIN, END = "<!-- floors: python tests/test_house.py -->\n", "<!-- end of the floors -->\n"
+
+FLOORS = (  # from the ground up; who is on a floor takes only from the floors below
+    ("attacks", "runner.faults", "runner.statistics"),
+    ("defenses", "runner.data", "runner.models", "runner.storage"),
+    ("runner.experiment", "runner.report"),
+    ("runner.plan", "runner.cluster", "runner.driver"),
+    ("runner.train", "runner.audit", "runner.budget", "runner.demos"),
+    ("runner.ask", "runner.fleet", "runner.results", "runner.forecast"),
+    ("runner.pipeline", "runner.foreign"),
+    ("runner.sweep",),
+    ("runner.__main__",),
+    ("benchmarks",),
+)
+FLOOR = {room: number for number, rooms in enumerate(FLOORS, 1) for room in rooms}
+ONLY_IN = {  # package -> the only rooms that may import it; the others must not wait for it
+    "ray": {"runner.cluster", "runner.fleet", "runner.audit", "runner.sweep"},
+    "pyarrow": {"runner.storage", "runner.audit", "runner.foreign"},
+    "torch": {
+        *("attacks", "defenses", "runner.data", "runner.models", "runner.experiment"),
+        *("runner.plan", "runner.train", "runner.ask", "runner.fleet", "runner.forecast"),
+        *("runner.budget", "runner.demos", "runner.sweep"),
+    },
+    "grpc": {"runner.cluster"},
+    "optuna": {"runner.sweep"},
+    "opacus": {"defenses"},
+    "pyautoattack": {"attacks"},
+    "matplotlib": {"runner.report", "runner.demos"},
+    "typer": {"runner.__main__", "runner.budget", "runner.demos"},
 }
 SOURCES = sorted(
     path.relative_to(HOUSE).as_posix()
-    for room in ("attacks", "defenses", "runner")
-    for path in (HOUSE / room).rglob("*.py")
+    for folder in ("attacks", "defenses", "runner", "benchmarks")
+    for path in (HOUSE / folder).rglob("*.py")
+    if path != HOUSE / "runner" / "__init__.py"
 )
 
 
-def imports(source: str) -> set[str]:
+def module(source: str) -> str:
+    return source.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+MODULES = {module(source) for source in SOURCES}
+
+
+def room(name: str) -> str:
+    """The room that a module lies in: a package or a file of runner/, or another top folder."""
+    parts = name.split(".")
+    return ".".join(parts[: 2 if parts[0] == "runner" else 1])
+
+
+@cache
+def imports(source: str) -> frozenset[str]:
     """Every module that a file imports, wherever in it."""
     found = set()
     for node in ast.walk(ast.parse((HOUSE / source).read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            for alias in node.names:
+                inside = f"{node.module}.{alias.name}"
+                found.add(inside if inside in MODULES else node.module)
+    return frozenset(found)
 
 
-def rooms(source: str) -> set[str]:
-    """The first parts of what a file imports."""
-    return {name.split(".")[0] for name in imports(source)}
+def from_other_rooms(source: str) -> set[str]:
+    """The modules of other rooms of the house that a file imports."""
+    mine = room(module(source))
+    return {name for name in imports(source) if room(name) in FLOOR and room(name) != mine}
+
+
+def drawing() -> str:
+    """The floors as a house, then a row a room: what it is for, what others take, what it takes."""
+    stories = [
+        f"{number:2d} | {'   '.join(name.removeprefix('runner.') for name in rooms):^58} |"
+        for number, rooms in reversed([*enumerate(FLOORS, 1)])
+    ]
+    roof = "   +" + "-" * 60 + "+"
+    rows = ["```text", roof, *stories, roof, "```", ""]
+    rows += [
+        "| floor | room | what it is for | its faces | it takes from |",
+        "|--:|---|---|---|---|",
+    ]
+    for number, rooms in reversed([*enumerate(FLOORS, 1)]):
+        for name in rooms:
+            own = [source for source in SOURCES if room(module(source)) == name]
+            at = own[0].split("/")[0] + "/" if name != "benchmarks" else "benchmarks/"
+            if name.startswith("runner."):
+                at = name.replace(".", "/")
+                at += ".py" if (HOUSE / f"{at}.py").exists() else "/"
+            taken = {n for source in SOURCES for n in from_other_rooms(source) if room(n) == name}
+            faces = sorted({n.removeprefix(f"{name}.") for n in taken} - {name})
+            below = {room(n) for source in own for n in from_other_rooms(source)}
+            cells = (str(number), f"`{at}`", _purpose(at), ", ".join(f"`{f}`" for f in faces))
+            takes = sorted(below, key=lambda n: (-FLOOR[n], n))
+            rows.append(
+                f"| {' | '.join(cells)} | {', '.join(n.removeprefix('runner.') for n in takes)} |"
+            )
+    return "\n".join(rows) + "\n"
+
+
+def _purpose(at: str) -> str:
+    """The first line of a room's docstring, without its full stop."""
+    file = HOUSE / (f"{at}__init__.py" if at.endswith("/") else at)
+    if not file.exists():
+        return "side-by-side measurements, and their records"
+    told = ast.get_docstring(ast.parse(file.read_text())) or ""
+    return told.splitlines()[0].removesuffix(".")
+
+
+def redrawn(page: str) -> str:
+    """The page with the floors as they are now."""
+    before, rest = page.split(BEGIN)
+    return f"{before}{BEGIN}\n{drawing()}\n{END}{rest.split(END)[1]}"
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_nobody_imports_upwards(source: str):
-    above = {"attacks": {"defenses", "runner"}, "defenses": {"runner"}, "runner": set()}
-    assert not rooms(source) & above[source.split("/")[0]]
+def test_nobody_imports_from_his_own_floor_or_above(source: str):
+    mine = FLOOR[room(module(source))]
+    assert not {name for name in from_other_rooms(source) if FLOOR[room(name)] >= mine}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_nobody_imports_a_module_that_is_another_rooms_own(source: str):
+    own = {n for n in from_other_rooms(source) if any(p[0] == "_" for p in n.split(".")[1:])}
+    assert own <= {"runner.__main__"}
+
+
+def test_there_is_no_circle():
+    """Not between rooms, which the floors say, and not between the files of one."""
+    left = {module(source): {*imports(source)} & MODULES for source in SOURCES}
+    while free := [name for name, needs in left.items() if not needs & left.keys() - {name}]:
+        for name in free:
+            del left[name]
+    assert not left
+
+
+def test_a_newcomer_sees_runner_at_a_glance():
+    entries = {source.split("/")[1] for source in SOURCES if source.startswith("runner/")}
+    assert len(entries) + 1 <= 25  # and __init__.py
+    assert len(FLOORS) <= 10
+    assert {room(module(source)) for source in SOURCES} == FLOOR.keys()
+
+
+def test_the_drawing_of_the_floors_is_current():
+    page = ARCHITECTURE.read_text()
+    assert page == redrawn(page), "python tests/test_house.py draws it anew"
 
 
 @pytest.mark.parametrize("package", ONLY_IN)
-def test_outside_packages_are_imported_where_the_house_says(package: str):
-    assert {source for source in SOURCES if package in rooms(source)} <= ONLY_IN[package]
+def test_what_comes_from_afar_is_imported_where_the_house_says(package: str):
+    ours = [source for source in SOURCES if not source.startswith("benchmarks/")]
+    who = {room(module(s)) for s in ours if package in {n.split(".")[0] for n in imports(s)}}
+    assert who == ONLY_IN[package]
+
+
+def loaded(statement: str, *packages: str) -> list[str]:
+    """Which of some packages are loaded once a statement has run in a process of its own."""
+    code = f"import sys\n{statement}\nprint(*(p for p in {packages} if p in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split("\n")[-2].split()
 
 
 def test_training_and_asking_work_without_ray():
     """On a machine that has no Ray, everything below the fleet can be imported."""
     needed = "runner.train.train, runner.ask.answers, runner.ask.robustness, runner.results.gather"
     needed += ", runner.sweep.settings, runner.sweep.results, runner.pipeline, runner.audit.scores"
-    code = f"import sys; sys.modules['ray'] = None; import {needed}"
-    done = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert not loaded(f"sys.modules['ray'] = None\nimport {needed}", "ray.data")
 
 
 def test_tasks_of_the_audit_and_the_queue_need_no_torch():
     """It would take each of their processes 2 seconds and 500 MB, on every node."""
     needed = "runner.audit.scores, runner.audit.judge, runner.audit.vulnerable, runner.fleet.queue"
-    code = f"import sys, {needed}; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True)
-    assert done.stdout == "False\n", done.stderr
+    assert not loaded(f"import {needed}", "torch")
+
+
+def test_the_help_waits_for_nothing_and_check_not_for_ray():
+    line = "sys.argv = ['runner', {}]\nfrom runner.__main__ import app\napp(standalone_mode=False)"
+    assert not loaded(line.format("'--help'"), "torch", "ray", "numpy", "pyarrow")
+    checked = line.format("'check', 'quickstart'")
+    assert not loaded(checked, "ray", "matplotlib", "opacus", "torchvision")
 
 
 def test_every_file_says_what_it_is_for():
@@ -96,9 +216,5 @@ def test_no_commit_names_a_machine_or_a_home_folder():
         assert not any(b"/" + word + b"/" in text for word in (b"root", b"home", b"mnt")), file
 
 
-def test_no_test_module_imports_another():
-    """What several of them use lies in tests/made/, so that each may be moved or run alone."""
-    for path in sorted((HOUSE / "tests").rglob("*.py")):
-        names = imports(path.relative_to(HOUSE).as_posix())
-        of_tests = {name for name in names if name.startswith("tests.") and ".test_" in name}
-        assert not of_tests, f"{path}: {of_tests}"
+if __name__ == "__main__":
+    ARCHITECTURE.write_text(redrawn(ARCHITECTURE.read_text()))

@@ -25,7 +25,7 @@ from runner.storage.scores import PARTITIONS, Reading, scores_table
 SPAN = 16  # blocks whose sums one task adds, so that few of them reach the driver
 
 
-class Job(NamedTuple):
+class BlockScoring(NamedTuple):
     """What every task knows."""
 
     sources: Sources
@@ -47,7 +47,7 @@ def score_blocks(scoring: Scoring, in_ray: bool) -> list[str]:
     nothing is shuffled. A first pass adds up what some attacks must know of all examples.
     """
     matrices = {name: packed(matrix) for name, matrix in scoring.members.items()}
-    job = Job(scoring.sources, matrices, scoring.partner, scoring.attacks)
+    job = BlockScoring(scoring.sources, matrices, scoring.partner, scoring.attacks)
     expected = -(-job.num_examples // BLOCK)
     for paths in job.sources.values():
         _check_footers(paths, expected)
@@ -59,7 +59,7 @@ def score_blocks(scoring: Scoring, in_ray: bool) -> list[str]:
     return write(Tasks(scores_of_block, job, len(blocks)), scoring.folder, PARTITIONS, in_ray)
 
 
-def sums_of_span(job: Job, task: int) -> Iterator[pa.Table]:
+def sums_of_span(job: BlockScoring, task: int) -> Iterator[pa.Table]:
     """Yield what each attack must know of all examples, from SPAN blocks of them."""
     source, first = job.tasks[task]
     last = min(first + SPAN, -(-job.num_examples // BLOCK))
@@ -73,7 +73,7 @@ def sums_of_span(job: Job, task: int) -> Iterator[pa.Table]:
             yield arrays_table(task, part, {k: v.astype(np.float64) for k, v in sums.items()})
 
 
-def scores_of_block(job: Job, task: int) -> Iterator[pa.Table]:
+def scores_of_block(job: BlockScoring, task: int) -> Iterator[pa.Table]:
     """Yield the scores of one block of examples: rows of `runner.storage.scores.scores_table`."""
     for reading, answers, examples, member in _readings(job, *job.tasks[task]):
         totals = job.totals.get(reading, {})
@@ -101,7 +101,7 @@ def _check_footers(paths: Sequence[str], expected: int) -> None:
             )
 
 
-def _needs_sums(job: Job) -> bool:
+def _needs_sums(job: BlockScoring) -> bool:
     """Whether any attack asks for the first pass; one example tells."""
     return any(
         job.attacks[reading.attack].sums(answers[:, :1], member[:, :1], job.partner, one)
@@ -111,7 +111,7 @@ def _needs_sums(job: Job) -> bool:
     )
 
 
-def _totals(job: Job, in_ray: bool) -> dict[Reading, Sums]:
+def _totals(job: BlockScoring, in_ray: bool) -> dict[Reading, Sums]:
     """The sums of all blocks, added in the order of the blocks: every rerun has the same bits."""
     totals: dict[Reading, dict[str, np.ndarray]] = {}
     tasks = Tasks(sums_of_span, job, len(job.tasks))
@@ -121,7 +121,7 @@ def _totals(job: Job, in_ray: bool) -> dict[Reading, Sums]:
     return dict(totals)
 
 
-def _names(job: Job, source: Source) -> list[Reading]:
+def _names(job: BlockScoring, source: Source) -> list[Reading]:
     """The readings of a source, in the order of `_readings`."""
     return [Reading(*source, name, matrix) for name in job.attacks for matrix in job.members]
 
@@ -132,7 +132,7 @@ def _add(totals: dict[str, np.ndarray], sums: Sums) -> None:
 
 
 def _readings(
-    job: Job, source: Source, block: int
+    job: BlockScoring, source: Source, block: int
 ) -> Iterator[tuple[Reading, np.ndarray, Examples, np.ndarray]]:
     """Each reading of a block: its name, signals (M, B, K), examples and membership (M, B)."""
     for name, attack in job.attacks.items():
@@ -144,7 +144,7 @@ def _readings(
 
 
 def _signals(
-    job: Job, source: Source, attack: MembershipAttack, block: int
+    job: BlockScoring, source: Source, attack: MembershipAttack, block: int
 ) -> tuple[np.ndarray, Examples]:
     """The signals (M, B, K) of one block of examples, from all files of an arm."""
     paths, column = job.sources[source], column_of(attack.reads, source)

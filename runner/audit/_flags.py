@@ -48,7 +48,7 @@ class Calling(NamedTuple):
         return int(self.labels.max()) + 1
 
 
-class Job(NamedTuple):
+class FlagCounting(NamedTuple):
     """What every task knows."""
 
     scores: Folder
@@ -63,7 +63,7 @@ def count_flags(calling: Calling, in_ray: bool) -> dict[str, Flags]:
     """Return each arm's flags; a task returns N bits, and what is held grows with M N / 8 bytes."""
     scores, readings, member, _, labels, rate = calling
     tasks = [(reading, model) for reading in readings for model in range(len(member))]
-    job = Job(scores, tasks, packed(member), labels, calling.num_classes, rate)
+    job = FlagCounting(scores, tasks, packed(member), labels, calling.num_classes, rate)
     by_arm: dict[str, list[Mapping[str, np.ndarray]]] = {reading.arm: [] for reading in readings}
     for (task, _), found in arrays_of(Tasks(flags_of_target, job, len(tasks)), in_ray).items():
         reading, _ = tasks[task]
@@ -71,7 +71,7 @@ def count_flags(calling: Calling, in_ray: bool) -> dict[str, Flags]:
     return {arm: _added(found, calling) for arm, found in by_arm.items()}
 
 
-def flags_of_target(job: Job, task: int) -> Iterator[pa.Table]:
+def flags_of_target(job: FlagCounting, task: int) -> Iterator[pa.Table]:
     """Yield the bits of the examples that a target's attack calls members, and counts by class."""
     reading, model = job.tasks[task]
     scores, row = read_scores(job.scores, reading, model), job.member.row(model)

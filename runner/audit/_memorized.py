@@ -28,7 +28,7 @@ class Memorized(NamedTuple):
     probability: np.ndarray  # by the probability that they give the label: finer
 
 
-class Job(NamedTuple):
+class MemorizedCounting(NamedTuple):
     """What every task knows."""
 
     paths: Mapping[str, Sequence[str]]  # of the M files of answers, by arm
@@ -50,7 +50,7 @@ def memorized(
     """
     num_blocks = -(-member.shape[1] // BLOCK)
     tasks = [(arm, block) for arm in paths for block in range(num_blocks)]
-    job = Job(paths, tasks, packed(member))
+    job = MemorizedCounting(paths, tasks, packed(member))
     by_arm: dict[str, list[Memorized]] = {arm: [] for arm in paths}
     for (task, _), found in arrays_of(Tasks(memorized_of_block, job, len(tasks)), in_ray).items():
         arm, _ = tasks[task]
@@ -61,7 +61,7 @@ def memorized(
     }
 
 
-def memorized_of_block(job: Job, task: int) -> Iterator[pa.Table]:
+def memorized_of_block(job: MemorizedCounting, task: int) -> Iterator[pa.Table]:
     """Yield the memorization of the examples of one block."""
     arm, block = job.tasks[task]
     start = block * BLOCK

@@ -15,7 +15,7 @@ from runner.statistics.resampling import resampled_figures
 Arrays = dict[str, np.ndarray]
 
 
-class Asked(NamedTuple):
+class Measured(NamedTuple):
     """What is asked of every target."""
 
     rates: tuple[float, ...]  # F
@@ -25,7 +25,7 @@ class Asked(NamedTuple):
     seed: int  # of the resamples
 
 
-def figures(scores: np.ndarray, row: np.ndarray, asked: Asked) -> Arrays:
+def figures(scores: np.ndarray, row: np.ndarray, asked: Measured) -> Arrays:
     """Return the fields of `runner.audit.judged.Judged` that a target has by itself.
 
     The same numbers as `runner.statistics.metrics` gives, from members and non-members sorted

@@ -15,7 +15,7 @@ from runner.storage.ids import seed_of
 from runner.storage.scores import OF_TARGETS, Reading, target_table
 
 
-class Job(NamedTuple):
+class TargetScoring(NamedTuple):
     """What every task knows."""
 
     scoring: Scoring
@@ -34,11 +34,11 @@ def score_targets(scoring: Scoring, in_ray: bool) -> list[str]:
         for matrix in scoring.members
         for model in range(len(scoring.shadows))
     ]
-    job = Job(scoring, tasks)
+    job = TargetScoring(scoring, tasks)
     return write(Tasks(scores_of_target, job, len(tasks)), scoring.folder, OF_TARGETS, in_ray)
 
 
-def scores_of_target(job: Job, task: int) -> Iterator[pa.Table]:
+def scores_of_target(job: TargetScoring, task: int) -> Iterator[pa.Table]:
     """Yield the scores of one target: rows of `runner.storage.scores.target_table`."""
     scoring, (reading, model) = job.scoring, job.tasks[task]
     attack, member = scoring.attacks[reading.attack], scoring.members[reading.matrix]

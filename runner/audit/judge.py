@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from runner.audit._of_target import Arrays, Asked, above, edges, figures
+from runner.audit._of_target import Arrays, Measured, above, edges, figures
 from runner.audit._packed import Packed, packed
 from runner.audit._pooled import Counts, shadow_thresholds, union
 from runner.audit._tasks import Tasks, arrays_of
@@ -31,7 +31,7 @@ class Judging(NamedTuple):
 
     home: Folder  # of all results of these answers
     scores: Folder
-    asked: Mapping[Reading, Asked]
+    asked: Mapping[Reading, Measured]
     members: Mapping[str, np.ndarray]  # by matrix, (M, N) int8
     partner: np.ndarray  # (M,) int
 
@@ -48,11 +48,11 @@ class Judging(NamedTuple):
         return store.judged_at(self.home, digest(facts))
 
 
-class Job(NamedTuple):
+class JudgingPass(NamedTuple):
     """What every task knows."""
 
     scores: Folder
-    asked: Mapping[Reading, Asked]
+    asked: Mapping[Reading, Measured]
     rows: Mapping[str, Packed]  # by matrix
     num_models: int
     spans: Sequence[tuple[Reading, Sequence[int]]]  # of each task: a few targets of a reading
@@ -68,7 +68,7 @@ def judging_of(work: "Subject") -> Judging:
     for source in work.sources:
         for name, attack in membership.attacks.items():
             thresholds = membership.thresholds if attack.calibrated else ()
-            how = Asked(rates, rule, thresholds, membership.num_resamples, seed)
+            how = Measured(rates, rule, thresholds, membership.num_resamples, seed)
             asked[Reading(*source, name, "member")] = how
             if source.draws == 1:
                 null = how._replace(thresholds=(), num_resamples=0)
@@ -94,12 +94,12 @@ def judge(judging: Judging, in_ray: bool = True) -> Folder:
     if store.facts(folder) is not None:
         return folder
     bits = {name: packed(matrix) for name, matrix in judging.members.items()}
-    found = _of_targets(figures_of_span, _job(judging, judging.asked, bits), in_ray)
+    found = _of_targets(figures_of_span, _pass(judging, judging.asked, bits), in_ray)
     given = {reading: [one.pop("edges") for one in of_all] for reading, of_all in found.items()}
     at = {reading: union(given[reading]) for reading in found if reading.matrix == "member"}
     arrays = {reading: _stacked(of_all) for reading, of_all in found.items()}
     for some in _groups(at, len(judging.partner)):
-        counted = _of_targets(counts_of_span, _job(judging, some, bits), in_ray)
+        counted = _of_targets(counts_of_span, _pass(judging, some, bits), in_ray)
         for reading, edge in some.items():
             of = _stacked(counted[reading])
             counts = Counts(edge, of["inside"], of["outside"], arrays[reading]["num_out"])
@@ -117,7 +117,7 @@ def judge(judging: Judging, in_ray: bool = True) -> Folder:
     return folder
 
 
-def figures_of_span(job: Job, task: int) -> Iterator[Any]:
+def figures_of_span(job: JudgingPass, task: int) -> Iterator[Any]:
     """Yield what a few targets show by themselves, and the edges that they give."""
     reading, _ = job.spans[task]
     num_ranks = NUM_EDGES // job.num_models if reading.matrix == "member" else 0
@@ -126,14 +126,14 @@ def figures_of_span(job: Job, task: int) -> Iterator[Any]:
         yield arrays_table(task, m, {**own, "edges": edges(scores, row, num_ranks)})
 
 
-def counts_of_span(job: Job, task: int) -> Iterator[Any]:
+def counts_of_span(job: JudgingPass, task: int) -> Iterator[Any]:
     """Yield how many of a few targets' scores lie above each edge."""
     at = job.edges[job.spans[task][0]]
     for m, scores, row in _targets(job, task):
         yield arrays_table(task, m, above(scores, row, at))
 
 
-def _targets(job: Job, task: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+def _targets(job: JudgingPass, task: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Each target of a task, with its scores (N,) and its row of the member matrix (N,)."""
     reading, models = job.spans[task]
     found = read_targets(job.scores, reading, models)
@@ -141,14 +141,16 @@ def _targets(job: Job, task: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]
         yield m, scores, job.rows[reading.matrix].row(m)
 
 
-def _job(judging: Judging, readings: Mapping[Reading, Any], bits: Mapping[str, Packed]) -> Job:
+def _pass(
+    judging: Judging, readings: Mapping[Reading, Any], bits: Mapping[str, Packed]
+) -> JudgingPass:
     """The tasks over some readings; what they hold are the edges, where they are known."""
     num_models, num_examples = next(iter(judging.members.values())).shape
     step = max(1, min(16, SCORES_AT_ONCE // num_examples))
     starts = range(0, num_models, step)
     spans = [(r, range(s, min(s + step, num_models))) for r in readings for s in starts]
     at = {r: edge for r, edge in readings.items() if isinstance(edge, np.ndarray)}
-    return Job(judging.scores, judging.asked, bits, num_models, spans, at)
+    return JudgingPass(judging.scores, judging.asked, bits, num_models, spans, at)
 
 
 def _groups(
@@ -164,7 +166,7 @@ def _groups(
     yield some
 
 
-def _of_targets(of_task: Any, job: Job, in_ray: bool) -> dict[Reading, list[Arrays]]:
+def _of_targets(of_task: Any, job: JudgingPass, in_ray: bool) -> dict[Reading, list[Arrays]]:
     """What the tasks yield, by reading and in the order of the models."""
     of_each = {
         (job.spans[task][0], model): arrays

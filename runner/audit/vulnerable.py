@@ -38,14 +38,14 @@ class AtRisk(NamedTuple):
     flagged_out: np.ndarray  # (N,) int32
 
 
-class Found(NamedTuple):
+class VulnerableExamples(NamedTuple):
     """The vulnerable examples of every arm."""
 
     figures: dict[str, dict[str, Any]]  # `vulnerable` of each arm in results.json
     examples: dict[str, AtRisk]
 
 
-def find_vulnerable(work: "Subject", in_ray: bool = False) -> Found:
+def find_vulnerable(work: "Subject", in_ray: bool = False) -> VulnerableExamples:
     """Return what the attack finds of single examples; docs/results_schema.md has its keys.
 
     Every model counts, whatever `averages.num_models` is, but for the figures of classes. A
@@ -81,7 +81,7 @@ def find_vulnerable(work: "Subject", in_ray: bool = False) -> Found:
             "by_class": by_class(flags[arm], judged, work.over),
             "top": [_told(one, labels, int(i)) for i in most_at_risk(one, chosen.num_shown)],
         }
-    return Found(figures, examples)
+    return VulnerableExamples(figures, examples)
 
 
 def most_at_risk(one: AtRisk, num: int) -> np.ndarray:

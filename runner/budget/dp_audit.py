@@ -29,7 +29,7 @@ class Audited(NamedTuple):
     confidence: float
 
 
-def audit(
+def audit_dp_sgd(
     member: np.ndarray, scores: np.ndarray, guarantee: Guarantee, confidence: float, seed: int
 ) -> Audited:
     """Return the lower bound that trials show, beside the guarantee.
@@ -92,7 +92,7 @@ def command(
     if console.is_terminal:
         numbers = track(numbers, "trials", console=console, transient=True)
     member, scores = map(np.array, zip(*trials(defense, setting, numbers, seed), strict=True))
-    return audit(member, scores, guarantee, 0.95, seed)
+    return audit_dp_sgd(member, scores, guarantee, 0.95, seed)
 
 
 def told(found: Audited) -> str:

@@ -42,7 +42,7 @@ def train_all(
     Raises:
         NoRoom: no node can hold one Run's workers.
     """
-    with opened(dataset, fleet, at, show, tasks) as queue:
+    with open_fleet(dataset, fleet, at, show, tasks) as queue:
         while True:
             now: Snapshot = ray.get(queue.snapshot.remote())
             if not now.working and (now.stopped or not now.waiting):
@@ -51,7 +51,7 @@ def train_all(
 
 
 @contextlib.contextmanager
-def opened(
+def open_fleet(
     dataset: Dataset,
     fleet: Fleet,
     at: Store,

@@ -43,7 +43,7 @@ class NotReady(UserFault):
     """Something does not hold; the message is the whole list."""
 
 
-class Check(NamedTuple):
+class Requirement(NamedTuple):
     """One line of the list."""
 
     passed: bool
@@ -99,7 +99,7 @@ def _wait_for_nodes(fleet: Fleet, console: Console) -> None:
 
 def preflight(
     work: Work, disk_bytes: float, checkpoint_bytes: float = 0.0
-) -> tuple[list[Check], Fleet]:
+) -> tuple[list[Requirement], Fleet]:
     """Return what was looked at, and the fleet with a share of a GPU in place of `auto`.
 
     Ray is connected. Every node with room is asked; nothing is started if one does not pass.
@@ -130,13 +130,13 @@ def preflight(
     return checks, fleet
 
 
-def _room(found: Sequence[Site], fleet: Fleet) -> Check:
+def _room(found: Sequence[Site], fleet: Fleet) -> Requirement:
     nodes = {node for site in found for node in site.nodes}
     workers = sum(site.workers for site in found)
     spread = [site for site in found if len({*site.nodes}) > 1]
     over = f", {len({*spread[0].nodes})} nodes to a Run" if spread else ""
     asked = f"{fleet.num_cpus} CPUs and {fleet.gpus:g} GPUs"
-    return Check(True, f"room: {workers} workers of {asked} on {len(nodes)} nodes{over}")
+    return Requirement(True, f"room: {workers} workers of {asked} on {len(nodes)} nodes{over}")
 
 
 def _ask_all(nodes: Sequence[str], at: Store) -> list[Seen]:
@@ -198,24 +198,26 @@ def _code() -> str:
     return found.hexdigest()[:12]
 
 
-def _storage(seen: Sequence[Seen], at: Store, disk_bytes: float) -> list[Check]:
+def _storage(seen: Sequence[Seen], at: Store, disk_bytes: float) -> list[Requirement]:
     """Whether all see and write the same folder, and it holds what is to be written."""
     blind = [f"{one.host}: {one.marker}" for one in seen if one.marker]
     if blind:
         return [
-            Check(
+            Requirement(
                 False,
                 f"storage {at.root}: not the same folder on every node, or not writable there "
                 f"({'; '.join(blind)}); name one that all share with --storage, such as a network "
                 "file system or s3://bucket/prefix",
             )
         ]
-    checks = [Check(True, f"storage {at.root}: seen and written by {len(seen)} nodes")]
+    checks = [Requirement(True, f"storage {at.root}: seen and written by {len(seen)} nodes")]
     free = min((one.free for one in seen if one.free is not None), default=None)
     if free is not None:
         told = f"disk: {_size(disk_bytes)} to write, {_size(free)} free"
         enough = disk_bytes < free
-        checks.append(Check(enough, told if enough else f"{told}; make room, or use --storage"))
+        checks.append(
+            Requirement(enough, told if enough else f"{told}; make room, or use --storage")
+        )
     return checks
 
 
@@ -223,7 +225,7 @@ def _size(num_bytes: float) -> str:
     return f"{num_bytes / 1e9:.2f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.1f} MB"
 
 
-def _versions(seen: Sequence[Seen]) -> Check:
+def _versions(seen: Sequence[Seen]) -> Requirement:
     """Whether all nodes run the same Python, packages and code."""
     faults = []
     for name in ("Python", *VERSIONS):
@@ -236,12 +238,12 @@ def _versions(seen: Sequence[Seen]) -> Check:
     if len({one.code for one in seen}) > 1:
         faults.append("our own code is not the same on all nodes; submit it with --working-dir")
     if faults:
-        return Check(False, f"versions: {'. '.join(faults)}")
+        return Requirement(False, f"versions: {'. '.join(faults)}")
     told = ", ".join(f"{name} {version}" for name, version in seen[0].versions.items())
-    return Check(True, f"versions: {told}, our code {seen[0].code}, on {len(seen)} nodes")
+    return Requirement(True, f"versions: {told}, our code {seen[0].code}, on {len(seen)} nodes")
 
 
-def _memory(work: Work, node: str) -> tuple[Check, Fleet]:
+def _memory(work: Work, node: str) -> tuple[Requirement, Fleet]:
     """Whether as many Runs as are asked for fit on a GPU; for `auto`, how many do."""
     fleet, runs = work.experiment.fleet, [of_arm[0] for of_arm in work.plan.arms.values()]
     options = {"num_cpus": 0, "num_gpus": 1, "max_retries": 0, **on_node(node)}
@@ -250,11 +252,13 @@ def _memory(work: Work, node: str) -> tuple[Check, Fleet]:
     except ray.exceptions.RayTaskError as error:
         if not isinstance(error.cause, torch.cuda.OutOfMemoryError):
             raise
-        return Check(False, "GPU memory: two steps of a Run do not fit on a GPU alone"), fleet
-    return judged(runs, found, fleet)
+        return Requirement(False, "GPU memory: two steps of a Run do not fit on a GPU alone"), fleet
+    return memory_fits(runs, found, fleet)
 
 
-def judged(runs: Sequence[Run], found: Sequence[Memory], fleet: Fleet) -> tuple[Check, Fleet]:
+def memory_fits(
+    runs: Sequence[Run], found: Sequence[Memory], fleet: Fleet
+) -> tuple[Requirement, Fleet]:
     """Return whether the Runs fit as the fleet packs them, and the fleet with `auto` settled."""
     fit = packing(found)
     most = max(range(len(found)), key=lambda i: found[i].needed)
@@ -264,11 +268,13 @@ def judged(runs: Sequence[Run], found: Sequence[Memory], fleet: Fleet) -> tuple[
     )
     if fleet.num_gpus == "auto":
         settled = fleet.model_copy(update={"num_gpus": 1 / max(fit, 1)})
-        return Check(fit > 0, f"{told}; num_gpus: auto is 1/{max(fit, 1)}"), settled
+        return Requirement(fit > 0, f"{told}; num_gpus: auto is 1/{max(fit, 1)}"), settled
     wanted = max(1, round(1 / fleet.gpus))
     if fit < wanted:
-        return Check(False, f"{told}, but {wanted} are asked for; raise fleet.num_gpus"), fleet
-    return Check(True, told), fleet
+        return Requirement(
+            False, f"{told}, but {wanted} are asked for; raise fleet.num_gpus"
+        ), fleet
+    return Requirement(True, told), fleet
 
 
 def _probe(runs: Sequence[Run], dataset: Dataset) -> list[Memory]:

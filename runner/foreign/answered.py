@@ -20,7 +20,7 @@ class Kind(NamedTuple):
     columns: tuple[str, ...]  # of runner.storage.answers.Answered
 
 
-class Block(NamedTuple):
+class GivenBlock(NamedTuple):
     """The answers of one model to B examples."""
 
     label: np.ndarray  # (B,) int32
@@ -29,7 +29,7 @@ class Block(NamedTuple):
     notes: tuple[str, ...]  # what a reader of the figures must know
 
 
-def block_of(columns: Columns, views: tuple[str, ...] | None, first: int, told: str) -> Block:
+def block_of(columns: Columns, views: tuple[str, ...] | None, first: int, told: str) -> GivenBlock:
     """Return one block of answers, complete with whatever follows from what is there.
 
     Log-odds and whether the label is the largest follow from logits, where these are given for
@@ -72,7 +72,7 @@ def block_of(columns: Columns, views: tuple[str, ...] | None, first: int, told: 
     answered = Answered(odds, logits, correct, kept)
     given = tuple(name for name, values in answered._asdict().items() if values is not None)
     kind = Kind(names, None if logits is None else logits.shape[1], given)
-    return Block(label, answered, kind, _notes(columns))
+    return GivenBlock(label, answered, kind, _notes(columns))
 
 
 def _labels(columns: Columns, first: int, told: str) -> np.ndarray:

@@ -9,9 +9,9 @@ import numpy as np
 
 from runner.driver.repair import set_aside_broken
 from runner.faults import BadAnswers
-from runner.foreign.answered import Block, Kind, block_of
+from runner.foreign.answered import GivenBlock, Kind, block_of
 from runner.foreign.listing import Given
-from runner.foreign.reading import SCHEMA, Read, opened
+from runner.foreign.reading import SCHEMA, Read, open_given
 from runner.storage import store
 from runner.storage.answers import blocks_to_bytes, read_answers
 from runner.storage.cloud import Folder
@@ -96,7 +96,7 @@ def _converted(folder: Folder, given: Given) -> Converted:
 
 def _convert(folder: Folder, given: Given) -> None:
     """Write a file anew; what an earlier attempt left there has no mark, and is replaced."""
-    with opened(given) as read:
+    with open_given(given) as read:
         tally = Tally(given)
         blocks = tally.blocks(read)
         first = next(blocks, None)
@@ -116,7 +116,7 @@ class Tally:
         self.told, self.labels, self.num_examples = given.told, hashlib.sha256(), 0
         self.notes: dict[str, None] = {}
 
-    def blocks(self, read: Read) -> Iterator[Block]:
+    def blocks(self, read: Read) -> Iterator[GivenBlock]:
         """Yield the blocks of a file, all of one kind."""
         kind = None
         for columns in read.blocks:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from runner.faults import BadAnswers
 from runner.foreign.listing import locate
-from runner.foreign.reading import array_of, numbers, readable
+from runner.foreign.reading import given_numbers, npz_arrays, readable
 from runner.storage.ids import generator_of
 
 ROWS = "row m is the model of file m, sorted by name; entries 1 in, 0 out, -1 not judged"
@@ -112,7 +112,7 @@ def _from_npy(file: pa.NativeFile, told: str) -> np.ndarray:
 
 
 def _from_npz(file: pa.NativeFile, told: str) -> np.ndarray:
-    arrays = array_of(np.load(file, allow_pickle=False), told)
+    arrays = npz_arrays(np.load(file, allow_pickle=False), told)
     if "member" not in arrays:
         raise BadAnswers(told, f"no array `member`, only {', '.join(arrays)}", ROWS)
     return arrays["member"]
@@ -125,7 +125,7 @@ def _from_csv(file: pa.NativeFile, told: str) -> np.ndarray:
 def _from_parquet(file: pa.NativeFile, told: str) -> np.ndarray:
     table = pq.read_table(file)
     columns = zip(table.column_names, table.columns, strict=True)
-    return np.stack([numbers(c.combine_chunks(), name, told) for name, c in columns])
+    return np.stack([given_numbers(c.combine_chunks(), name, told) for name, c in columns])
 
 
 READERS: dict[str, Callable[[pa.NativeFile, str], np.ndarray]] = {

@@ -31,7 +31,7 @@ class Read(NamedTuple):
 
 
 @contextmanager
-def opened(given: Given) -> Iterator[Read]:
+def open_given(given: Given) -> Iterator[Read]:
     """Open a file of answers; what is wrong with it, then or while it is read, is BadAnswers."""
     with readable(given.told):
         file = given.place.filesystem.open_input_file(given.place.path)
@@ -59,14 +59,14 @@ def readable(told: str) -> Iterator[None]:
         ) from error
 
 
-def array_of(loaded: object, told: str) -> Mapping[str, np.ndarray]:
+def npz_arrays(loaded: object, told: str) -> Mapping[str, np.ndarray]:
     """Return the arrays of an npz that np.load has opened."""
     if not isinstance(loaded, np.lib.npyio.NpzFile):
         raise BadAnswers(told, "it is a single array, not an npz", "write it with np.savez")
     return loaded
 
 
-def numbers(column: pa.Array, name: str, told: str) -> np.ndarray:
+def given_numbers(column: pa.Array, name: str, told: str) -> np.ndarray:
     """Return a column as an array, with an axis more for each level of lists.
 
     Raises:
@@ -83,7 +83,7 @@ def numbers(column: pa.Array, name: str, told: str) -> np.ndarray:
         raise BadAnswers(
             told, f"lists of {name} differ in length: {sorted(lengths)}", "write as many everywhere"
         )
-    inner = numbers(column.flatten(), name, told)
+    inner = given_numbers(column.flatten(), name, told)
     return inner.reshape(len(column), lengths[0], *inner.shape[1:])
 
 
@@ -98,13 +98,13 @@ def _parquet(file: pa.NativeFile, told: str) -> Read:
         with readable(told):
             for batch in whole.iter_batches(BLOCK, columns=wanted):
                 columns = zip(batch.schema.names, batch.columns, strict=True)
-                yield {_known(name): numbers(column, name, told) for name, column in columns}
+                yield {_known(name): given_numbers(column, name, told) for name, column in columns}
 
     return Read(blocks(), _names(views, told), _unread(names))
 
 
 def _npz(file: pa.NativeFile, told: str) -> Read:
-    arrays = array_of(np.load(file, allow_pickle=False), told)
+    arrays = npz_arrays(np.load(file, allow_pickle=False), told)
     views = arrays["views"].tolist() if "views" in arrays else None
     names = [name for name in arrays if name != "views"]
     whole = {_known(name): arrays[name] for name in names if _known(name) in TAKEN}

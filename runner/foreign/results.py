@@ -10,7 +10,7 @@ from runner.foreign.answered import PLAIN
 from runner.foreign.converting import Converted
 from runner.foreign.given import GivenWork
 from runner.foreign.schema import Audit
-from runner.results.checks import Guard
+from runner.results.checks import Check
 from runner.results.comparisons import BOTH_WAYS, Pair, comparison
 from runner.results.skeleton import ArmBlocks, Blocks, results_json
 from runner.statistics.averages import Averaging
@@ -58,7 +58,7 @@ def gather_given(
         arms={name: _arm(audit, name, of, given.over) for name, of in accuracies.items()},
         vulnerable=vulnerable,
         comparisons=_comparisons(given, accuracies, judged),
-        guards=checks_of(given),
+        checks=checks_as_told(given),
         runs={"trained": 0, "reused": len(plan.member) * len(plan.arms)},
         report={"against": None, "by": None, "baseline": None},
         notes=given.notes,
@@ -109,23 +109,23 @@ def _accuracies(of_arm: Sequence[Converted], member: np.ndarray) -> Accuracies:
     return found | {"generalization_gap": found["train_accuracy"] - found["natural_accuracy"]}
 
 
-def checks_of(given: GivenWork) -> list[Guard]:
+def checks_as_told(given: GivenWork) -> list[Check]:
     """Return the checks of given answers; those of the null matrix are made of any."""
     plan = given.plan
     return [
-        Guard(
+        Check(
             "an answer does not depend on its batch",
             "unknown",
             "answers alone do not tell; ask models in eval mode",
         ),
-        recipe_guard(given.audit.shadow_recipe),
-        Guard(
+        recipe_as_told(given.audit.shadow_recipe),
+        Check(
             "examples have no twins",
             "unknown",
             "there are no images to compare; a member's twin among the non-members is answered "
             "like a member, so leakage is understated",
         ),
-        Guard(
+        Check(
             "all models were asked the same",
             "pass",
             f"{len(plan.member) * len(plan.arms)} files of answers hold the same views and labels",
@@ -133,14 +133,14 @@ def checks_of(given: GivenWork) -> list[Guard]:
     ]
 
 
-def recipe_guard(told: str) -> Guard:
+def recipe_as_told(told: str) -> Check:
     """Whether the attacker's shadows are trained as the target is, as the user says."""
     name = "target and shadows share a recipe"
     kind, _, how = told.partition(":")
     if kind == "same":
-        return Guard(name, "pass", f"as whoever trained the models says{how and ':'}{how}")
+        return Check(name, "pass", f"as whoever trained the models says{how and ':'}{how}")
     if kind == "differs":
-        return Guard(
+        return Check(
             name, "fail", f"as whoever trained the models says, they differ{how and ':'}{how}"
         )
-    return Guard(name, "unknown", "nobody said; tell it with --shadow-recipe same, or differs: how")
+    return Check(name, "unknown", "nobody said; tell it with --shadow-recipe same, or differs: how")

@@ -23,7 +23,7 @@ ERRORS = 5  # standard errors within which an AUC of counts may be chance
 MOST_DEPENDENCE = 1e-3  # of answers on their batch, as a share of the largest logit
 
 
-class Guard(NamedTuple):
+class Check(NamedTuple):
     """One check: a failed one marks the report."""
 
     name: str
@@ -31,7 +31,7 @@ class Guard(NamedTuple):
     says: str  # what was found, in a sentence or two
 
 
-def guards_of(work: Work) -> list[Guard]:
+def checks_of(work: Work) -> list[Check]:
     """Return the checks of our own models; those of the null matrix are made of any.
 
     Raises:
@@ -44,12 +44,12 @@ def guards_of(work: Work) -> list[Guard]:
         for name, runs in plan.arms.items()
     }
     return [
-        eval_guard(asked),
-        recipe_guard(plan, experiment.membership.attacks),
-        Guard(NO_TWINS, "unknown", "not looked at: canaries are planted, some of them to be alike")
+        eval_check(asked),
+        recipe_check(plan, experiment.membership.attacks),
+        Check(NO_TWINS, "unknown", "not looked at: canaries are planted, some of them to be alike")
         if experiment.design.canaries
-        else duplicates_guard(work.dataset, judged=np.any(plan.member >= 0, axis=0)),
-        views_guard(work.sources),
+        else twins_check(work.dataset, judged=np.any(plan.member >= 0, axis=0)),
+        views_check(work.sources),
     ]
 
 
@@ -70,7 +70,7 @@ def null_control(auc: Interval) -> dict[str, Any]:
     return {"auc": auc._asdict(), "verdict": null_verdict(auc)}
 
 
-def null_guard(nulls: Mapping[tuple[str, str], Interval]) -> Guard:
+def null_check(nulls: Mapping[tuple[str, str], Interval]) -> Check:
     """Every attack under a member matrix drawn anew, which no model was trained on."""
     verdicts: dict[tuple[str, str], Verdict] = {k: null_verdict(auc) for k, auc in nulls.items()}
     far = max(nulls, key=lambda key: abs(nulls[key].mean - 0.5))
@@ -84,10 +84,10 @@ def null_guard(nulls: Mapping[tuple[str, str], Interval]) -> Guard:
         told += f"; outside 0.50 ± {NULL_TOLERANCE:.2f} altogether: {', '.join(failed)}, so the "
         told += "design or the attack leaks membership by itself"
     verdict = _worst(verdicts.values())
-    return Guard("a redrawn member matrix gives chance", verdict, told)
+    return Check("a redrawn member matrix gives chance", verdict, told)
 
 
-def count_guard(member: np.ndarray, partner: np.ndarray) -> Guard:
+def count_check(member: np.ndarray, partner: np.ndarray) -> Check:
     """Whether the number of members among a target's shadows gives the target's away."""
     aucs = count_aucs(member, partner)
     auc = mean_interval(aucs, partner)
@@ -104,26 +104,26 @@ def count_guard(member: np.ndarray, partner: np.ndarray) -> Guard:
     )
     if verdict == "fail":
         told += "; rows that complement the target's must be left out, or drawn independently"
-    return Guard("the shadows' membership does not give the target away", verdict, told)
+    return Check("the shadows' membership does not give the target away", verdict, told)
 
 
-def eval_guard(asked: Mapping[str, Sequence[Any]]) -> Guard:
+def eval_check(asked: Mapping[str, Sequence[Any]]) -> Check:
     """Whether an image is answered alike in another batch, as BatchNorm in eval mode does."""
     name = "an answer does not depend on its batch"
     found = [f.get("batch_dependence") for facts in asked.values() for f in facts]
     known = [dependence for dependence in found if dependence is not None]
     if not known:
         told = "all models are randomized, so two answers differ by their noise; models are asked "
-        return Guard(name, "unknown", told + "in eval mode")
+        return Check(name, "unknown", told + "in eval mode")
     most = float(np.max(known))  # NaN stays NaN, and fails
     told = f"in another batch, logits moved by at most {most:.1g} of the largest"
     if len(known) < len(found):
         told += f" ({len(found) - len(known)} randomized models differ by their noise, and are not "
         told += "compared)"
-    return Guard(name, "pass" if most <= MOST_DEPENDENCE else "fail", told)
+    return Check(name, "pass" if most <= MOST_DEPENDENCE else "fail", told)
 
 
-def recipe_guard(plan: Plan, attacks: Mapping[str, MembershipAttack]) -> Guard:
+def recipe_check(plan: Plan, attacks: Mapping[str, MembershipAttack]) -> Check:
     """Whether the attacker's shadows are trained as the target is."""
     name = "target and shadows share a recipe"
     resolved = []
@@ -131,7 +131,7 @@ def recipe_guard(plan: Plan, attacks: Mapping[str, MembershipAttack]) -> Guard:
         for other, run in enumerate(runs):
             if keys := _differing(runs[0], run):
                 told = f"models 0 and {other} of {arm} differ in {', '.join(keys)}"
-                return Guard(name, "fail", told)
+                return Check(name, "fail", told)
         resolved += [arm] if any(run.defense != runs[0].defense for run in runs) else []
     told = "the models of an arm differ in their members and seeds alone"
     if resolved:
@@ -143,10 +143,10 @@ def recipe_guard(plan: Plan, attacks: Mapping[str, MembershipAttack]) -> Guard:
     }
     if foreign:
         told += "; as asked, " + ", ".join(sorted(foreign))
-    return Guard(name, "pass", told)
+    return Check(name, "pass", told)
 
 
-def duplicates_guard(dataset: Dataset, judged: np.ndarray) -> Guard:
+def twins_check(dataset: Dataset, judged: np.ndarray) -> Check:
     """Whether examples of the pool have twins, whose membership answers for theirs."""
     twins = find_twins(dataset.pool_images, judged)
     num_judged = int(judged.sum())
@@ -160,24 +160,24 @@ def duplicates_guard(dataset: Dataset, judged: np.ndarray) -> Guard:
     if share > TOLERATED:
         told += "; a member's twin among the non-members is answered like a member, so leakage is "
         told += "understated, and memorization too"
-    return Guard(NO_TWINS, "fail" if share > TOLERATED else "pass", told)
+    return Check(NO_TWINS, "fail" if share > TOLERATED else "pass", told)
 
 
-def views_guard(sources: Sources) -> Guard:
+def views_check(sources: Sources) -> Check:
     """Whether all models of an arm were asked about the same views of the same examples."""
     name = "all models were asked the same"
     paths = {path for of_arm in sources.values() for path in of_arm}
     for source, of_arm in sources.items():
         views = {read_views(path) for path in of_arm}
         if len(views) > 1:
-            return Guard(name, "fail", f"the models of {source.arm} answer {sorted(views)}")
+            return Check(name, "fail", f"the models of {source.arm} answer {sorted(views)}")
     told = f"{len(paths)} files of answers hold the same views and labels of the same examples"
-    return Guard(name, "pass", told)
+    return Check(name, "pass", told)
 
 
-def warnings_of(guards: Iterable[Guard]) -> list[str]:
+def warnings_of(checks: Iterable[Check]) -> list[str]:
     """Return a sentence for each check that failed."""
-    return [f"failed check: {g.name}: {g.says}" for g in guards if g.verdict == "fail"]
+    return [f"failed check: {g.name}: {g.says}" for g in checks if g.verdict == "fail"]
 
 
 def _differing(one: Run, other: Run) -> list[str]:

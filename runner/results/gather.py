@@ -10,7 +10,7 @@ from runner.plan.work import Work
 from runner.results._arms import arm_blocks
 from runner.results._epsilon import epsilon_figures
 from runner.results._memorization import leakage_by_memorization
-from runner.results.checks import guards_of
+from runner.results.checks import checks_of
 from runner.results.comparisons import compare
 from runner.results.skeleton import Blocks, results_json
 
@@ -54,7 +54,7 @@ def gather(
         arms={name: arm_blocks(work, name) for name in plan.arms},
         vulnerable=vulnerable,
         comparisons=compare(work, judged),
-        guards=guards_of(work),
+        checks=checks_of(work),
         runs=runs,
         report=experiment.report.model_dump(),
         robustness={name: one_line(a) for name, a in experiment.robustness.attacks.items()},

@@ -16,10 +16,10 @@ from runner.plan.subject import Subject
 from runner.results._epsilon import alarms
 from runner.results.checks import (
     NULL_TOLERANCE,
-    Guard,
-    count_guard,
+    Check,
+    count_check,
+    null_check,
     null_control,
-    null_guard,
     warnings_of,
 )
 from runner.results.membership import membership_figures
@@ -60,7 +60,7 @@ class Blocks(NamedTuple):
     arms: Mapping[str, ArmBlocks]
     vulnerable: Mapping[str, Any] | None  # the examples at risk of each arm; None: nobody looked
     comparisons: Sequence[Mapping[str, Any]]
-    guards: Sequence[Guard]
+    checks: Sequence[Check]
     runs: Mapping[str, int]  # how many models this command `trained` and `reused`
     report: Mapping[str, str | None]
     robustness: Mapping[str, str] = {}  # each attack in a line
@@ -91,7 +91,7 @@ def results_json(
         for attack in attacks
     }
     nulls = {key: work.over.mean(values) for key, values in aucs.items()}
-    guards = [null_guard(nulls), count_guard(plan.member, plan.partner), *blocks.guards]
+    checks = [null_check(nulls), count_check(plan.member, plan.partner), *blocks.checks]
     return {
         "experiment": settings.name,
         "description": settings.description,
@@ -125,9 +125,9 @@ def results_json(
         "runs": dict(blocks.runs),
         "events": [*events],
         "null_control": {**_null_of_all(work, aucs), "tolerance": NULL_TOLERANCE},
-        "guards": [guard._asdict() for guard in guards],
+        "guards": [check._asdict() for check in checks],
         "warnings": [
-            *warnings_of(guards),
+            *warnings_of(checks),
             *_overstated(blocks.arms),
             *_doubtful(blocks.arms),
             *alarms(blocks.epsilon),

@@ -24,7 +24,7 @@ LITTLE_MEMORY = 1_000_000  # bytes; a trial waits for the lanes and shall take n
 MAX_DEATHS = 2  # of a trial's process, which goes on from what is done
 
 
-class Found(NamedTuple):
+class SearchOutcome(NamedTuple):
     """How every setting came out."""
 
     settings: Mapping[str, Setting]  # by id, as are the others
@@ -32,7 +32,7 @@ class Found(NamedTuple):
     ended: Mapping[str, Ended]
 
 
-def search(sweeping: Sweeping, driving: Driver) -> Found:
+def search(sweeping: Sweeping, driving: Driver) -> SearchOutcome:
     """Try every setting that is asked for; Ray is connected and the lanes are there.
 
     Tune keeps its files in a temporary folder of the driver, and none of them is read again: trials
@@ -79,7 +79,9 @@ def search(sweeping: Sweeping, driving: Driver) -> Found:
     try:
         tuner.fit()
         tell_news(sweeping, driving)
-        return Found(settings, ray.get(board.records.remote()), ray.get(board.ended.remote()))
+        return SearchOutcome(
+            settings, ray.get(board.records.remote()), ray.get(board.ended.remote())
+        )
     except RayError as error:
         raise Unfinished(
             f"the sweep's own actors died ({type(error).__name__}); what is finished is kept, "

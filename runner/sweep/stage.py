@@ -30,7 +30,7 @@ from runner.storage.cloud import Folder, folder_at
 from runner.storage.store import Store
 from runner.sweep import recommend, results, settings
 from runner.sweep.rungs import Board
-from runner.sweep.search import Found, search
+from runner.sweep.search import SearchOutcome, search
 from runner.sweep.trial import Sweeping, measured
 
 NOT_ALIKE = "the settings are attacked or asked differently, so none is better than another"
@@ -100,7 +100,7 @@ def _sweep(
     driving.enter("search")
     with (
         Show(console, driving.saw) as show,
-        fleet.opened(work.dataset, settled, work.store, show) as queue,
+        fleet.open_fleet(work.dataset, settled, work.store, show) as queue,
     ):
         sweeping = Sweeping(
             data=data,
@@ -223,7 +223,7 @@ def _trained(at: Store) -> dict[str, int]:
     return {path.parent.name: path.stat().st_mtime_ns for path in at.root.glob("runs/*/DONE")}
 
 
-def _warnings(sweep: Sweep, found: Found) -> list[str]:
+def _warnings(sweep: Sweep, found: SearchOutcome) -> list[str]:
     """What must be known of settings with the most models that each had, each text once."""
     told: dict[str, list[str]] = {}
     for each, by_rung in found.records.items():

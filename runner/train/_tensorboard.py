@@ -31,8 +31,8 @@ class Curves:
 
 
 @contextmanager
-def opened(folder: Folder, first_epoch: int) -> Iterator[Curves]:
-    """Give the board of a Run that goes on from an epoch; what was told of later ones is void."""
+def open_curves(folder: Folder, first_epoch: int) -> Iterator[Curves]:
+    """Give the curves of a Run that goes on from an epoch; what was told of later ones is void."""
     from torch.utils.tensorboard import SummaryWriter  # takes a second, and only trainers need it
 
     store.check_there(folder / "events")

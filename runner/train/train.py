@@ -17,7 +17,7 @@ from runner.plan.plan import Run
 from runner.storage import store
 from runner.storage.store import Corrupt
 from runner.train._best_epoch import Best, accuracy_of, better
-from runner.train._tensorboard import opened as open_board
+from runner.train._tensorboard import open_curves
 from runner.train.fit import Epoch, fit
 from runner.train.workplace import Workplace, device_name, weights_file
 
@@ -42,7 +42,7 @@ def train(run: Run, place: Workplace) -> None:
     best = Best(**state.pop("best")) if state and "best" in state else None
     saved = time.monotonic()
     with contextlib.ExitStack() as opened:
-        board = opened.enter_context(open_board(folder, len(history))) if place.leads else None
+        board = opened.enter_context(open_curves(folder, len(history))) if place.leads else None
         epoch = None
         for epoch in fit(
             run, place.pool_images, place.pool_labels, place.shape, place.group, state

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from runner.audit._of_target import Asked, above
+from runner.audit._of_target import Measured, above
 from runner.audit.judge import Judging
 from runner.statistics.averages import Averaging
 from runner.storage.scores import PARTITIONS, Reading, scores_table
@@ -13,7 +13,7 @@ from runner.storage.scores import PARTITIONS, Reading, scores_table
 M, N = 8, 401
 RATES = (0.5, 0.1, 0.03, 1e-5)
 PARTNER = np.arange(M) ^ 1
-ASKED = Asked(RATES, "step_le", (0.5, 0.9), 24, 7)
+ASKED = Measured(RATES, "step_le", (0.5, 0.9), 24, 7)
 REAL, NULL = (Reading("erm", 1, "lira", matrix) for matrix in ("member", "null"))
 BLOCKS = (slice(0, 150), slice(150, N))
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from runner.audit.vulnerable import Found, find_vulnerable
+from runner.audit.vulnerable import VulnerableExamples, find_vulnerable
 from runner.experiment.experiment import Experiment
 from runner.plan.work import prepare
 from runner.storage import store
@@ -52,7 +52,7 @@ class Made:
             "pgd_at": random.normal(size=shape),
         }
 
-    def find(self, in_ray: bool = False) -> Found:
+    def find(self, in_ray: bool = False) -> VulnerableExamples:
         """Write it all, and find the examples at risk."""
         attack = next(iter(self.experiment.membership.attacks))
         for arm, scores in self.scores.items():

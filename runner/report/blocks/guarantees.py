@@ -32,7 +32,7 @@ class Guarantees(NamedTuple):
     reasons: list[str]
 
 
-class LowerBounds(NamedTuple):
+class ShownBounds(NamedTuple):
     """A table as text: two columns an attack, a row a reading that has any bound."""
 
     attacks: list[str]
@@ -92,7 +92,7 @@ def guarantees_html(results: dict[str, Any], files: Files) -> str:
     )
 
 
-def lower_bounds(results: dict[str, Any]) -> LowerBounds | None:
+def lower_bounds(results: dict[str, Any]) -> ShownBounds | None:
     """Return what each attack shows at the least, beside what it could not exceed."""
     known = known_bounds(results)
     attacks = [a for a in calibrated(results) if any(attack == a for _, attack, _ in known)]
@@ -101,7 +101,7 @@ def lower_bounds(results: dict[str, Any]) -> LowerBounds | None:
         found = [known.get((reading.arm, attack, reading.draws)) for attack in attacks]
         if any(found):
             rows.append((reading.label, [cell for figure in found for cell in _cells(figure)]))
-    return LowerBounds([with_shadows(results, a) for a in attacks], rows) if rows else None
+    return ShownBounds([with_shadows(results, a) for a in attacks], rows) if rows else None
 
 
 def lower_bounds_note(results: dict[str, Any]) -> str:

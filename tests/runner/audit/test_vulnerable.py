@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from runner.audit import vulnerable
-from runner.audit.vulnerable import Found, examples_file, most_at_risk
+from runner.audit.vulnerable import VulnerableExamples, examples_file, most_at_risk
 from tests.made.vulnerable import PLANTED, Made, experiment_of
 
 
@@ -73,7 +73,7 @@ def test_the_most_at_risk_come_first_and_what_is_found_anyway_comes_later(made: 
     assert len(most_at_risk(one, 0)) == 0
 
 
-def _csv(made: Made, found: Found) -> str:
+def _csv(made: Made, found: VulnerableExamples) -> str:
     content = examples_file(made.labels, found.examples)["examples.csv"]
     assert content is not None
     return content.decode()

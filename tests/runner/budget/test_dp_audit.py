@@ -16,7 +16,7 @@ from defenses._accounting import spent
 from defenses.dp_sgd import DPSGD
 from runner.__main__ import app
 from runner.budget import dp_audit
-from runner.budget.dp_audit import Audited, audit, told
+from runner.budget.dp_audit import Audited, audit_dp_sgd, told
 from runner.budget.dp_trials import Setting, guarantee_of, trials
 from runner.storage.ids import seed_of
 
@@ -36,7 +36,7 @@ def run(
 
 
 def audited(defense: DPSGD, num: int, setting: Setting = HALVES, delta: float = DELTA) -> Audited:
-    return audit(*run(defense, setting, num), guarantee_of(defense, setting, delta), 0.95, 0)
+    return audit_dp_sgd(*run(defense, setting, num), guarantee_of(defense, setting, delta), 0.95, 0)
 
 
 def draws(setting: Setting, num: int) -> np.ndarray:
@@ -202,7 +202,7 @@ def test_the_honest_dp_sgd_is_not_accused(noise: float, setting: Setting, least:
     defense = DPSGD(noise_multiplier=noise, max_grad_norm=CLIP)
     found = run(defense, setting, 1000)
     for delta in (DELTA, 0.1):
-        told = audit(*found, guarantee_of(defense, setting, delta), 0.95, 0)
+        told = audit_dp_sgd(*found, guarantee_of(defense, setting, delta), 0.95, 0)
         assert told.guarantee.epsilon is not None
         assert least <= told.lower_bound <= told.guarantee.epsilon
         assert told.guarantee.alarm(told.lower_bound) is None
@@ -218,7 +218,7 @@ def test_the_bound_is_of_the_half_that_did_not_choose_and_largest_says_so():
     member = np.arange(400) % 4 == 0
     scores = np.where(member, 1.0, 0.0)[:, None]
     given = Guarantee(1.0, 0.01, "proved", "the weights", "x")
-    found = audit(member, scores, given, 0.95, 0)
+    found = audit_dp_sgd(member, scores, given, 0.95, 0)
     assert found.lower_bound == found.largest == largest_certifiable(50, 150, 0.01)
     assert (found.num_in, found.num_out) == (100, 300)
 
@@ -240,7 +240,7 @@ def test_an_alarm_needs_a_proof_of_the_weights_and_a_bound_above_it():
 
 
 def command(options: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["budget", "audit", *options.split()])
+    result = CliRunner().invoke(app, ["budget", "audit_dp_sgd", *options.split()])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.output
 

@@ -83,7 +83,7 @@ def test_a_storage_that_is_away_is_waited_for_and_what_for_is_told(at: Store):
 
     def attempt() -> object:
         if not told:
-            unmounted(at.root, lambda: bool(told))
+            unmounted(Path(str(at.root)), lambda: bool(told))
         return store.facts(folder)
 
     assert until_sound(attempt, at, told.append) == {}
@@ -123,9 +123,10 @@ def test_nobody_waits_for_what_does_not_pass(at: Store, error: Exception):
 
 def test_folders_that_are_cut_short_are_set_aside_and_all_others_stay(at: Store):
     whole, cut, told = finished(at, "whole"), finished(at, "cut"), []
-    (at.root / "runs/cut/run.json").write_bytes(b"{")
+    runs = Path(str(at.root)) / "runs"
+    (runs / "cut" / "run.json").write_bytes(b"{")
     set_aside_broken([whole, cut, at.run("never")], told.append)
-    assert sorted(path.name for path in (at.root / "runs").iterdir()) == ["cut.corrupt-1", "whole"]
+    assert sorted(path.name for path in runs.iterdir()) == ["cut.corrupt-1", "whole"]
     assert told == [
         f"note: {cut}/run.json: 2 bytes were written, 1 are there; set aside as cut.corrupt-1, "
         "made again"

@@ -177,7 +177,7 @@ def test_an_opened_fleet_serves_clients_with_lanes_that_start_once_and_wait(work
     experiment, runs = work.experiment, work.plan.runs
     states: list[Snapshot] = []
     times = [time.monotonic()]
-    with fleet.opened(work.dataset, experiment.fleet, work.store, states.append) as queue:
+    with fleet.open_fleet(work.dataset, experiment.fleet, work.store, states.append) as queue:
         first = [Task(run, [train]) for run in runs[:4]]
         assert ray.get(add_and_wait.remote(queue, first)) == Outcome(4, {}, 0)
         times.append(time.monotonic())
@@ -211,7 +211,9 @@ def test_lanes_that_never_end_a_run_stop_the_queue_and_tell_who_waits(
     monkeypatch.setenv("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "2")
     others = take_all_cpus.remote()
     wait_for(lambda: not ray.available_resources().get("CPU"))
-    with fleet.opened(work.dataset, work.experiment.fleet, work.store, lambda state: None) as queue:
+    with fleet.open_fleet(
+        work.dataset, work.experiment.fleet, work.store, lambda state: None
+    ) as queue:
         runs = work.plan.runs[:2]
         outcome = ray.get(add_and_wait.remote(queue, [Task(run, [train]) for run in runs]))
     ray.cancel(others, force=True)
@@ -224,7 +226,7 @@ def test_lanes_that_never_end_a_run_stop_the_queue_and_tell_who_waits(
 
 @pytest.mark.usefixtures("local_ray")
 def test_an_interruption_while_the_fleet_is_open_is_raised_at_once(work: Work):
-    opened = fleet.opened(work.dataset, work.experiment.fleet, work.store, lambda state: None)
+    opened = fleet.open_fleet(work.dataset, work.experiment.fleet, work.store, lambda state: None)
     queue = opened.__enter__()
     ray.get(queue.add.remote([Task(run, [train]) for run in work.plan.runs]))
     started = time.monotonic()
@@ -242,7 +244,7 @@ def test_a_fleet_without_room_is_refused_before_anything_starts(work: Work):
     threads = threading.active_count()
     with (
         pytest.raises(sites.NoRoom, match="64 CPUs"),
-        fleet.opened(work.dataset, big, work.store, lambda state: None),
+        fleet.open_fleet(work.dataset, big, work.store, lambda state: None),
     ):
         raise AssertionError("never entered")
     assert threading.active_count() == threads

@@ -30,7 +30,7 @@ from runner.fleet.preflight import (  # noqa: E402
     _storage,
     _versions,
     _wait_for_nodes,
-    judged,
+    memory_fits,
     preflight,
 )
 
@@ -111,15 +111,15 @@ def test_as_many_runs_fit_on_a_gpu_as_leave_a_tenth_of_it_free(needed: float, fi
 def test_auto_packs_by_the_largest_run_and_a_share_that_is_too_small_is_refused(work: Work):
     runs = [runs[0] for runs in work.plan.arms.values()]
     found = [Memory(2 * GB, 16 * GB), Memory(4 * GB, 16 * GB)]
-    check, settled = judged(runs, found, Fleet(num_gpus="auto"))
+    check, settled = memory_fits(runs, found, Fleet(num_gpus="auto"))
     assert check.passed
     assert settled.num_gpus == pytest.approx(1 / 3)
     assert "pgd_at takes 4.00 of 16.00 GB, so 3 fit" in check.text
-    assert judged(runs, found, Fleet(num_gpus=0.5))[0].passed
-    check, _ = judged(runs, found, Fleet(num_gpus=0.25))
+    assert memory_fits(runs, found, Fleet(num_gpus=0.5))[0].passed
+    check, _ = memory_fits(runs, found, Fleet(num_gpus=0.25))
     assert not check.passed
     assert "4 are asked for; raise fleet.num_gpus" in check.text
-    check, _ = judged(runs, [Memory(15 * GB, 16 * GB)] * 2, Fleet(num_gpus="auto"))
+    check, _ = memory_fits(runs, [Memory(15 * GB, 16 * GB)] * 2, Fleet(num_gpus="auto"))
     assert not check.passed
 
 

@@ -20,7 +20,7 @@ from runner import pipeline
 from runner.__main__ import app
 from runner.foreign import stage
 from runner.foreign.listing import listed
-from runner.foreign.reading import opened
+from runner.foreign.reading import open_given
 from runner.foreign.schema import read_audit
 from runner.plan.work import Work
 from runner.statistics import metrics
@@ -169,7 +169,7 @@ def test_the_documented_writer_of_parquet_runs(tmp_path: Path):
     with contextlib.chdir(tmp_path):
         exec(code, {})
     (given,) = listed(str(tmp_path), "member.npy")["models"]
-    with opened(given) as read:
+    with open_given(given) as read:
         shapes = {name: values.shape for name, values in next(read.blocks).items()}
     assert shapes == {"label": (3000,), "logits": (3000, 10)}
 

@@ -12,11 +12,11 @@ from runner.plan.plan import Run
 from runner.plan.work import Work
 from runner.results.checks import (
     MOST_DEPENDENCE,
-    duplicates_guard,
-    eval_guard,
-    null_guard,
-    recipe_guard,
-    views_guard,
+    eval_check,
+    null_check,
+    recipe_check,
+    twins_check,
+    views_check,
     warnings_of,
 )
 from runner.statistics.intervals import Interval
@@ -35,9 +35,9 @@ class InTrainMode(Workplace):
 def test_the_null_guard_names_the_attack_that_leaks_by_itself():
     fine, bad = Interval(0.501, 0.495, 0.507, 8), Interval(0.56, 0.54, 0.58, 8)
     wide = Interval(0.51, 0.46, 0.56, 8)
-    assert null_guard({("erm", "lira"): fine}).verdict == "pass"
-    assert null_guard({("erm", "lira"): fine, ("erm", "rmia"): wide}).verdict == "undecided"
-    guard = null_guard({("erm", "lira"): fine, ("trades", "rmia"): bad, ("erm", "x"): wide})
+    assert null_check({("erm", "lira"): fine}).verdict == "pass"
+    assert null_check({("erm", "lira"): fine, ("erm", "rmia"): wide}).verdict == "undecided"
+    guard = null_check({("erm", "lira"): fine, ("trades", "rmia"): bad, ("erm", "x"): wide})
     assert guard.verdict == "fail"
     assert "rmia on trades" in guard.says
     assert "0.560 [0.540, 0.580]" in guard.says
@@ -58,30 +58,30 @@ def test_models_are_asked_twice_and_the_answers_compared(place: Workplace, work:
     ask(run, place, questions)
     facts = store.facts(place.store.answers(run.id, questions.answers_id))
     assert facts is not None
-    assert eval_guard({"erm": [facts]}).verdict == "pass"
+    assert eval_check({"erm": [facts]}).verdict == "pass"
     store.remove(place.store.answers(run.id, questions.answers_id))
     ask(run, InTrainMode(*place), questions)
     facts = store.facts(place.store.answers(run.id, questions.answers_id))
-    guard = eval_guard({"erm": [facts]})
+    guard = eval_check({"erm": [facts]})
     assert guard.verdict == "fail"
     assert warnings_of([guard])[0].startswith("failed check: an answer does not depend on its")
 
 
 def test_answers_that_differ_by_no_number_fail():
     found = [{"batch_dependence": value} for value in (1e-7, float("nan"))]
-    assert eval_guard({"erm": found}).verdict == "fail"
-    assert eval_guard({"erm": found[::-1]}).verdict == "fail"
+    assert eval_check({"erm": found}).verdict == "fail"
+    assert eval_check({"erm": found[::-1]}).verdict == "fail"
 
 
 def test_randomized_models_are_not_compared_and_the_guard_says_so():
-    assert eval_guard({"noisy": [{}, {}]}).verdict == "unknown"
-    mixed = eval_guard({"noisy": [{}], "erm": [{"batch_dependence": 1e-7}]})
+    assert eval_check({"noisy": [{}, {}]}).verdict == "unknown"
+    mixed = eval_check({"noisy": [{}], "erm": [{"batch_dependence": 1e-7}]})
     assert mixed.verdict == "pass"
     assert "1 randomized models" in mixed.says
 
 
 def test_runs_of_one_arm_share_their_recipe_and_other_shadows_are_named(work: Work):
-    guard = recipe_guard(work.plan, {"lira": Lira(), "mlp": ShadowMLP(shadow_arm="erm")})
+    guard = recipe_check(work.plan, {"lira": Lira(), "mlp": ShadowMLP(shadow_arm="erm")})
     assert guard.verdict == "pass"
     assert "mlp has the models of erm for shadows" in guard.says
 
@@ -93,7 +93,7 @@ def test_a_model_of_another_recipe_fails(work: Work):
     other = runs[3].training.model_copy(update={"epochs": 7})
     odd = (*runs[:3], replace(runs[3], training=other), *runs[4:])
     plan = replace(work.plan, arms={"erm": odd})
-    guard = recipe_guard(plan, {"lira": Lira()})
+    guard = recipe_check(plan, {"lira": Lira()})
     assert guard.verdict == "fail"
     assert "models 0 and 3 of erm differ in training" in guard.says
 
@@ -103,7 +103,7 @@ def test_a_model_of_another_defense_fails_and_one_with_the_noise_of_its_number_d
 
     runs, others = work.plan.arms["erm"], work.plan.arms["pgd_at"]
     odd = (*runs[:3], replace(runs[3], defense=others[3].defense), *runs[4:])
-    guard = recipe_guard(replace(work.plan, arms={"erm": odd}), {"lira": Lira()})
+    guard = recipe_check(replace(work.plan, arms={"erm": odd}), {"lira": Lira()})
     assert guard.verdict == "fail"
     assert "models 0 and 3 of erm differ in defense" in guard.says
     fewer = runs[1].member.copy()
@@ -111,7 +111,7 @@ def test_a_model_of_another_defense_fails_and_one_with_the_noise_of_its_number_d
     noisy = [DPSGD(noise_multiplier=noise) for noise in (1.0, 1.1)]
     first = replace(runs[0], defense=noisy[0])
     alike, apart = (
-        recipe_guard(
+        recipe_check(
             replace(work.plan, arms={"dp": (first, replace(runs[1], defense=noisy[1], member=m))}),
             {"lira": Lira()},
         )
@@ -125,11 +125,11 @@ def test_a_model_of_another_defense_fails_and_one_with_the_noise_of_its_number_d
 def test_a_pool_with_many_twins_fails_and_a_few_are_told(work: Work):
     data = work.dataset
     judged = np.ones(len(data.pool_labels), bool)
-    assert duplicates_guard(data, judged).verdict == "pass"
+    assert twins_check(data, judged).verdict == "pass"
     images = data.pool_images.copy()
     images[100:150] = images[:50]
     twice = Dataset(images, *list(vars(data).values())[1:])
-    guard = duplicates_guard(twice, judged)
+    guard = twins_check(twice, judged)
     assert guard.verdict == "fail"
     assert "100 of 200 examples have an exact duplicate" in guard.says
 
@@ -142,5 +142,5 @@ def test_models_that_were_asked_about_other_views_fail(tmp_path):
         paths.append(str(tmp_path / f"{views[0]}.parquet"))
         content = answers_to_bytes(np.zeros(3), Answered(np.zeros((3, 1))), views)
         (tmp_path / f"{views[0]}.parquet").write_bytes(content)
-    assert views_guard({Source("erm", 1): paths}).verdict == "fail"
-    assert views_guard({Source("erm", 1): paths[:1] * 2}).verdict == "pass"
+    assert views_check({Source("erm", 1): paths}).verdict == "fail"
+    assert views_check({Source("erm", 1): paths[:1] * 2}).verdict == "pass"
