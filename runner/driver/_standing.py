@@ -55,7 +55,7 @@ def standing(at: Store, kind: str, name: str, now: float) -> dict[str, Any]:
         "heard_s": heard_s,
         "models": models,
         "settings": told["settings"] if told else None,
-        "left_s": left_s(told, now) if told and state == RUNNING else None,
+        "remaining_s": left_s(told, now) if told and state == RUNNING else None,
         "arms": arms,
         "events": told["events"] if told else [],
         "folder": str(folder),
@@ -65,7 +65,7 @@ def standing(at: Store, kind: str, name: str, now: float) -> dict[str, Any]:
 
 def not_begun(name: str) -> dict[str, Any]:
     """Return how something stands of which the storage has nothing yet."""
-    nothing = dict.fromkeys(("host", "pid", "since", "heard_s", "settings", "left_s"))
+    nothing = dict.fromkeys(("host", "pid", "since", "heard_s", "settings", "remaining_s"))
     named = {"kind": "", "name": name, "state": NOT_BEGUN, "why": "", "stage": ""}
     return named | nothing | {"models": {}, "arms": {}, "events": [], "folder": "", "report": None}
 
@@ -82,8 +82,8 @@ def left_s(told: dict[str, Any], now: float) -> float | None:
             return None
         told_s = driver.age_s({"at": told["since"]}, now) - silent_s
         left_s = told_s * (settings["total"] - settings["ended"]) / settings["ended"]
-    elif told["stage"] == "training" and told["left_s"]:
-        left_s = told["left_s"]
+    elif told["stage"] == "training" and told["remaining_s"]:
+        left_s = told["remaining_s"]
     else:
         return None
     return max(0.0, left_s - silent_s)

@@ -240,7 +240,7 @@ def test_an_alarm_needs_a_proof_of_the_weights_and_a_bound_above_it():
 
 
 def command(options: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["budget", "audit_dp_sgd", *options.split()])
+    result = CliRunner().invoke(app, ["budget", "audit", *options.split()])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.output
 
