@@ -56,10 +56,10 @@ def score_blocks(scoring: Scoring, in_ray: bool) -> list[str]:
         job = job._replace(totals=_totals(job._replace(tasks=spans), in_ray))
     blocks = [(source, block) for source in job.sources for block in range(expected)]
     job = job._replace(tasks=blocks)
-    return write(Tasks(scores_of_block, job, len(blocks)), scoring.folder, PARTITIONS, in_ray)
+    return write(Tasks(_scores_of_block, job, len(blocks)), scoring.folder, PARTITIONS, in_ray)
 
 
-def sums_of_span(job: BlockScoring, task: int) -> Iterator[pa.Table]:
+def _sums_of_span(job: BlockScoring, task: int) -> Iterator[pa.Table]:
     """Yield what each attack must know of all examples, from SPAN blocks of them."""
     source, first = job.tasks[task]
     last = min(first + SPAN, -(-job.num_examples // BLOCK))
@@ -73,7 +73,7 @@ def sums_of_span(job: BlockScoring, task: int) -> Iterator[pa.Table]:
             yield arrays_table(task, part, {k: v.astype(np.float64) for k, v in sums.items()})
 
 
-def scores_of_block(job: BlockScoring, task: int) -> Iterator[pa.Table]:
+def _scores_of_block(job: BlockScoring, task: int) -> Iterator[pa.Table]:
     """Yield the scores of one block of examples: rows of `runner.storage.scores.scores_table`."""
     for reading, answers, examples, member in _readings(job, *job.tasks[task]):
         totals = job.totals.get(reading, {})
@@ -114,7 +114,7 @@ def _needs_sums(job: BlockScoring) -> bool:
 def _totals(job: BlockScoring, in_ray: bool) -> dict[Reading, Sums]:
     """The sums of all blocks, added in the order of the blocks: every rerun has the same bits."""
     totals: dict[Reading, dict[str, np.ndarray]] = {}
-    tasks = Tasks(sums_of_span, job, len(job.tasks))
+    tasks = Tasks(_sums_of_span, job, len(job.tasks))
     for (task, part), sums in arrays_of(tasks, in_ray).items():
         source, _ = job.tasks[task]
         _add(totals.setdefault(_names(job, source)[part], {}), sums)

@@ -65,13 +65,13 @@ def count_flags(calling: Calling, in_ray: bool) -> dict[str, Flags]:
     tasks = [(reading, model) for reading in readings for model in range(len(member))]
     job = FlagCounting(scores, tasks, packed(member), labels, calling.num_classes, rate)
     by_arm: dict[str, list[Mapping[str, np.ndarray]]] = {reading.arm: [] for reading in readings}
-    for (task, _), found in arrays_of(Tasks(flags_of_target, job, len(tasks)), in_ray).items():
+    for (task, _), found in arrays_of(Tasks(_flags_of_target, job, len(tasks)), in_ray).items():
         reading, _ = tasks[task]
         by_arm[reading.arm].append(found)
     return {arm: _added(found, calling) for arm, found in by_arm.items()}
 
 
-def flags_of_target(job: FlagCounting, task: int) -> Iterator[pa.Table]:
+def _flags_of_target(job: FlagCounting, task: int) -> Iterator[pa.Table]:
     """Yield the bits of the examples that a target's attack calls members, and counts by class."""
     reading, model = job.tasks[task]
     scores, row = read_scores(job.scores, reading, model), job.member.row(model)

@@ -52,7 +52,7 @@ def memorized(
     tasks = [(arm, block) for arm in paths for block in range(num_blocks)]
     job = MemorizedCounting(paths, tasks, packed(member))
     by_arm: dict[str, list[Memorized]] = {arm: [] for arm in paths}
-    for (task, _), found in arrays_of(Tasks(memorized_of_block, job, len(tasks)), in_ray).items():
+    for (task, _), found in arrays_of(Tasks(_memorized_of_block, job, len(tasks)), in_ray).items():
         arm, _ = tasks[task]
         by_arm[arm].append(Memorized(**found))
     return {
@@ -61,20 +61,20 @@ def memorized(
     }
 
 
-def memorized_of_block(job: MemorizedCounting, task: int) -> Iterator[pa.Table]:
+def _memorized_of_block(job: MemorizedCounting, task: int) -> Iterator[pa.Table]:
     """Yield the memorization of the examples of one block."""
     arm, block = job.tasks[task]
     start = block * BLOCK
     stop = min(start + BLOCK, job.member.num_examples)
     member = job.member.columns(start, stop)
-    answers = [plain_answers(path, block) for path in job.paths[arm]]
+    answers = [_plain_answers(path, block) for path in job.paths[arm]]
     right, probability = (np.stack(said) for said in zip(*answers, strict=True))
     by_right, by_probability = memorization(right, member), memorization(probability, member)
     found = Memorized(by_right.score, by_right.standard_error, by_probability.score)
     yield arrays_table(task, 0, found._asdict())
 
 
-def plain_answers(path: str, block: int) -> tuple[np.ndarray, np.ndarray]:
+def _plain_answers(path: str, block: int) -> tuple[np.ndarray, np.ndarray]:
     """Return what a model answers to the plain images of a block, each (B,).
 
     Whether it is right, bool; and the probability that it gives the label, float64.

@@ -35,10 +35,10 @@ def score_targets(scoring: Scoring, in_ray: bool) -> list[str]:
         for model in range(len(scoring.shadows))
     ]
     job = TargetScoring(scoring, tasks)
-    return write(Tasks(scores_of_target, job, len(tasks)), scoring.folder, OF_TARGETS, in_ray)
+    return write(Tasks(_scores_of_target, job, len(tasks)), scoring.folder, OF_TARGETS, in_ray)
 
 
-def scores_of_target(job: TargetScoring, task: int) -> Iterator[pa.Table]:
+def _scores_of_target(job: TargetScoring, task: int) -> Iterator[pa.Table]:
     """Yield the scores of one target: rows of `runner.storage.scores.target_table`."""
     scoring, (reading, model) = job.scoring, job.tasks[task]
     attack, member = scoring.attacks[reading.attack], scoring.members[reading.matrix]

@@ -94,12 +94,12 @@ def judge(judging: Judging, in_ray: bool = True) -> Folder:
     if store.facts(folder) is not None:
         return folder
     bits = {name: packed(matrix) for name, matrix in judging.members.items()}
-    found = _of_targets(figures_of_span, _pass(judging, judging.asked, bits), in_ray)
+    found = _of_targets(_figures_of_span, _pass(judging, judging.asked, bits), in_ray)
     given = {reading: [one.pop("edges") for one in of_all] for reading, of_all in found.items()}
     at = {reading: union(given[reading]) for reading in found if reading.matrix == "member"}
     arrays = {reading: _stacked(of_all) for reading, of_all in found.items()}
     for some in _groups(at, len(judging.partner)):
-        counted = _of_targets(counts_of_span, _pass(judging, some, bits), in_ray)
+        counted = _of_targets(_counts_of_span, _pass(judging, some, bits), in_ray)
         for reading, edge in some.items():
             of = _stacked(counted[reading])
             counts = Counts(edge, of["inside"], of["outside"], arrays[reading]["num_out"])
@@ -117,7 +117,7 @@ def judge(judging: Judging, in_ray: bool = True) -> Folder:
     return folder
 
 
-def figures_of_span(job: JudgingPass, task: int) -> Iterator[Any]:
+def _figures_of_span(job: JudgingPass, task: int) -> Iterator[Any]:
     """Yield what a few targets show by themselves, and the edges that they give."""
     reading, _ = job.spans[task]
     num_ranks = NUM_EDGES // job.num_models if reading.matrix == "member" else 0
@@ -126,7 +126,7 @@ def figures_of_span(job: JudgingPass, task: int) -> Iterator[Any]:
         yield arrays_table(task, m, {**own, "edges": edges(scores, row, num_ranks)})
 
 
-def counts_of_span(job: JudgingPass, task: int) -> Iterator[Any]:
+def _counts_of_span(job: JudgingPass, task: int) -> Iterator[Any]:
     """Yield how many of a few targets' scores lie above each edge."""
     at = job.edges[job.spans[task][0]]
     for m, scores, row in _targets(job, task):

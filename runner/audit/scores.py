@@ -19,7 +19,7 @@ class Unscored(ValueError):
     """An attack cannot judge what it was given; the message says which, and why."""
 
 
-def scoring_of(work: "Subject") -> Scoring:
+def _scoring_of(work: "Subject") -> Scoring:
     """Return what is scored of these answers, and into which folder."""
     plan, settings = work.plan, work.settings
     attacks = settings.membership.attacks
@@ -42,7 +42,7 @@ def write_scores(work: "Subject", in_ray: bool = True) -> None:
     if store.facts(work.scores) is not None:
         return
     try:
-        files = audit(scoring_of(work), in_ray)
+        files = audit(_scoring_of(work), in_ray)
     except Corrupt:
         raise
     except ValueError as error:

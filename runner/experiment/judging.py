@@ -122,8 +122,7 @@ class LowerBounds(Keys):
 
 
 class AuditSettings(NamedTuple):
-    """How answers are judged: what an audit takes of an experiment, or of what is asked of given
-    answers."""
+    """How answers are judged, whoever trained the models that gave them."""
 
     name: str
     description: str

@@ -19,7 +19,7 @@ from runner.plan.plan import num_others
 Attacks = Mapping[str, MembershipAttack]
 
 
-class Usual(NamedTuple):
+class _Usual(NamedTuple):
     """An attack that is made where nobody chose any, and of how many views at the least."""
 
     attack: MembershipAttack
@@ -27,16 +27,16 @@ class Usual(NamedTuple):
 
 
 USUAL = {
-    "lira_online": Usual(Lira()),
-    "lira_offline": Usual(Lira(mode="offline")),
-    "rmia": Usual(RMIA()),
-    "loss": Usual(Threshold(statistic="loss")),
-    "modified_entropy": Usual(Threshold(statistic="modified_entropy")),
-    "label_only": Usual(LabelOnly(), views=2),
+    "lira_online": _Usual(Lira()),
+    "lira_offline": _Usual(Lira(mode="offline")),
+    "rmia": _Usual(RMIA()),
+    "loss": _Usual(Threshold(statistic="loss")),
+    "modified_entropy": _Usual(Threshold(statistic="modified_entropy")),
+    "label_only": _Usual(LabelOnly(), views=2),
 }
 
 
-class Others(NamedTuple):
+class _Others(NamedTuple):
     """The fewest other models that any target has for any example it is judged on."""
 
     inside: int
@@ -62,7 +62,7 @@ def chosen(
                     f"membership.attacks.{name}", why, "write those answers too, or leave it out"
                 )
         return audit.membership.attacks, []
-    others = fewest_others(member, partner)
+    others = _fewest_others(member, partner)
     left_out = {name: "; ".join(_missing(usual, kind, others)) for name, usual in USUAL.items()}
     made = {name: usual.attack for name, usual in USUAL.items() if not left_out[name]}
     return made, [f"{name} is left out: {why}" for name, why in left_out.items() if why]
@@ -88,7 +88,7 @@ def check_names(audit: Audit, attacks: Attacks, arms: Collection[str]) -> None:
             raise BadAnswers(key, unknown(kind, name, known), "give one of those")
 
 
-def fewest_others(member: np.ndarray, partner: np.ndarray) -> Others:
+def _fewest_others(member: np.ndarray, partner: np.ndarray) -> _Others:
     """Return the fewest shadows of each class that any target has for an example it is judged on.
 
     Args:
@@ -101,10 +101,10 @@ def fewest_others(member: np.ndarray, partner: np.ndarray) -> Others:
             others[row < 0] = len(member)
             if others.min() < fewest[c]:
                 fewest[c], scarce = int(others.min()), int(others.argmin())
-    return Others(inside=fewest[1], outside=fewest[0], example=scarce)
+    return _Others(inside=fewest[1], outside=fewest[0], example=scarce)
 
 
-def _missing(usual: Usual, kind: Kind, others: Others) -> Iterator[str]:
+def _missing(usual: _Usual, kind: Kind, others: _Others) -> Iterator[str]:
     """What an attack would need and does not have."""
     if why := _unreadable(usual.attack, kind):
         yield why
