@@ -7,7 +7,14 @@ import torch
 
 from runner.experiment.experiment import Experiment
 from runner.experiment.training import Design
-from runner.plan.plan import Run, make_plan, member_matrix, resolve_precision
+from runner.plan.plan import (
+    Run,
+    make_plan,
+    member_matrix,
+    num_others,
+    others_of,
+    resolve_precision,
+)
 from runner.plan.work import Work
 from runner.storage.ids import seed_of
 from tests.conftest import TINY
@@ -180,3 +187,18 @@ def test_held_out_examples_are_minus_one_in_every_row_and_the_rest_is_halved(wor
     np.testing.assert_array_equal(own.member, plain.member)
     with pytest.raises(ValueError, match="hold out no more than half"):
         planned(selection={"num_examples": 101})
+
+
+def test_a_targets_shadows_are_all_models_but_itself_and_its_partner_from_it_on():
+    shadows = [of.tolist() for of in others_of(np.array([1, 0, 2, 4, 3]))]
+    assert shadows == [[2, 3, 4], [2, 3, 4], [3, 4, 0, 1], [0, 1, 2], [0, 1, 2]]
+
+
+def test_other_models_of_a_kind_are_counted_without_a_target_and_its_partner():
+    partner = np.array([1, 0, 2, 4, 3])
+    member = np.random.default_rng(5).integers(-1, 2, (5, 30)).astype(np.int8)
+    for kind in (0, 1):
+        for others, shadows in zip(
+            num_others(member, partner, kind), others_of(partner), strict=True
+        ):
+            assert np.array_equal(others, (member[shadows] == kind).sum(0))
