@@ -15,6 +15,7 @@ from runner.demos import command as demos
 from runner.driver.exits import INTERRUPTED, MEANINGS, TERMINATED, complaints
 from runner.experiment import config
 from runner.storage.cloud import Folder, folder_at
+from runner.storage.store import page_at
 
 if TYPE_CHECKING:
     from runner.experiment.experiment import Experiment
@@ -122,7 +123,7 @@ def report(config_path: ConfigPath, overrides: Overrides = None, storage: Storag
 
         work = prepare(_experiment(config_path, overrides), _storage(storage))
         pipeline.report(work, {"trained": 0, "reused": len(work.plan.runs)})
-        print(f"report: {work.folder / 'report' / 'index.html'}")
+        print(f"report: {page_at(work.folder)}")
 
 
 @app.command("audit")
@@ -190,7 +191,7 @@ def _show(results: dict[str, Any], folder: Folder, console: Console) -> None:
     console.print(table)
     for line in lines:
         say(console, line)
-    say(console, f"report: {folder / 'report' / 'index.html'}")
+    say(console, f"report: {page_at(folder)}")
 
 
 def _experiment(config_path: str, overrides: list[str] | None) -> "Experiment":

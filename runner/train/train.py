@@ -1,4 +1,4 @@
-"""Train one Run, and the loop of a worker, who does one Run after another."""
+"""Train one Run, from its last checkpoint on where there is one, and write what lasts."""
 
 import contextlib
 import io
@@ -20,6 +20,9 @@ from runner.train._best_epoch import Best, accuracy_of, better
 from runner.train._tensorboard import open_curves
 from runner.train.fit import Epoch, fit
 from runner.train.workplace import Workplace, device_name, weights_file
+
+CHECKPOINT = "checkpoint.pt"  # there while the Run is trained
+EPOCHS, RECIPE = "epochs.jsonl", "run.json"
 
 
 class Left(Exception):
@@ -63,7 +66,7 @@ def train(run: Run, place: Workplace) -> None:
             if leave or time.monotonic() - saved >= place.checkpoint_every_s:
                 kept = {"best": best.state()} if best else {}
                 state = {**epoch.state(), "history": history, **kept}
-                store.write_sealed(folder / "checkpoint.pt", _to_bytes(state))
+                store.write_sealed(folder / CHECKPOINT, _to_bytes(state))
                 board.keep()
                 saved = time.monotonic()
             if leave:
@@ -92,8 +95,8 @@ def _finish(
         weights = {name: t.contiguous().cpu() for name, t in state.items()}
         store.write(folder / weights_file(checkpoint), safetensors.torch.save(weights))
     lines = "".join(json.dumps(line) + "\n" for line in history)
-    store.write(folder / "epochs.jsonl", lines.encode())
-    store.write_json(folder / "run.json", run.recipe())
+    store.write(folder / EPOCHS, lines.encode())
+    store.write_json(folder / RECIPE, run.recipe())
     times = [line["time_s"] for line in history]
     facts: dict[str, Any] = {
         "train_time_s": sum(times),
@@ -104,13 +107,13 @@ def _finish(
     if best:
         facts |= {"best_epoch": best.epoch, "selection_accuracy": best.accuracy}
     files = [weights_file(checkpoint) for checkpoint in kept]
-    store.finish(folder, [*files, "epochs.jsonl", "run.json"], facts)
-    (folder / "checkpoint.pt").unlink(missing_ok=True)
+    store.finish(folder, [*files, EPOCHS, RECIPE], facts)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def _checkpoint(run: Run, place: Workplace) -> dict[str, Any] | None:
     """The last checkpoint; one that is damaged is named and renamed, and training restarts."""
-    path = place.store.run(run.id) / "checkpoint.pt"
+    path = place.store.run(run.id) / CHECKPOINT
     try:
         content = io.BytesIO(store.read_sealed(path))
         return torch.load(content, map_location=place.device, weights_only=True)
@@ -118,9 +121,9 @@ def _checkpoint(run: Run, place: Workplace) -> dict[str, Any] | None:
         return None
     except (Corrupt, pickle.UnpicklingError) as error:  # the latter: more than tensors is in it
         if place.leads:
-            store.move(path, path.with_name("checkpoint.pt.corrupt"))
+            store.move(path, path.with_name(f"{CHECKPOINT}.corrupt"))
             reason = error if isinstance(error, Corrupt) else f"{path}: {first_line(error)}"
-            place.note(f"{reason}; set aside as checkpoint.pt.corrupt, training starts over")
+            place.note(f"{reason}; set aside as {CHECKPOINT}.corrupt, training starts over")
         return None
 
 
