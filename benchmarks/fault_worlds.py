@@ -200,7 +200,7 @@ class OnS3(World):
     hang_after_s = 90  # who waits for an answer of the server says nothing
 
     def __init__(self, folder: Path) -> None:
-        from tests.s3 import serving  # the server is a package of the tests
+        from tests.made.s3 import serving  # the server is a package of the tests
 
         before = {one.pid for one in psutil.Process().children()}
         self.serving = serving()

@@ -1,14 +1,15 @@
 """A small real experiment that the tests share: a few digits, a small network, two epochs."""
 
 import contextlib
-import logging
 import os
+import re
+import secrets
 import subprocess
 import uuid
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported
 
@@ -18,6 +19,9 @@ import torch
 from runner.experiment.experiment import Experiment
 from runner.plan.work import Work, prepare
 from runner.train.workplace import Workplace, make_workplace
+
+if TYPE_CHECKING:
+    from tests.made.nodes import Nodes
 
 torch.set_num_threads(1)
 pytest.register_assert_rewrite("tests.made")  # so that their assertions say what they compared
@@ -61,17 +65,21 @@ NOISY = {  # a randomized arm, and the protocol of residual perturbation's paper
 }
 
 
+def pytest_configure() -> None:
+    """Give this process a token for the Ray clusters that it starts; Ray reads it on its import."""
+    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
+
 @cache
 def unit(file: str) -> str:
-    """What goes to one process under `pytest -n`: a file, or all files that start Ray alike.
+    """What goes to one process under `pytest -n`: a file, or all files that share a Ray cluster.
 
-    Ray's own clusters of several nodes have ports in common, so only one is there at a time; a
-    cluster that a command starts for itself finds its own.
+    Which one, the argument of the file's mark says: `ray("nodes")` is another than `ray`. Nodes
+    have ports in common, so only one process may start some. The mark is read from the text, as
+    whoever hands out units has imported no test.
     """
-    text = (ROOT / file).read_text("utf-8")
-    if "mark.ray" not in text:
-        return file
-    return "ray of several nodes" if "Cluster" in text or "tests.clusters" in text else "ray"
+    marks = re.findall(r"\bmark\.ray\b(?:\(\"(\w+)\"\))?", (ROOT / file).read_text("utf-8"))
+    return f"ray {marks[0]}" if marks else file
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -96,7 +104,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def s3_server() -> Iterator[str]:
     """The options of URIs in a bucket called `bucket` of an S3 server on this machine."""
     pytest.importorskip("moto", reason="the S3 server of the tests; pip install -e '.[dev]'")
-    from tests.s3 import serving
+    from tests.made.s3 import serving
 
     with serving() as options:
         yield options
@@ -133,20 +141,57 @@ def noisy_place(noisy_work: Work) -> Workplace:
     return place_of(noisy_work)
 
 
-@pytest.fixture(scope="module")
-def local_ray() -> Iterator[None]:
-    """A Ray cluster of two CPUs in this process, for the tests of one file."""
-    import ray
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of a client of this process's Ray cluster: a head of two CPUs.
 
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
-    yield
-    ray.shutdown()
+    It is started as users do, by `ray start`, with a dashboard for jobs.
+    """
+    from tests.made.clusters import client_environment, leave, started_head
+    from tests.made.s3 import ALONE, KEYS
+
+    environment = client_environment(tmp_path_factory.mktemp("home"))
+    environment.pop("PYTHONUNBUFFERED", None)
+    environment |= KEYS | ALONE  # its workers read and write the storage of `s3` too
+    environment["RAY_AUTH_TOKEN"] = os.environ["RAY_AUTH_TOKEN"]
+    environment["RAY_JOB_STOP_WAIT_TIME_S"] = "30"  # of the head: 3 s, and then it kills
+    with started_head(environment, ["--num-cpus=2"]) as address:
+        yield environment | {"RAY_ADDRESS": address}
+        leave()
+
+
+@pytest.fixture
+def local_ray(cluster: dict[str, str]) -> None:
+    """Ray in this process, over its cluster of two CPUs; it is left when the last test is over."""
+    from tests.made.clusters import join
+
+    join(cluster["RAY_ADDRESS"])
+
+
+@pytest.fixture(scope="session")
+def started_nodes() -> "Iterator[Nodes]":
+    """A second cluster of this process: a head without CPUs, and the nodes that tests want."""
+    from runner.cluster.connect import ENVIRONMENT
+    from tests.made.clusters import leave
+    from tests.made.nodes import Nodes
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        made = Nodes()
+        yield made
+        leave()
+        made.shutdown()
+
+
+@pytest.fixture
+def nodes(started_nodes: "Nodes") -> "Nodes":
+    """Ray in this process, over a cluster of which a test says what nodes it has."""
+    from tests.made.clusters import join
+
+    assert started_nodes.address
+    join(started_nodes.address)
+    return started_nodes
 
 
 def place_of(work: Work) -> Workplace:

@@ -1,15 +1,10 @@
 """A whole experiment with its storage on S3: the same bits as in a folder."""
 
-import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from rich.console import Console
 
 from runner import pipeline
 from runner.experiment.experiment import Experiment
@@ -18,11 +13,11 @@ from runner.storage import store
 from runner.storage.cloud import CloudPath, Folder, folder_at
 from runner.train.workplace import Workplace
 from tests.conftest import TINY, do_here, place_of
+from tests.made import commands
 
 pytestmark = pytest.mark.slow
 
 SMALL = {**TINY, "arms": {"pgd_at": TINY["arms"]["pgd_at"]}}
-HOUSE = Path(__file__).parents[2]
 
 
 def done(storage: Folder | str) -> Work:
@@ -38,11 +33,7 @@ def do(work: Work, place: Workplace, run: Any) -> None:
 
 
 def figures(folder: Folder) -> dict[str, Any]:
-    """Everything in results.json that is not about this one command or its seconds."""
-    found = json.loads((folder / "results.json").read_bytes())
-    for arm in found["arms"].values():
-        del arm["train_time_s"]
-    return {key: found[key] for key in ("arms", "null_control", "data", "evaluation")}
+    return commands.figures(json.loads((folder / "results.json").read_bytes()))
 
 
 @pytest.fixture(scope="module")
@@ -125,17 +116,18 @@ def test_a_damaged_outcome_on_s3_is_found_set_aside_and_made_again(s3: str):
 
 
 @pytest.mark.ray
+@pytest.mark.usefixtures("local_ray")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Ray's own, of its own parts
 def test_the_command_on_s3_with_workers_finds_what_one_process_finds_in_a_folder(
     local: Work, s3: str, tmp_path: Path
 ):
-    (tmp_path / "x.yaml").write_text(yaml.safe_dump(SMALL))
-    command = [sys.executable, "-m", "runner", "run", str(tmp_path / "x.yaml"), "--storage", s3]
-    first = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, timeout=400)
-    assert first.returncode == 0, first.stdout + first.stderr
+    code, out = commands.here("run", tmp_path, SMALL, "--storage", s3)
+    assert code == 0, out
     folder = folder_at(s3) / "experiments" / "tiny"
     assert figures(folder) == figures(local.folder)
-    assert f"report: {folder / 'report' / 'index.html'}" in first.stdout
+    assert f"report: {folder / 'report' / 'index.html'}" in out
     assert (folder / "experiment.json").is_file()
-    pipeline.run(prepare(Experiment.model_validate(SMALL), s3), Console(file=io.StringIO()))
+    code, out = commands.here("run", tmp_path, SMALL, "--storage", s3)
+    assert code == 0, out
     runs = json.loads((folder / "results.json").read_bytes())["runs"]
     assert (runs["trained"], runs["reused"]) == (0, len(local.plan.runs))

@@ -1,4 +1,4 @@
-"""`ray job submit` against a cluster that a user started with `ray start`, on loopback."""
+"""`ray job submit` to a cluster that was started with `ray start`, on loopback."""
 
 import json
 import re
@@ -7,33 +7,24 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from runner import pipeline
 from runner.driver._standing import standing
 from runner.experiment.experiment import Experiment
 from runner.plan.work import prepare
 from runner.storage.store import Store
-from tests.clusters import HOUSE, RAY, client_environment, started_head
 from tests.conftest import TINY, do_here
+from tests.made import commands
+from tests.made.clusters import HOUSE, RAY
+from tests.made.gate import Gate
 from tests.made.given import member_of, write
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The environment of a client of a fresh head node with token authentication."""
-    environment = client_environment(tmp_path_factory.mktemp("home"))
-    environment.pop("PYTHONUNBUFFERED", None)
-    environment["RAY_JOB_STOP_WAIT_TIME_S"] = "30"  # of the head: 3 s, and then it kills
-    with started_head(environment, ["--num-cpus=2"]):
-        yield environment
 
 
 def job(cluster: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
@@ -50,16 +41,17 @@ def job(cluster: dict[str, str], *words: str) -> subprocess.CompletedProcess[str
 
 
 def submitted(
-    cluster: dict[str, str], command: list[str], *options: str
+    cluster: dict[str, str], command: list[str], *options: str, house: Path = HOUSE
 ) -> subprocess.CompletedProcess[str]:
     """A job that ended well; it is waited for, unless the options say otherwise."""
-    return job(cluster, "submit", "--working-dir", str(HOUSE), *options, "--", *command)
+    return job(cluster, "submit", "--working-dir", str(house), *options, "--", *command)
 
 
 def runner(*words: str) -> subprocess.CompletedProcess[str]:
     """A command in a terminal that knows nothing of the cluster."""
     command = [sys.executable, "-m", "runner", *words]
-    return subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, timeout=100)
+    options: dict[str, Any] = {"env": commands.without_ray(), "capture_output": True, "text": True}
+    return subprocess.run(command, cwd=HOUSE, timeout=100, **options)
 
 
 def test_a_submitted_sweep_says_in_the_jobs_log_how_far_it_is(
@@ -67,6 +59,7 @@ def test_a_submitted_sweep_says_in_the_jobs_log_how_far_it_is(
 ):
     command = [sys.executable, "-m", "runner", "sweep", "configs/sweeps/demem_lambda.yaml"]
     changes = ["training.epochs=1", "sweep.rungs=[6]", "robustness.num_examples=20"]
+    changes += ["data.num_examples=200", "model.width=4"]
     changes.append('sweep.axes={"arms.trades_demem.defense.weight": [0.1, 0.3]}')
     options = [word for change in changes for word in ("--set", change)]
     done = submitted(cluster, [*command, *options, "--storage", str(tmp_path)])
@@ -99,35 +92,43 @@ def wait_for(happened: Callable[[dict[str, Any]], bool], storage: Path) -> dict[
 
 
 def undisturbed(config: dict[str, Any], storage: Path) -> dict[str, Any]:
-    """The arms of results.json of a run without Ray that nobody stopped."""
+    """The figures of a run without Ray that nobody stopped."""
     work = do_here(prepare(Experiment.model_validate(config), storage))
-    return pipeline.report(work, {"trained": len(work.plan.runs), "reused": 0})["arms"]
+    return commands.figures(pipeline.report(work, {"trained": len(work.plan.runs), "reused": 0}))
 
 
+@pytest.mark.campaign
 def test_a_job_that_is_stopped_leaves_in_time_and_goes_on_when_it_is_submitted_again(
     cluster: dict[str, str], tmp_path: Path
 ):
-    slower = TINY["training"] | {"epochs": 120, "batch_size": 8}
-    config = TINY | {"training": slower, "arms": {"erm": TINY["arms"]["erm"]}}
-    (tmp_path / "x.yaml").write_text(yaml.safe_dump(config | {"fleet": {"checkpoint_every_s": 0}}))
-    storage = tmp_path / "storage"
-    words = ["run", str(tmp_path / "x.yaml"), "--storage", str(storage)]
+    config = {
+        **TINY,
+        "training": TINY["training"] | {"epochs": 12},
+        "arms": {"erm": TINY["arms"]["erm"]},
+        "fleet": {"checkpoint_every_s": 0},
+    }
+    gate, storage = Gate(tmp_path), tmp_path / "storage"
+    words = ["run", commands.written(tmp_path, config), "--storage", str(storage)]
     command = [sys.executable, "-m", "runner", *words]
-    started = submitted(cluster, command, "--no-wait", "--submission-id", "stopped")
+    options = ["--no-wait", "--submission-id"]
+    started = submitted(cluster, command, *options, "stopped", house=gate.house)
     assert "models" not in started.stdout, "it was waited for"
     found = wait_for(lambda found: found["state"] == "running", storage)
     second = runner(*words)
     assert second.returncode == 2, second.stderr
     assert "another driver (process " in second.stderr
+    gate.let_through(1)
     wait_for(lambda found: found["models"].get("done", 0) > 0, storage)
     (found,) = json.loads(runner("status", "tiny", "--json", "--storage", str(storage)).stdout)
     assert found["state"] == "running"
     assert found["models"]["total"] == 6
-    finished = {path: path.stat().st_mtime_ns for path in storage.glob("runs/*/DONE")}
+    finished = commands.done(tmp_path)
     began = time.monotonic()
     stop(cluster, "stopped")
+    gate.slow_down()  # whoever trains comes to the end of its epoch, and not to the last one
     found = wait_for(lambda found: found["state"] != "running", storage)
     assert time.monotonic() - began < 25  # 20 s, and what `status` takes
+    assert [*storage.glob("runs/*/checkpoint.pt")]
     log = job(cluster, "logs", "stopped").stdout
     assert "stopping: workers write their checkpoints" in log
     assert "run the same command again" in log
@@ -138,16 +139,14 @@ def test_a_job_that_is_stopped_leaves_in_time_and_goes_on_when_it_is_submitted_a
     assert 0 < found["models"]["done"] < 6
     told = json.loads((storage / "experiments/tiny/driver.json").read_text())
     assert told["ended"] == 143
-    submitted(cluster, command, "--no-wait", "--submission-id", "again")
+    submitted(cluster, command, *options, "again")
     found = wait_for(lambda found: found["state"] == "finished", storage)
     assert found["models"]["done"] == 6
-    assert finished.items() <= {p: p.stat().st_mtime_ns for p in finished}.items()
-    results = json.loads((storage / "experiments/tiny/results.json").read_text())
+    assert finished.items() <= commands.done(tmp_path).items()
+    results = commands.results(tmp_path)
     assert results["runs"]["reused"] >= len(finished)
     expected = json.loads(json.dumps(undisturbed(config, tmp_path / "undisturbed")))
-    for arm in (results["arms"]["erm"], expected["erm"]):
-        del arm["train_time_s"]
-    assert results["arms"] == expected
+    assert commands.figures(results) == expected
 
 
 def test_a_submitted_audit_reports_at_home_when_no_storage_is_named(

@@ -1,22 +1,17 @@
-"""The whole command, as a user runs it, on a real local Ray cluster."""
+"""The whole command on a real Ray cluster; a part of it by itself, as a user starts it."""
 
+import contextlib
 import io
 import json
 import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-import yaml
 from rich.console import Console
 
 from runner import pipeline
@@ -24,16 +19,24 @@ from runner.experiment.experiment import Experiment
 from runner.plan.work import prepare
 from runner.train.train import train
 from tests.conftest import NOISY, TINY, do_here, fill, place_of, small_disk
+from tests.made import commands
+from tests.made.commands import done, results, wait_for
+from tests.made.gate import Gate
 from tests.made.shares import unmounted
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.usefixtures("local_ray"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # Ray's own, of its own parts
+]
 
-HOUSE = Path(__file__).parents[2]
-SLOWER = {
+ONE_WORKER = {**TINY, "fleet": {"max_workers": 1}}  # a second one takes seconds to start
+GATED = {  # who stands at the gate has written a checkpoint
     **TINY,
-    "training": {**TINY["training"], "epochs": 24},
-}  # so that there is time to kill it
-FLEET = {"checkpoint_every_s": 0.2}
+    "arms": {"erm": TINY["arms"]["erm"]},
+    "fleet": {"checkpoint_every_s": 0},
+}
 SECRETS = {
     "RAY_AUTH_TOKEN": "7f3a" * 16,
     "AWS_ACCESS_KEY_ID": "AKIAPLANTED12345",
@@ -42,72 +45,36 @@ SECRETS = {
 }
 
 
-def start(
-    folder: Path, config: dict[str, Any], *options: str, env: dict[str, str] | None = None
-) -> subprocess.Popen[str]:
-    """Start `runner run` on a configuration, as its own process."""
-    (folder / "x.yaml").write_text(
-        yaml.safe_dump({**config, "fleet": FLEET | config.get("fleet", {})})
-    )
-    command = [sys.executable, "-m", "runner", "run", str(folder / "x.yaml")]
-    return subprocess.Popen(
-        [*command, "--storage", str(folder / "storage"), *options],
-        cwd=HOUSE,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def run(
-    folder: Path, config: dict[str, Any], *options: str, env: dict[str, str] | None = None
-) -> tuple[int, str]:
-    """Run to the end; return the exit code and everything printed."""
-    process = start(folder, config, *options, env=env)
-    out, _ = process.communicate(timeout=300)
-    return process.returncode, out
-
-
-def results(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "storage/experiments/tiny/results.json").read_text())
+def run(folder: Path, config: dict[str, Any], *options: str) -> tuple[int, str]:
+    """The command in this process, to its end; the exit code and everything printed."""
+    return commands.here("run", folder, config, *options)
 
 
 def figures(folder: Path) -> dict[str, Any]:
-    """Everything in results.json that is not about this one command or its seconds."""
-    found = results(folder)
-    for arm in found["arms"].values():
-        del arm["train_time_s"]
-    return {key: found[key] for key in ("arms", "null_control", "data", "evaluation")}
+    return commands.figures(results(folder))
 
 
-def done(folder: Path) -> int:
-    return len(list(folder.glob("storage/runs/*/DONE")))
-
-
-def wait_for(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 120
-    while not happened():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < end
-        time.sleep(0.05)
+def standing(folder: Path) -> int:
+    """How many trainings have written a checkpoint and are not done."""
+    found = folder.glob("storage/runs/*/checkpoint.pt")
+    return sum(not path.with_name("DONE").exists() for path in found)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run of SLOWER that nobody disturbed, with secrets in its environment."""
+    """The folder of a command that nobody disturbed, with secrets in its environment."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    plain = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
-    code, out = run(folder, SLOWER, env=plain | SECRETS | {"HOME": str(folder / "home")})
+    env = commands.without_ray() | SECRETS | {"HOME": str(folder / "home")}
+    code, out = commands.run("run", folder, TINY, env=env)
     assert code == 0, out
     (folder / "printed").write_text(out)
     return folder
 
 
 def again(folder: Path, config: dict[str, Any]) -> str:
-    """Run to the end in this process, and return what is printed; for where nothing is to train."""
+    """Run to the end, and return what is printed on long lines."""
     told = io.StringIO()
-    work = prepare(Experiment.model_validate({**config, "fleet": FLEET}), folder / "storage")
+    work = prepare(Experiment.model_validate(config), folder / "storage")
     pipeline.run(work, Console(file=told, width=200))
     return told.getvalue()
 
@@ -152,43 +119,40 @@ def test_no_secret_of_the_environment_is_written_or_printed(undisturbed: Path):
 
 def test_the_same_again_trains_nothing_and_finds_the_same(undisturbed: Path, tmp_path: Path):
     shutil.copytree(undisturbed / "storage", tmp_path / "storage")
-    again(tmp_path, SLOWER)
+    again(tmp_path, TINY)
     assert results(tmp_path)["runs"] == {"trained": 0, "reused": 12}
     assert figures(tmp_path) == figures(undisturbed)
 
 
 def test_more_models_train_only_the_new_ones(undisturbed: Path, tmp_path: Path):
     shutil.copytree(undisturbed / "storage", tmp_path / "storage")
-    code, out = run(tmp_path, SLOWER, "--set", "design.num_models=8")
+    code, out = run(tmp_path, ONE_WORKER, "--set", "design.num_models=8")
     assert code == 0, out
     assert results(tmp_path)["runs"] == {"trained": 4, "reused": 12}
 
 
+@pytest.mark.campaign
 def test_a_killed_worker_and_then_a_killed_driver_lose_nothing_that_was_finished(
-    undisturbed: Path, tmp_path: Path
+    undisturbed: Path, tmp_path: Path, cluster: dict[str, str]
 ):
-    process = start(tmp_path, SLOWER)
-    wait_for(lambda: done(tmp_path) >= 2, process)
-    workers = [
-        child.pid
-        for child in psutil.Process(process.pid).children(recursive=True)
-        if "RayTrainWorker" in " ".join(child.cmdline())
-    ]
-    assert len(workers) == 2
-    os.kill(workers[0], signal.SIGKILL)
-    wait_for(lambda: done(tmp_path) >= 6, process)
-    process.kill()
-    out, _ = process.communicate()
+    gate = Gate(tmp_path)
+    gate.let_through(2)
+    with commands.started("run", tmp_path, GATED, env=cluster, house=gate.house) as process:
+        wait_for(lambda: len(done(tmp_path)) == standing(tmp_path) == 2, process)
+        workers = training_for(cluster)
+        assert len(workers) == 2
+        workers[0].kill()
+        wait_for(lambda: len(done(tmp_path)) == 4 and standing(tmp_path) == 2, process)
+        process.kill()
+        out, _ = process.communicate()
     assert "died" in out
-    finished = {p: p.stat().st_mtime_ns for p in tmp_path.glob("storage/runs/*/DONE")}
-    assert 6 <= len(finished) < 12
-    code, out = run(tmp_path, SLOWER)
+    finished = done(tmp_path)
+    assert len(finished) == 4
+    code, out = run(tmp_path, GATED)
     assert code == 0, out
-    assert all(p.stat().st_mtime_ns == at for p, at in finished.items()), (
-        "a finished Run was redone"
-    )
+    assert finished.items() <= done(tmp_path).items(), "a finished Run was redone"
     assert results(tmp_path)["runs"]["reused"] >= len(finished)
-    assert figures(tmp_path) == figures(undisturbed)
+    assert figures(tmp_path) == alone(tmp_path / "alone", GATED)
     assert results(undisturbed)["events"] == []
     *of_workers, of_driver = (event["text"] for event in results(tmp_path)["events"])
     assert any("died" in text for text in of_workers)
@@ -197,6 +161,25 @@ def test_a_killed_worker_and_then_a_killed_driver_lose_nothing_that_was_finished
     assert "in the report; the last was, at " in out
     page = (tmp_path / "storage/experiments/tiny/report/index.html").read_text()
     assert 'id="happened"' in page
+
+
+def alone(storage: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """The figures that one process finds without Ray, and without anybody who ends it."""
+    work = do_here(prepare(Experiment.model_validate(config), storage))
+    found = pipeline.report(work, {"trained": len(work.plan.runs), "reused": 0})
+    return commands.figures(found)
+
+
+def training_for(cluster: dict[str, str]) -> list[psutil.Process]:
+    """The processes in which a cluster trains: children of its raylet, which knows its port."""
+    found, port = [], cluster["RAY_ADDRESS"].rpartition(":")[2]
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "RayTrainWorker" in " ".join(process.cmdline()):
+                parent = process.parent()
+                if parent and re.search(rf"--gcs-address=\S+:{port}\b", " ".join(parent.cmdline())):
+                    found.append(process)
+    return found
 
 
 def test_corrupt_files_are_named_set_aside_and_made_again(undisturbed: Path, tmp_path: Path):
@@ -210,7 +193,7 @@ def test_corrupt_files_are_named_set_aside_and_made_again(undisturbed: Path, tmp
     ]
     for path in harmed:
         os.truncate(path, path.stat().st_size // 2)
-    code, out = run(tmp_path, SLOWER)
+    code, out = run(tmp_path, ONE_WORKER)
     assert code == 0, out
     for path in harmed:
         assert path.name in out
@@ -238,7 +221,7 @@ def test_the_demem_protocol_judges_train_and_test_and_attacks_non_members(tmp_pa
 
 def test_a_randomized_model_is_asked_again_and_never_trained_again(tmp_path: Path):
     """Quarters, a shadow of its own and one of another arm, over one draw and the mean of three."""
-    config = {**NOISY, "name": "tiny"}
+    config = {**NOISY, "name": "tiny", "fleet": ONE_WORKER["fleet"]}
     do_here(prepare(Experiment.model_validate(config), tmp_path / "storage"))
     again(tmp_path, config)
     erm, noisy = (figures(tmp_path)["arms"][name] for name in ("erm", "noisy"))
@@ -320,27 +303,30 @@ def test_a_driver_waits_for_a_storage_that_is_away(
 
     monkeypatch.setattr(pipeline, "_train_and_ask", lose_the_storage)
     before = figures(undisturbed)
-    assert "is it mounted?; waits up to 300 s" in again(tmp_path, SLOWER)
+    assert "is it mounted?; waits up to 300 s" in again(tmp_path, TINY)
     assert figures(tmp_path) == before
     assert results(tmp_path)["runs"] == {"trained": 0, "reused": 12}
 
 
-def test_a_disk_that_fills_up_ends_with_the_reason_and_the_same_command_goes_on(tmp_path: Path):
-    config = {**SLOWER, "arms": {"pgd_at": TINY["arms"]["pgd_at"]}}
-    storage = tmp_path / "storage"
+def test_a_disk_that_fills_up_ends_with_the_reason_and_the_same_command_goes_on(
+    tmp_path: Path, cluster: dict[str, str]
+):
+    gate, storage = Gate(tmp_path), tmp_path / "storage"
+    gate.let_through(2)
     with small_disk(storage, "64m"):
-        process = start(tmp_path, config)
-        wait_for(lambda: done(tmp_path) >= 2, process)
-        with pytest.raises(OSError, match="No space left"):
-            fill(storage)
-        out, _ = process.communicate(timeout=300)
+        with commands.started("run", tmp_path, GATED, env=cluster, house=gate.house) as process:
+            wait_for(lambda: len(done(tmp_path)) == standing(tmp_path) == 2, process)
+            with pytest.raises(OSError, match="No space left"):
+                fill(storage)
+            gate.open()
+            out, _ = process.communicate(timeout=300)
         assert process.returncode == 1, out
         assert "No space left on device" in out
         assert "run the same command again" in out
         (storage / "filler").unlink()
-        kept = done(tmp_path)
+        kept = len(done(tmp_path))
         assert kept >= 2
-        code, out = run(tmp_path, config)
+        code, out = run(tmp_path, GATED)
         assert code == 0, out
         assert results(tmp_path)["runs"]["reused"] >= kept
         assert any("No space left" in event["text"] for event in results(tmp_path)["events"])
@@ -351,4 +337,4 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_trained(tmp_path
         code, out = run(tmp_path, TINY)
         assert code == 2, out
         assert re.search(r"FAIL  disk: [\d.]+ MB to write, 0\.6 MB free; make room", out), out
-        assert done(tmp_path) == 0
+        assert not done(tmp_path)

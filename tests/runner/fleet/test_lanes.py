@@ -3,7 +3,6 @@
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -14,10 +13,7 @@ import pytest
 psutil = pytest.importorskip("psutil")
 ray = pytest.importorskip("ray", reason="machines that only train have no Ray")
 
-from ray.cluster_utils import Cluster  # noqa: E402
-
 from runner.cluster import sites  # noqa: E402
-from runner.cluster.connect import ENVIRONMENT  # noqa: E402
 from runner.driver.snapshot import Snapshot  # noqa: E402
 from runner.experiment.experiment import Experiment  # noqa: E402
 from runner.fleet import fleet  # noqa: E402
@@ -27,37 +23,33 @@ from runner.plan.work import Work, prepare  # noqa: E402
 from runner.storage import store  # noqa: E402
 from runner.train.train import train  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
-from tests.killer import hang_number_2, kill_number_1, wait_for_go  # noqa: E402
+from tests.made.commands import wait_for  # noqa: E402
+from tests.made.killer import hang_number_2, kill_number_1, wait_for_go  # noqa: E402
+from tests.made.nodes import Nodes  # noqa: E402
 
 pytestmark = [
-    pytest.mark.ray,
+    pytest.mark.ray("nodes"),
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # Ray's own, of its own parts
 ]
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    """A head without CPUs, to which a test adds nodes."""
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
-    yield made
-    ray.shutdown()
-    made.shutdown()
+def two_cpus(nodes: Nodes) -> None:
+    """One node, of two CPUs."""
+    nodes.want(2)
 
 
 def lane_of(state: Snapshot) -> set[str]:
     return {worker.split("/")[0] for worker in state.working}
 
 
+@pytest.mark.campaign
 def test_each_node_gets_a_lane_and_runs_that_kill_or_hang_are_given_up_alone(
-    cluster: Cluster, tmp_path: Path
+    nodes: Nodes, tmp_path: Path
 ):
-    cluster.add_node(num_cpus=1)
-    cluster.add_node(num_cpus=1)
-    data = {**TINY, "arms": {"erm": TINY["arms"]["erm"]}, "fleet": {"hang_after_s": 8}}
+    nodes.want(1, 1)
+    data = {**TINY, "arms": {"erm": TINY["arms"]["erm"]}, "fleet": {"hang_after_s": 5}}
     work = prepare(Experiment.model_validate(data), tmp_path / "storage")
     lanes: set[str] = set()
     runs = work.plan.runs
@@ -76,15 +68,16 @@ def test_each_node_gets_a_lane_and_runs_that_kill_or_hang_are_given_up_alone(
     hung = [note for note in end.notes if "m002" in note]
     assert len(hung) == MAX_DEATHS, hung
     silent = [re.search(r"(\d+) s after its last word, 'starts'$", note) for note in hung]
-    assert all(found and int(found[1]) >= 8 for found in silent), hung
+    assert all(found and int(found[1]) >= 5 for found in silent), hung
     assert end.done == len(runs) - len(bad)
     assert all(work.is_trained(run) for run in runs if run.id not in bad)
 
 
+@pytest.mark.campaign
 def test_a_node_that_joins_gets_a_lane_and_one_that_is_lost_gives_its_runs_back(
-    cluster: Cluster, tmp_path: Path
+    nodes: Nodes, tmp_path: Path
 ):
-    first = cluster.add_node(num_cpus=1)
+    (first,) = nodes.want(1)
     work = prepare(Experiment.model_validate(TINY), tmp_path / "storage")
     tasks = [Task(run, [wait_for_go, train]) for run in work.plan.runs]
     states: list[Snapshot] = []
@@ -92,9 +85,9 @@ def test_a_node_that_joins_gets_a_lane_and_one_that_is_lost_gives_its_runs_back(
     with ThreadPoolExecutor(1) as pool:  # nodes are added in the main thread: Ray sets signals
         ending = pool.submit(fleet.train_all, *given)
         wait_for(lambda: bool(states) and len(lane_of(states[-1])) == 1)
-        cluster.add_node(num_cpus=1)
+        nodes.join(1)
         wait_for(lambda: len(lane_of(states[-1])) == 2)
-        cluster.remove_node(first, allow_graceful=False)
+        nodes.remove_node(first, allow_graceful=False)
         store.write(work.store.root / "go", b"")
         end = ending.result(timeout=200)
     assert not end.failed
@@ -104,8 +97,9 @@ def test_a_node_that_joins_gets_a_lane_and_one_that_is_lost_gives_its_runs_back(
     assert not any("its worker died" in note for note in end.notes), "a Run was blamed for it"
 
 
-def test_a_killed_controller_gives_back_its_runs_and_its_node(cluster: Cluster, tmp_path: Path):
-    node = cluster.add_node(num_cpus=1)
+@pytest.mark.campaign
+def test_a_killed_controller_gives_back_its_runs_and_its_node(nodes: Nodes, tmp_path: Path):
+    (node,) = nodes.want(1)
     work = prepare(Experiment.model_validate(TINY), tmp_path / "storage")
     tasks = [Task(run, [wait_for_go, train]) for run in work.plan.runs]
     states: list[Snapshot] = []
@@ -113,36 +107,29 @@ def test_a_killed_controller_gives_back_its_runs_and_its_node(cluster: Cluster, 
     with ThreadPoolExecutor(1) as pool:
         ending = pool.submit(fleet.train_all, *given)
         wait_for(lambda: bool(states) and len(lane_of(states[-1])) == 1)
-        kill_controller(cluster)
+        kill_controller(nodes)
         store.write(work.store.root / "go", b"")
         end = ending.result(timeout=100)
-    assert node in cluster.worker_nodes
+    assert node in nodes.worker_nodes
     assert end.done == len(work.plan.runs)
     assert any("ActorDiedError" in note for note in end.notes), end.notes
     assert not any("its worker died" in note for note in end.notes), "a Run was blamed for it"
 
 
-def kill_controller(cluster: Cluster) -> None:
+def kill_controller(nodes: Nodes) -> None:
     """SIGKILL, as when the machine is out of memory; it works on the driver's node, the head."""
-    assert cluster.head_node is not None
-    raylet = psutil.Process(cluster.head_node.all_processes["raylet"][0].process.pid)
+    assert nodes.head_node is not None
+    raylet = psutil.Process(nodes.head_node.all_processes["raylet"][0].process.pid)
     titles = {"".join(one.cmdline()): one for one in raylet.children()}
     [controller] = [titles[title] for title in titles if title.startswith("ray::TrainController")]
     controller.kill()
 
 
-def wait_for(happened: Callable[[], bool]) -> None:
-    end = time.monotonic() + 100
-    while not happened():
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
+@pytest.mark.campaign
 def test_workers_of_a_run_that_fits_no_node_work_together_across_nodes(
-    cluster: Cluster, tmp_path: Path
+    nodes: Nodes, tmp_path: Path
 ):
-    cluster.add_node(num_cpus=1)
-    cluster.add_node(num_cpus=1)
+    nodes.want(1, 1)
     network = {"name": "resnet8", "width": 4, "norm": "group"}
     data = {**TINY, "model": network, "fleet": {"workers_per_run": 2}}
     work = prepare(Experiment.model_validate(data), tmp_path / "storage")
@@ -172,7 +159,7 @@ def add_and_wait(queue: Any, tasks: list[Task]) -> Outcome:
     return outcome
 
 
-@pytest.mark.usefixtures("local_ray")
+@pytest.mark.usefixtures("two_cpus")
 def test_an_opened_fleet_serves_clients_with_lanes_that_start_once_and_wait(work: Work):
     experiment, runs = work.experiment, work.plan.runs
     states: list[Snapshot] = []
@@ -204,7 +191,7 @@ def test_an_opened_fleet_serves_clients_with_lanes_that_start_once_and_wait(work
     assert not [t for t in threading.enumerate() if t.name.startswith(("lane", "watcher"))]
 
 
-@pytest.mark.usefixtures("local_ray")
+@pytest.mark.usefixtures("two_cpus")
 def test_lanes_that_never_end_a_run_stop_the_queue_and_tell_who_waits(
     work: Work, monkeypatch: pytest.MonkeyPatch
 ):
@@ -224,7 +211,7 @@ def test_lanes_that_never_end_a_run_stop_the_queue_and_tell_who_waits(
     assert re.match(r"3 starts in a row ended no Run; lane-.* ended: ControllerError", *reasons)
 
 
-@pytest.mark.usefixtures("local_ray")
+@pytest.mark.usefixtures("two_cpus")
 def test_an_interruption_while_the_fleet_is_open_is_raised_at_once(work: Work):
     opened = fleet.open_fleet(work.dataset, work.experiment.fleet, work.store, lambda state: None)
     queue = opened.__enter__()
@@ -238,7 +225,7 @@ def test_an_interruption_while_the_fleet_is_open_is_raised_at_once(work: Work):
             thread.join()
 
 
-@pytest.mark.usefixtures("local_ray")
+@pytest.mark.usefixtures("two_cpus")
 def test_a_fleet_without_room_is_refused_before_anything_starts(work: Work):
     big = work.experiment.fleet.model_copy(update={"num_cpus": 64})
     threads = threading.active_count()

@@ -4,9 +4,9 @@ import io
 import os
 import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -18,7 +18,10 @@ from runner.plan.work import Work
 from runner.storage.store import Store
 from runner.train.fit import fit
 from runner.train.workplace import Workplace
-from tests.clusters import RAY, own_ports, started
+from tests.made.clusters import RAY, own_ports, started
+
+if TYPE_CHECKING:
+    from tests.made.nodes import Nodes
 
 ray = pytest.importorskip("ray", reason="machines that only train have no Ray")
 
@@ -151,25 +154,17 @@ def test_on_a_gpu_a_larger_batch_is_measured_to_take_more(work: Work, place: Wor
     assert 0 < small.needed < large.needed < large.total
 
 
-@pytest.fixture(scope="module")
-def two_nodes() -> Iterator[str]:
+@pytest.fixture
+def two_nodes(nodes: "Nodes") -> str:
     """The address of a head without CPUs and two nodes with two each."""
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
-    )
-    for _ in range(2):
-        cluster.add_node(num_cpus=2)
-    assert cluster.address
-    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
-    yield cluster.address
-    ray.shutdown()
-    cluster.shutdown()
+    nodes.want(2, 2)
+    assert nodes.address
+    return nodes.address
 
 
-@pytest.mark.ray
+@pytest.mark.ray("nodes")
 @pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.usefixtures("two_nodes")
 def test_every_node_of_a_cluster_is_asked_and_nothing_is_left_behind(work: Work):
@@ -185,8 +180,9 @@ def test_every_node_of_a_cluster_is_asked_and_nothing_is_left_behind(work: Work)
         preflight(work, 1e18)
 
 
-@pytest.mark.ray
+@pytest.mark.ray("nodes")
 @pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_node_where_another_disk_has_the_storages_name_is_found_out(two_nodes: str, work: Work):
     join = [*RAY, "start", "--block", f"--address={two_nodes}", "--num-cpus=1", *own_ports()]

@@ -16,7 +16,7 @@ from runner.storage import cloud, store
 from runner.storage.answers import Answered, answers_to_bytes, num_classes, read_answers
 from runner.storage.cloud import Away, CloudPath, StorageError, discreet, folder_at
 from runner.storage.store import Corrupt, Store
-from tests.s3 import free_port
+from tests.made.s3 import free_port
 
 WRITER = """
 import sys

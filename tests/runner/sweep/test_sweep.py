@@ -4,16 +4,12 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from rich.console import Console
 
 from runner import pipeline
@@ -21,11 +17,16 @@ from runner.experiment.config import parse
 from runner.experiment.experiment import Experiment
 from runner.plan.work import prepare
 from tests.conftest import TINY
+from tests.made import commands
+from tests.made.commands import done, wait_for
 from tests.made.shares import unmounted
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # Ray's own, of its own parts
+]
 
-HOUSE = Path(__file__).parents[3]
 ATTACK = {"eps": 0.1, "step_size": 0.05, "num_steps": 2}
 TRADES = {"name": "trades", "attack": ATTACK}
 WEIGHT = "arms.demem.defense.weight"
@@ -57,29 +58,14 @@ SEARCHED = {
             WEIGHT: {"low": 0.05, "high": 1, "scale": "log"},
             "arms.demem.defense.on": ["total", "adversarial"],
         },
-        "search": {"name": "optuna", "num_trials": 4, "at_once": 2, "seed": 1},
+        "search": {"name": "optuna", "num_trials": 3, "at_once": 2, "seed": 1},
     },
 }
 
 
-def start(folder: Path, config: dict[str, Any]) -> subprocess.Popen[str]:
-    """Start `runner sweep` on a configuration, as its own process."""
-    (folder / "x.yaml").write_text(yaml.safe_dump(config))
-    words = [sys.executable, "-m", "runner", "sweep", str(folder / "x.yaml")]
-    return subprocess.Popen(
-        [*words, "--storage", str(folder / "storage")],
-        cwd=HOUSE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
 def run(folder: Path, config: dict[str, Any]) -> tuple[int, str]:
-    """Run to the end; return the exit code and everything printed."""
-    process = start(folder, config)
-    out, _ = process.communicate(timeout=900)
-    return process.returncode, out
+    """The command in this process, to its end; the exit code and everything printed."""
+    return commands.here("sweep", folder, config)
 
 
 def results(folder: Path) -> dict[str, Any]:
@@ -94,35 +80,28 @@ def found(folder: Path) -> dict[str, Any]:
     return kept
 
 
-def done(folder: Path) -> dict[Path, int]:
-    """When each Run was finished, in ns."""
-    return {path: path.stat().st_mtime_ns for path in folder.glob("storage/runs/*/DONE")}
-
-
-def wait_for(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 400
-    while not happened():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def swept(tmp_path_factory: pytest.TempPathFactory, cluster: dict[str, str]) -> tuple[Path, str]:
     """The folder of a grid of which one setting cannot be trained, and what was printed."""
     folder = tmp_path_factory.mktemp("swept")
-    code, out = run(folder, SWEPT)
+    code, out = commands.run("sweep", folder, SWEPT, env=cluster)
     assert code == 1, out
     return folder, out
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def search(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which the search by Optuna is that nobody disturbed."""
+    return tmp_path_factory.mktemp("searched")
+
+
+@pytest.fixture
+def searched(search: Path, local_ray: None) -> Path:
     """The folder of a search by Optuna that nobody disturbed."""
-    folder = tmp_path_factory.mktemp("searched")
-    code, out = run(folder, SEARCHED)
-    assert code == 0, out
-    return folder
+    if not (search / "storage/sweeps/swept/sweep.json").exists():
+        code, out = run(search, SEARCHED)
+        assert code == 0, out
+    return search
 
 
 def test_the_base_trains_once_and_nothing_is_trained_again_from_rung_to_rung(
@@ -190,13 +169,13 @@ def test_the_recommended_yaml_has_no_fault_and_needs_no_training(swept: tuple[Pa
 
 
 def test_a_second_start_whose_storage_goes_away_twice_trains_nothing_and_finds_the_same(
-    searched: Path,
+    searched: Path, cluster: dict[str, str]
 ):
     before, finished = found(searched), done(searched)
     count = results(searched)["runs"]["trained"]
     assert count == len(finished)
     out, waits = [], threading.Event()
-    with start(searched, SEARCHED) as process:
+    with commands.started("sweep", searched, SEARCHED, env=cluster) as process:
         assert process.stdout is not None
         for line in process.stdout:
             out.append(line)
@@ -205,7 +184,7 @@ def test_a_second_start_whose_storage_goes_away_twice_trains_nothing_and_finds_t
                 unmounted(searched / "storage", waits.is_set)
             if "waits up to 300 s for the storage" in line:
                 waits.set()
-    assert process.returncode == 0, out
+        assert process.wait() == 0, out
     assert done(searched) == finished
     assert results(searched)["runs"] == {"trained": 0, "reused": count}
     assert found(searched) == before
@@ -213,13 +192,12 @@ def test_a_second_start_whose_storage_goes_away_twice_trains_nothing_and_finds_t
     assert sum("is it mounted?; waits up to 300 s" in text for text in told) >= 2
 
 
+@pytest.mark.campaign
 def test_a_sweep_that_is_killed_trains_no_run_twice_and_finds_the_same(
-    searched: Path, tmp_path: Path
+    searched: Path, tmp_path: Path, cluster: dict[str, str]
 ):
-    process = start(tmp_path, SEARCHED)
-    wait_for(lambda: len(done(tmp_path)) >= 24, process)  # in the second generation
-    process.kill()
-    process.communicate()
+    with commands.started("sweep", tmp_path, SEARCHED, env=cluster) as process:
+        wait_for(lambda: len(done(tmp_path)) >= 24, process)  # in the second generation
     finished = done(tmp_path)
     assert len(finished) < len(done(searched))
     code, out = run(tmp_path, SEARCHED)
@@ -234,13 +212,16 @@ def test_a_sweep_that_is_killed_trains_no_run_twice_and_finds_the_same(
     assert "did not say how it ended" in event["text"]
 
 
-def test_a_sweep_that_is_stopped_leaves_at_once_and_says_how_to_go_on(tmp_path: Path):
-    process = start(tmp_path, SWEPT)
-    wait_for(lambda: bool(done(tmp_path)), process)
-    os.kill(process.pid, signal.SIGTERM)
-    started = time.monotonic()
-    out, _ = process.communicate(timeout=60)
+@pytest.mark.campaign
+def test_a_sweep_that_is_stopped_leaves_at_once_and_says_how_to_go_on(
+    tmp_path: Path, cluster: dict[str, str]
+):
+    with commands.started("sweep", tmp_path, SWEPT, env=cluster) as process:
+        wait_for(lambda: bool(done(tmp_path)), process)
+        os.kill(process.pid, signal.SIGTERM)
+        began = time.monotonic()
+        out, _ = process.communicate(timeout=60)
     assert process.returncode == 143, out
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - began < 30
     assert "run the same command again" in out
     assert not (tmp_path / "storage/sweeps/swept/sweep.json").exists()
