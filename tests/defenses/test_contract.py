@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import defenses
-from defenses import Defense, Kit
+from defenses import Defense, Guarantee, Kit
 from tests.made import defense_contract as contract
 from tests.made.defense_contract import batch, examples, network
 
@@ -88,3 +88,19 @@ def test_one_example_moves_a_clipped_sum_by_at_most_twice_the_clipping_norm(name
         moved = (before - after).norm().item() * len(images)  # the noise is the same and cancels
         clip = cast(Any, defense).max_grad_norm
         assert 0.1 * clip < moved <= 2 * clip * (1 + 1e-5)
+
+
+def test_an_alarm_needs_a_proof_of_the_weights_and_a_bound_above_it():
+    proved = Guarantee(0.5, 1e-5, "proved", "the weights", "by some proof")
+    wrong = proved.alarm(0.6)
+    assert wrong is not None
+    assert "at least 0.6" in wrong
+    assert "at most 0.5" in wrong
+    assert "by some proof" in wrong
+    assert proved.alarm(0.5) is None
+    for innocent in (
+        proved._replace(status="claimed"),
+        proved._replace(status="none", epsilon=None),
+        proved._replace(of="one answer"),
+    ):
+        assert innocent.alarm(9.0) is None

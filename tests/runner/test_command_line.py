@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from runner.__main__ import _storage
 from tests.conftest import TINY
 from tests.made.commands import invoke
 
@@ -98,3 +99,16 @@ def test_a_shipped_name_is_found_from_any_folder(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     code, out = invoke("check", "quickstart")
     assert code == 0, out
+
+
+@pytest.mark.parametrize("variable", ["RAY_JOB_ID", "RAY_JOB_CONFIG_JSON_ENV_VAR"])
+def test_a_job_writes_to_the_home_folder_since_its_own_is_temporary(
+    variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.delenv("RAY_JOB_ID", raising=False)
+    monkeypatch.delenv("RAY_JOB_CONFIG_JSON_ENV_VAR", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert _storage(None) == Path("results").absolute()
+    monkeypatch.setenv(variable, "raysubmit_1")
+    assert _storage(None) == tmp_path / "runner-results"
+    assert _storage("elsewhere") == Path("elsewhere").absolute()

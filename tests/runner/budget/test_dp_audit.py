@@ -1,6 +1,5 @@
 """The white-box audit: DP-SGD as it is passes, and broken ones are caught."""
 
-import math
 from collections.abc import Callable
 from types import MethodType
 from typing import Any
@@ -12,80 +11,16 @@ from typer.testing import CliRunner
 
 from attacks.epsilon import largest_certifiable
 from defenses import Guarantee, Kit
-from defenses._accounting import spent
 from defenses.dp_sgd import DPSGD
 from runner.__main__ import app
 from runner.budget import dp_audit
 from runner.budget.dp_audit import Audited, audit_dp_sgd, told
-from runner.budget.dp_trials import Setting, guarantee_of, trials
-from runner.storage.ids import seed_of
-
-DELTA = 1e-5
-HALVES = Setting(num_members=16, batch_size=8, num_steps=2)  # half of the members a step, one epoch
-NOISE = 4.0  # epsilon 0.75 at HALVES
-CLIP = 10.0
-
-
-def run(
-    defense: DPSGD, setting: Setting, num: int, first: int = 0, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """(T,) bool and (T, S) scores of the trials from `first` on."""
-    found = trials(defense, setting, range(first, first + num), seed)
-    member, scores = map(np.array, zip(*found, strict=True))
-    return member, scores
+from runner.budget.dp_trials import Setting, guarantee_of
+from tests.made.dp_trials import CLIP, DELTA, HALVES, NOISE, run
 
 
 def audited(defense: DPSGD, num: int, setting: Setting = HALVES, delta: float = DELTA) -> Audited:
     return audit_dp_sgd(*run(defense, setting, num), guarantee_of(defense, setting, delta), 0.95, 0)
-
-
-def draws(setting: Setting, num: int) -> np.ndarray:
-    """How often each trial's steps draw example 0, by Poisson sampling written down once more."""
-    counts = np.zeros(num)
-    num_steps = round(setting.num_members / setting.batch_size)
-    for epoch in range(num * setting.num_steps // num_steps):
-        tosses = np.random.Generator(np.random.Philox([seed_of(0, "batches"), epoch]))
-        for _ in range(num_steps):
-            drawn = tosses.random(setting.num_members)[0] < setting.batch_size / setting.num_members
-            counts[epoch * num_steps // setting.num_steps] += drawn
-    return counts
-
-
-@pytest.mark.parametrize("clip", [0.01, 1.0, 30.0])
-@pytest.mark.parametrize("setting", [HALVES, Setting(12, 4, 6)])
-def test_without_noise_the_score_is_how_often_the_canary_was_drawn(clip: float, setting: Setting):
-    """Clipped to full length each time, never trained away, and hidden by nobody."""
-    member, scores = run(DPSGD(noise_multiplier=0, max_grad_norm=clip), setting, 12)
-    expected = np.where(member, draws(setting, 12), 0)
-    assert expected.max() > 1
-    assert 0 < member.sum() < 12
-    assert scores == pytest.approx(np.stack([expected] * 3, 1), rel=1e-4, abs=1e-5)
-
-
-def test_noise_is_its_multiplier_times_the_root_of_the_steps_in_units_of_the_clipping_norm():
-    setting, num = Setting(8, 4, 4), 150
-    member, scores = run(DPSGD(noise_multiplier=3, max_grad_norm=CLIP), setting, num)
-    noise = scores - np.where(member, draws(setting, num), 0)[:, None]
-    expected = 3 * math.sqrt(4) * np.array([1, math.sqrt(2), math.sqrt(2)])
-    assert noise.std(0) == pytest.approx(expected, rel=4 / math.sqrt(2 * num))
-    assert (abs(noise.mean(0)) < 4 * expected / math.sqrt(num)).all()
-
-
-def test_a_trial_follows_from_its_seed_and_number_and_leaves_the_random_state_alone():
-    defense = DPSGD(noise_multiplier=NOISE)
-    state = torch.get_rng_state()
-    member, scores = run(defense, HALVES, 6)
-    assert torch.equal(torch.get_rng_state(), state)
-    again = run(defense, HALVES, 3, first=3)
-    assert np.array_equal(again[0], member[3:])
-    assert np.array_equal(again[1], scores[3:])
-    assert not np.array_equal(run(defense, HALVES, 3, seed=1)[1], scores[:3])
-
-
-def test_the_guarantee_is_the_defenses_own_for_the_steps_of_a_trial():
-    given = guarantee_of(DPSGD(noise_multiplier=NOISE), Setting(16, 8, 4), DELTA)
-    assert given.epsilon == spent(NOISE, 0.5, 4, DELTA, "prv")
-    assert given.status == "proved"
 
 
 class Broken(DPSGD):
@@ -221,22 +156,6 @@ def test_the_bound_is_of_the_half_that_did_not_choose_and_largest_says_so():
     found = audit_dp_sgd(member, scores, given, 0.95, 0)
     assert found.lower_bound == found.largest == largest_certifiable(50, 150, 0.01)
     assert (found.num_in, found.num_out) == (100, 300)
-
-
-def test_an_alarm_needs_a_proof_of_the_weights_and_a_bound_above_it():
-    proved = Guarantee(0.5, 1e-5, "proved", "the weights", "by some proof")
-    wrong = proved.alarm(0.6)
-    assert wrong is not None
-    assert "at least 0.6" in wrong
-    assert "at most 0.5" in wrong
-    assert "by some proof" in wrong
-    assert proved.alarm(0.5) is None
-    for innocent in (
-        proved._replace(status="claimed"),
-        proved._replace(status="none", epsilon=None),
-        proved._replace(of="one answer"),
-    ):
-        assert innocent.alarm(9.0) is None
 
 
 def command(options: str) -> tuple[int, str]:

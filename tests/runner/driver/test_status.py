@@ -11,48 +11,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from runner import pipeline
 from runner.__main__ import app
-from runner.driver import driver, events
+from runner.driver import events
 from runner.driver._standing import names, not_begun, standing
-from runner.driver.driver import Driver
-from runner.driver.snapshot import Claim, Snapshot
 from runner.driver.status import details, line
 from runner.plan.work import Work
-from runner.storage.cloud import Folder
-from runner.storage.store import Store, finish, write_json
+from runner.storage.store import Store
+from tests.made.half_done import NOW, half_done, of, told
 
 HOUSE = Path(__file__).parents[3]
-NOW = 1_000_000_000.0
-AT = "2001-09-09T01:46:40+00:00"
-
-
-def told(folder: Folder, state: Snapshot | None = None, **changes: Any) -> None:
-    """A driver.json that was written at NOW, at once: a watch may be looking."""
-    one = Driver(folder)
-    one.path = folder / "draft"
-    if state:
-        one.saw(state)
-    one.write()
-    facts = json.loads(one.path.read_bytes())
-    one.path.unlink()
-    write_json(folder / driver.FILE, facts | {"at": AT, "since": AT, "stage": "training"} | changes)
-
-
-def half_done(work: Work) -> Snapshot:
-    """The first 3 of 12 Runs done, the fourth trained only, one failed, one in work."""
-    pipeline._describe(work)
-    runs = work.plan.runs
-    for run in runs[:4]:
-        for folder in (work.store.run(run.id), *work.asked(run) * (run is not runs[3])):
-            finish(folder, [], {})
-    working = {"lane-1/0": Claim(runs[5].id, "epoch 1/2 loss 0.1", 0.45, ticket=5)}
-    failed = {runs[4].id: "ValueError: odd", runs[0].id: "in an earlier lane"}
-    return Snapshot(12, 3, failed, working, ["a note"], 7, "", 60.0, closed=True)
-
-
-def of(work: Work, now: float = NOW) -> dict[str, Any]:
-    return standing(work.store, "experiment", "tiny", now)
 
 
 def test_what_is_done_is_what_has_answered_and_the_rest_is_what_the_driver_said(work: Work):
@@ -112,21 +79,6 @@ def test_a_state_follows_from_the_drivers_end_or_its_silence(
         assert found["models"]["running"] == 0
     if why := changes.get("why"):
         assert all(part.strip() in details(found, NOW) for part in why.splitlines())
-
-
-def test_finished_is_what_has_its_results_and_every_model(work: Work):
-    half_done(work)
-    write_json(work.folder / "results.json", {})
-    told(work.folder, ended=0)
-    assert of(work)["state"] == "stopped"
-    for run in work.plan.runs:
-        for folder in (work.store.run(run.id), *work.asked(run)):
-            finish(folder, [], {})
-    assert of(work)["state"] == "finished"
-    (work.folder / driver.FILE).unlink()  # of a version that wrote none
-    assert of(work)["state"] == "finished"
-    (work.folder / "results.json").unlink()
-    assert of(work)["state"] == "stopped"
 
 
 def test_a_sweep_ends_as_its_settings_do(tmp_path: Path):

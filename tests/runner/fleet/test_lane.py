@@ -1,5 +1,9 @@
 """Whom a lane blames when its workers die."""
 
+import pytest
+
+pytest.importorskip("ray", reason="machines that only train have no Ray")
+
 from runner.fleet._lane import culprits
 
 

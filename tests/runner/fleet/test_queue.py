@@ -1,9 +1,14 @@
+import pickle
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from runner.fleet.queue import MAX_DEATHS, MAX_REPAIRS, Outcome, RunQueue, Task
+from runner.plan.work import Work
+from runner.train.train import train
 
 
 def tasks(*run_ids: str, steps: Any = ()) -> list[Task]:
@@ -252,3 +257,28 @@ def test_who_tells_hears_whether_to_leave():
     assert not queue.tell("l/0", "epoch 1/9", 0.1)
     queue.stop("the driver was stopped")
     assert queue.tell("l/0", "epoch 2/9", 0.2)
+
+
+HANDS_OUT = """
+import pickle, sys
+from runner.fleet.queue import RunQueue
+queue = RunQueue()
+queue.add(pickle.load(sys.stdin.buffer))
+queue.close()
+given = [queue.claim("l/0"), queue.claim("l/1"), queue.claim("l/2")]
+sys.stdout.buffer.write(pickle.dumps([given, "torch" in sys.modules]))
+"""
+
+
+def test_a_task_passes_through_the_queue_as_it_is_and_without_torch(work: Work):
+    sent = [Task(run, [train], 1.0 + i) for i, run in enumerate(work.plan.runs[:2])]
+    command = [sys.executable, "-c", HANDS_OUT]
+    done = subprocess.run(command, input=pickle.dumps(sent), capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    (*given, nothing), torch_too = pickle.loads(done.stdout)
+    assert nothing is None
+    assert not torch_too
+    for before, after in zip(sent, reversed(given), strict=True):  # the heaviest first
+        assert (after.run_id, after.cost) == (before.run.id, before.cost)
+        assert after.run.recipe() == before.run.recipe()
+        assert after.steps == [train]

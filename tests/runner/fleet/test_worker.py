@@ -1,13 +1,22 @@
-"""The loop of a worker, in this process and without Ray."""
+"""The loop of a worker, in this process and without a cluster."""
 
 import json
+from dataclasses import replace
+from typing import Any
 
+import pytest
+import torch
+
+pytest.importorskip("ray", reason="machines that only train have no Ray")
+
+from runner.fleet import worker
+from runner.fleet.queue import RunQueue, Task
+from runner.fleet.worker import next_task, refusal
 from runner.pipeline import task_of
 from runner.plan.plan import Run
 from runner.plan.work import Work
 from runner.storage import store
-
-from runner.train.train import train  # isort: skip
+from runner.train.train import train
 from runner.train.workplace import Workplace
 from tests.made.training import do
 
@@ -54,3 +63,42 @@ def test_a_full_disk_stops_the_queue_with_the_reason(place: Workplace, work: Wor
     state = do(work.plan.runs[:3], [full], place).snapshot()
     assert len(state.failed) == 1
     assert "No space left" in state.stopped
+
+
+def test_an_idle_worker_asks_again_until_there_is_a_task(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(worker, "WAIT_S", 0.01)
+    task = Task(work.plan.runs[0], [])
+    answers: list[Any] = ["wait", "wait", task, "wait", None]
+
+    def call(*question: str) -> Any:
+        assert question == ("claim", "l/0")
+        return answers.pop(0)
+
+    assert next_task(call, "l/0", None, lambda run: "") is task
+    assert next_task(call, "l/0", None, lambda run: "") is None
+    assert not answers
+
+
+def test_a_run_that_the_device_cannot_do_fails_alone(work: Work):
+    queue, runs = RunQueue(), work.plan.runs[:3]
+    queue.add([Task(run, []) for run in runs])
+
+    def call(method: str, *arguments: object) -> Any:
+        return getattr(queue, method)(*arguments)
+
+    def refuse(run: Run) -> str:
+        return "" if run is runs[2] else "the GPU is too old"
+
+    task = next_task(call, "l/0", None, refuse)
+    assert task is not None
+    assert task.run is runs[2]
+    failed = queue.snapshot().failed
+    assert failed == {run.id: "the GPU is too old" for run in runs[:2]}
+
+
+def test_a_cpu_is_refused_no_precision(work: Work):
+    run = work.plan.runs[0]
+    bf16 = replace(run, training=run.training.model_copy(update={"precision": "bf16"}))
+    assert refusal(bf16, torch.device("cpu")) == ""
