@@ -113,7 +113,7 @@ def num_classes(path: str) -> int:
         return int(numbers(file.read(columns=["label"]), "label").max(initial=0)) + 1
 
 
-class Block(NamedTuple):
+class AnswerBlock(NamedTuple):
     """The same B examples of one model's answers."""
 
     example: np.ndarray  # (B,) int32, their places in the pool
@@ -121,7 +121,7 @@ class Block(NamedTuple):
     answers: np.ndarray  # (B, K) of the column that was asked for; (B, V, C) of view_logits
 
 
-def read_block(path: str, block: int, column: str) -> Block:
+def read_block(path: str, block: int, column: str) -> AnswerBlock:
     """Return one row group of a column of answers."""
     names = {**EXAMPLE, **LABEL, column: ANSWERS[column]}
     with opened(path, names) as file:
@@ -129,7 +129,7 @@ def read_block(path: str, block: int, column: str) -> Block:
             raise Corrupt(path, f"block {block} was asked of {file.num_row_groups} blocks")
         table = file.read_row_group(block, columns=list(names))
         answers = _by_view(numbers(table, column), column, file)
-        return Block(numbers(table, "example"), numbers(table, "label"), answers)
+        return AnswerBlock(numbers(table, "example"), numbers(table, "label"), answers)
 
 
 def read_answers(path: str, column: str) -> np.ndarray:

@@ -58,7 +58,7 @@ def trials_of(
     return sorted(found, key=lambda trial: [_place(v) for v in trial["setting"].values()])
 
 
-def results_of(
+def sweep_results(
     experiment: Experiment,
     objectives: Objectives,
     trials: Sequence[Trial],

@@ -124,7 +124,7 @@ def _sweep(
         "trained": sum(run in after and after[run] != before.get(run) for run in used),
         "reused": sum(run in before and after.get(run) == before[run] for run in used),
     }
-    made = results.results_of(
+    made = results.sweep_results(
         experiment,
         objectives,
         trials,

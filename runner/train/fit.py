@@ -90,7 +90,7 @@ def fit(
         kit.model.train()
         sums = _Sums(device)
         for step, parts in enumerate(kit.steps(epoch)):
-            lr = training.lr * rate(training.schedule, epoch + step / steps, training.epochs)
+            lr = training.lr * lr_factor(training.schedule, epoch + step / steps, training.epochs)
             for parameters in kit.optimizer.param_groups:
                 parameters["lr"] = lr
             for part in parts:
@@ -123,7 +123,7 @@ def fit(
         yield Epoch(epoch, metrics, now, plain(kit.model))
 
 
-def rate(schedule: Schedule, epoch: float, epochs: int) -> float:
+def lr_factor(schedule: Schedule, epoch: float, epochs: int) -> float:
     """Return the learning rate as a multiple of its base, `epoch` epochs in, fractions included."""
     if epoch < schedule.warmup_epochs:
         return epoch / schedule.warmup_epochs

@@ -11,7 +11,7 @@ from defenses.dp_sgd import DPSGD
 from defenses.erm import ERM
 from defenses.trades import TRADES
 from runner.experiment.training import Schedule
-from runner.train.fit import rate
+from runner.train.fit import lr_factor
 from runner.train.workplace import Workplace
 from tests.made.dp_sgd import BASES, NUM, backward, batch, each_gradient, network, protected
 from tests.made.training import a_run, trained
@@ -134,7 +134,7 @@ def test_the_learning_rate_follows_steps_not_parts(place: Workplace, work):
         n, size = len(run.members), run.training.batch_size
         assert (n, size) == (100, 32)  # 3 steps of 32 expected ones; the loop counts in quarters
         rates = [metrics["lr"] for metrics, _ in trained(run, place)]
-        assert rates == pytest.approx([0.1 * rate(cosine, e + 2 / 4, 2) for e in (0, 1)])
+        assert rates == pytest.approx([0.1 * lr_factor(cosine, e + 2 / 4, 2) for e in (0, 1)])
 
 
 @pytest.mark.parametrize("norm", [nn.BatchNorm2d, nn.SyncBatchNorm])

@@ -64,7 +64,7 @@ def guarantees_markdown(results: dict[str, Any]) -> str | None:
         headed(table.head, table.rows),
         "\n".join(reasons),
     ]
-    if bounds := lower_bounds(results):
+    if bounds := shown_bounds(results):
         head = [f"{attack}: {part}" for attack in bounds.attacks for part in (AT_LEAST, MOST)]
         rows = [[label, *map(str, cells)] for label, cells in bounds.rows]
         shown = headed(["arm", *head], rows)
@@ -86,13 +86,13 @@ def guarantees_html(results: dict[str, Any], files: Files) -> str:
     return rendered(
         "blocks/guarantees.html.j2",
         claims=claims,
-        bounds=lower_bounds(results),
+        bounds=shown_bounds(results),
         bound_head=(AT_LEAST, MOST),
         bounds_note=lower_bounds_note(results),
     )
 
 
-def lower_bounds(results: dict[str, Any]) -> ShownBounds | None:
+def shown_bounds(results: dict[str, Any]) -> ShownBounds | None:
     """Return what each attack shows at the least, beside what it could not exceed."""
     known = known_bounds(results)
     attacks = [a for a in calibrated(results) if any(attack == a for _, attack, _ in known)]

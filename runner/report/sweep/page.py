@@ -56,7 +56,7 @@ def sweep_html(results: dict[str, Any], svgs: dict[str, str]) -> str:
         counts={state: states.count(state) for state in dict.fromkeys(states)},
         axes=axis_names(results),
         quantities=quantities(results),
-        recommended=tables.recommended(results),
+        recommended=tables.recommended_rows(results),
         verdict=tables.verdict(results),
         front=tables.lines(results, front=True),
         lines=tables.lines(results),

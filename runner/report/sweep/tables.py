@@ -45,7 +45,7 @@ def pareto_markdown(results: dict[str, Any]) -> str:
     front, parts = lines(results, front=True), [titled(results, "the front")]
     parts.append(_table(results, front) if front else "No setting is on the front.")
     parts.append("## The recommended setting")
-    if afresh := recommended(results):
+    if afresh := recommended_rows(results):
         titles = [quantity.header for quantity in quantities(results).values()]
         rows = [[what, *map(str, cells)] for what, cells in afresh]
         parts.append(headed(["", *titles], rows))
@@ -53,7 +53,7 @@ def pareto_markdown(results: dict[str, Any]) -> str:
     return "\n\n".join([*parts, CELLS]) + "\n"
 
 
-def recommended(results: dict[str, Any]) -> list[tuple[str, list[Printed]]]:
+def recommended_rows(results: dict[str, Any]) -> list[tuple[str, list[Printed]]]:
     """Return rows of the recommended setting and the base: as it was chosen, and afresh."""
     chosen, base = results["recommended"], results["base"]
     if not chosen:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.report.sweep.readings import axis_names, quantities
-from runner.report.sweep.tables import lines, recommended, verdict
+from runner.report.sweep.tables import lines, recommended_rows, verdict
 
 
 def terminal_tables(results: dict[str, Any]) -> Group:
@@ -17,7 +17,7 @@ def terminal_tables(results: dict[str, Any]) -> Group:
     front = [
         [*line.values, line.num_models, *map(str, line.cells)] for line in lines(results, True)
     ]
-    chosen = [[what, *map(str, cells)] for what, cells in recommended(results)]
+    chosen = [[what, *map(str, cells)] for what, cells in recommended_rows(results)]
     head = [*axis_names(results).values(), "models", *titles]
     shown = [_table(f"{results['sweep']}: the front", head, front)] if front else []
     if chosen:

@@ -10,7 +10,7 @@ from defenses.trades import TRADES, InnerPGD
 from runner.experiment.experiment import Experiment
 from runner.experiment.training import Schedule, Training
 from runner.plan.plan import Run
-from runner.train.fit import build_model, fit, rate
+from runner.train.fit import build_model, fit, lr_factor
 from runner.train.workplace import Workplace
 
 
@@ -77,11 +77,11 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_the_way_out(place: Workplac
 
 def test_learning_rates_follow_their_closed_forms():
     cosine = Schedule(name="cosine")
-    assert [rate(cosine, e, 10) for e in (0, 5, 10)] == pytest.approx([1, 0.5, 0])
+    assert [lr_factor(cosine, e, 10) for e in (0, 5, 10)] == pytest.approx([1, 0.5, 0])
     step = Schedule(name="step", milestones=(5, 8))
-    assert [rate(step, e, 10) for e in (0, 4.99, 5, 8)] == pytest.approx([1, 1, 0.1, 0.01])
+    assert [lr_factor(step, e, 10) for e in (0, 4.99, 5, 8)] == pytest.approx([1, 1, 0.1, 0.01])
     warm = Schedule(name="constant", warmup_epochs=2)
-    assert [rate(warm, e, 10) for e in (0, 1, 2, 9)] == pytest.approx([0, 0.5, 1, 1])
+    assert [lr_factor(warm, e, 10) for e in (0, 1, 2, 9)] == pytest.approx([0, 0.5, 1, 1])
 
 
 def test_adam_trains_too(place: Workplace, work):

@@ -5,8 +5,8 @@ from runner.report.blocks.guarantees import (
     guarantees,
     guarantees_csv,
     guarantees_markdown,
-    lower_bounds,
     lower_bounds_note,
+    shown_bounds,
 )
 from runner.report.blocks.thresholds import decisions_markdown
 from tests.made.report_tables import column
@@ -29,7 +29,7 @@ def test_arms_that_give_one_reason_share_its_number(noisy):
 
 
 def test_what_attacks_show_at_the_least_is_a_table_of_its_own(noisy):
-    table = lower_bounds(noisy)
+    table = shown_bounds(noisy)
     assert table is not None
     assert table.attacks == ["shadow_mlp (shadows: erm)"]
     assert {label: [str(cell) for cell in cells] for label, cells in table.rows} == {
@@ -63,7 +63,7 @@ def test_a_guarantee_needs_no_attack_to_be_shown(noisy):
             del read["membership"]["shadow_mlp"]
     table = guarantees(noisy)
     assert table is not None
-    assert lower_bounds(noisy) is None
+    assert shown_bounds(noisy) is None
     assert "at the least" not in (guarantees_markdown(noisy) or "at the least")
     lines = list(csv.DictReader(io.StringIO(guarantees_csv(noisy))))
     assert [(x["arm"], x["attack"]) for x in lines] == [(name, "") for name in noisy["arms"]]
@@ -71,7 +71,7 @@ def test_a_guarantee_needs_no_attack_to_be_shown(noisy):
 
 def test_without_claims_and_probabilities_there_are_no_such_tables(results):
     assert guarantees(results) is None
-    assert lower_bounds(results) is None
+    assert shown_bounds(results) is None
     assert guarantees_markdown(results) is None
     assert decisions_markdown(results) is None
 

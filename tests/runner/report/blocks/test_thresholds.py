@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from runner.report.blocks.guarantees import lower_bounds
+from runner.report.blocks.guarantees import shown_bounds
 from runner.report.blocks.thresholds import decisions_markdown, thresholds_figure
 from runner.report.table import markdown
 from tests.made.drawn import lines
@@ -26,7 +26,7 @@ def test_an_arm_that_an_attack_did_not_judge_has_dashes(noisy):
     del noisy["arms"]["erm"]["membership"]["shadow_mlp"]
     assert column(decisions_markdown(noisy) or "", "p ≥ 0.5: recall (%)")["erm"] == "–"
     assert column(markdown(noisy), "shadow_mlp (shadows: erm): AUC")["erm"] == "–"
-    table = lower_bounds(noisy)
+    table = shown_bounds(noisy)
     assert table is not None
     assert "erm" not in dict(table.rows)
 
