@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from runner.cluster import _exposure
 from runner.cluster._exposure import Exposed, answers_anyone, close_up, keep_token_private, remark
 
 HOUSE = Path(__file__).parents[3]
@@ -92,7 +93,7 @@ def test_a_service_is_open_when_it_answers_a_call_that_brings_no_token(status):
 
 
 def test_who_cannot_be_reached_answers_not_anyone(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("runner.cluster._exposure.PROBE_S", 1.0)
+    monkeypatch.setattr(_exposure, "PROBE_S", 1.0)
     assert not answers_anyone("127.0.0.1:1")
 
 

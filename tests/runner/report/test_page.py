@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from runner.report import write_report
+from runner.report import style, write_report
 from runner.report.blocks import draw
 from runner.report.blocks.guarantees import guarantees_markdown
 from runner.report.page import html
@@ -54,7 +54,7 @@ def test_a_figure_that_no_longer_applies_is_removed(results, written, tmp_path):
 
 
 def test_what_no_longer_applies_is_removed(noisy, results, tmp_path, monkeypatch):
-    monkeypatch.setattr("runner.report.style.save", lambda figure, form: b"<svg></svg>")
+    monkeypatch.setattr(style, "save", lambda figure, form: b"<svg></svg>")
     write_report(noisy, tmp_path, samples=b"a picture")
     there = {"guarantees.md", "guarantees.csv", "decisions.md", "samples.png"}
     there |= {f"{name}.{form}" for name in DRAWN for form in ("svg", "pdf")}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from runner.report import write_report
+from runner.report import style, write_report
 from runner.report.blocks.events import events_html, events_in_short, events_markdown
 from runner.report.page import html
 from runner.report.sweep.page import sweep_html
@@ -77,7 +77,7 @@ def test_the_terminal_has_one_line(results: dict[str, Any]):
 def test_the_markdown_is_a_file_of_the_report_only_while_there_are_events(
     results: dict[str, Any], tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("runner.report.style.save", lambda figure, form: b"<svg></svg>")
+    monkeypatch.setattr(style, "save", lambda figure, form: b"<svg></svg>")
     results["events"] = events(1)
     write_report(results, tmp_path)
     told = (tmp_path / "events.md").read_text()
