@@ -5,8 +5,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-pytest.importorskip("ray", reason="machines that only train have no Ray")
-
 from runner.fleet._gpu_memory import Memory, measure, packing, two_steps
 from runner.plan.work import Work
 from runner.train.fit import fit
