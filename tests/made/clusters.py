@@ -1,5 +1,6 @@
 """Ray clusters that tests start as users do, by `ray start`, with their own token and ports."""
 
+import logging
 import os
 import secrets
 import shutil
@@ -25,7 +26,7 @@ def join(address: str) -> None:
         if ray.get_runtime_context().gcs_address.split(":")[-1] == address.split(":")[-1]:
             return
         ray.shutdown()
-    ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
 
 
 def leave() -> None:

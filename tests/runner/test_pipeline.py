@@ -31,7 +31,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # Ray's own, of its own parts
 ]
 
-ONE_WORKER = {**TINY, "fleet": {"max_workers": 1}}  # a second one takes seconds to start
+ONE_WORKER = {**TINY, "fleet": {"max_workers": 1}}  # another takes seconds to start
 GATED = {  # who stands at the gate has written a checkpoint
     **TINY,
     "arms": {"erm": TINY["arms"]["erm"]},
@@ -148,7 +148,7 @@ def test_a_killed_worker_and_then_a_killed_driver_lose_nothing_that_was_finished
     assert "died" in out
     finished = done(tmp_path)
     assert len(finished) == 4
-    code, out = run(tmp_path, GATED)
+    code, out = run(tmp_path, GATED, "--set", "fleet.max_workers=1")
     assert code == 0, out
     assert finished.items() <= done(tmp_path).items(), "a finished Run was redone"
     assert results(tmp_path)["runs"]["reused"] >= len(finished)
@@ -312,10 +312,11 @@ def test_a_disk_that_fills_up_ends_with_the_reason_and_the_same_command_goes_on(
     tmp_path: Path, cluster: dict[str, str]
 ):
     gate, storage = Gate(tmp_path), tmp_path / "storage"
+    config = {**GATED, "fleet": {**GATED["fleet"], "max_workers": 1}}
     gate.let_through(2)
     with small_disk(storage, "64m"):
-        with commands.started("run", tmp_path, GATED, env=cluster, house=gate.house) as process:
-            wait_for(lambda: len(done(tmp_path)) == standing(tmp_path) == 2, process)
+        with commands.started("run", tmp_path, config, env=cluster, house=gate.house) as process:
+            wait_for(lambda: len(done(tmp_path)) == 2 and standing(tmp_path) == 1, process)
             with pytest.raises(OSError, match="No space left"):
                 fill(storage)
             gate.open()
@@ -326,7 +327,7 @@ def test_a_disk_that_fills_up_ends_with_the_reason_and_the_same_command_goes_on(
         (storage / "filler").unlink()
         kept = len(done(tmp_path))
         assert kept >= 2
-        code, out = run(tmp_path, GATED)
+        code, out = run(tmp_path, config)
         assert code == 0, out
         assert results(tmp_path)["runs"]["reused"] >= kept
         assert any("No space left" in event["text"] for event in results(tmp_path)["events"])

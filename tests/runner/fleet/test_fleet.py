@@ -30,6 +30,7 @@ from tests.made.nodes import Nodes  # noqa: E402
 pytestmark = [
     pytest.mark.ray("nodes"),
     pytest.mark.slow,
+    pytest.mark.campaign,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # Ray's own, of its own parts
 ]
 
@@ -44,7 +45,6 @@ def lane_of(state: Snapshot) -> set[str]:
     return {worker.split("/")[0] for worker in state.working}
 
 
-@pytest.mark.campaign
 def test_each_node_gets_a_lane_and_runs_that_kill_or_hang_are_given_up_alone(
     nodes: Nodes, tmp_path: Path
 ):
@@ -73,7 +73,6 @@ def test_each_node_gets_a_lane_and_runs_that_kill_or_hang_are_given_up_alone(
     assert all(work.is_trained(run) for run in runs if run.id not in bad)
 
 
-@pytest.mark.campaign
 def test_a_node_that_joins_gets_a_lane_and_one_that_is_lost_gives_its_runs_back(
     nodes: Nodes, tmp_path: Path
 ):
@@ -97,7 +96,6 @@ def test_a_node_that_joins_gets_a_lane_and_one_that_is_lost_gives_its_runs_back(
     assert not any("its worker died" in note for note in end.notes), "a Run was blamed for it"
 
 
-@pytest.mark.campaign
 def test_a_killed_controller_gives_back_its_runs_and_its_node(nodes: Nodes, tmp_path: Path):
     (node,) = nodes.want(1)
     work = prepare(Experiment.model_validate(TINY), tmp_path / "storage")
@@ -125,7 +123,6 @@ def kill_controller(nodes: Nodes) -> None:
     controller.kill()
 
 
-@pytest.mark.campaign
 def test_workers_of_a_run_that_fits_no_node_work_together_across_nodes(
     nodes: Nodes, tmp_path: Path
 ):

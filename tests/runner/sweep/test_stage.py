@@ -18,12 +18,14 @@ from runner.experiment.experiment import Experiment
 from runner.plan.work import prepare
 from tests.conftest import TINY
 from tests.made import commands
+from tests.made.clusters import join
 from tests.made.commands import done, wait_for
 from tests.made.shares import unmounted
 
 pytestmark = [
     pytest.mark.ray,
     pytest.mark.slow,
+    pytest.mark.usefixtures("local_ray"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # Ray's own, of its own parts
 ]
 
@@ -52,6 +54,7 @@ SWEPT = {
 }
 SEARCHED = {
     **SWEPT,
+    "fleet": {"checkpoint_every_s": 0.2, "max_workers": 1},
     "sweep": {
         **SWEPT["sweep"],
         "axes": {
@@ -90,18 +93,13 @@ def swept(tmp_path_factory: pytest.TempPathFactory, cluster: dict[str, str]) -> 
 
 
 @pytest.fixture(scope="module")
-def search(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder in which the search by Optuna is that nobody disturbed."""
-    return tmp_path_factory.mktemp("searched")
-
-
-@pytest.fixture
-def searched(search: Path, local_ray: None) -> Path:
+def searched(tmp_path_factory: pytest.TempPathFactory, cluster: dict[str, str]) -> Path:
     """The folder of a search by Optuna that nobody disturbed."""
-    if not (search / "storage/sweeps/swept/sweep.json").exists():
-        code, out = run(search, SEARCHED)
-        assert code == 0, out
-    return search
+    folder = tmp_path_factory.mktemp("searched")
+    join(cluster["RAY_ADDRESS"])
+    code, out = run(folder, SEARCHED)
+    assert code == 0, out
+    return folder
 
 
 def test_the_base_trains_once_and_nothing_is_trained_again_from_rung_to_rung(
@@ -216,7 +214,7 @@ def test_a_sweep_that_is_killed_trains_no_run_twice_and_finds_the_same(
 def test_a_sweep_that_is_stopped_leaves_at_once_and_says_how_to_go_on(
     tmp_path: Path, cluster: dict[str, str]
 ):
-    with commands.started("sweep", tmp_path, SWEPT, env=cluster) as process:
+    with commands.started("sweep", tmp_path, SEARCHED, env=cluster) as process:
         wait_for(lambda: bool(done(tmp_path)), process)
         os.kill(process.pid, signal.SIGTERM)
         began = time.monotonic()
