@@ -69,8 +69,8 @@ class MembershipAttack(Keys):
     def reads(self) -> Column:
         return "log_odds"
 
-    @property
-    def needs(self) -> Needs:
+    def needs(self, num_views: int = 1) -> Needs:
+        """Return the other models that it takes to judge answers to so many views."""
         return Needs()
 
     def columns(self, views: Sequence[str]) -> list[int]:

@@ -34,8 +34,7 @@ class LabelOnly(MembershipAttack):
     def reads(self) -> Column:
         return "correct"
 
-    @property
-    def needs(self) -> Needs:
+    def needs(self, num_views: int = 1) -> Needs:
         return Needs(inside=0, outside=1 if self.calibrate == "out" else 0)
 
     def signal(self, answers: np.ndarray, examples: Examples) -> np.ndarray:

@@ -105,14 +105,15 @@ class Lira(MembershipAttack):
                     )
         return self
 
-    @property
-    def needs(self) -> Needs:
+    def needs(self, num_views: int = 1) -> Needs:
         """Two of each class that is compared, of which residuals are taken; one without any.
 
         Views that are judged jointly by `per_example` take as many more as there are, less one.
         """
         no_residuals = self.variance == "total" or self.preset == "lira-carlini-code"
         each = 1 if no_residuals else 2
+        if self.variance == "per_example" and self.across_views == "joint":
+            each += num_views - 1
         return Needs(inside=each if self.mode == "online" else 0, outside=each)
 
     def score(

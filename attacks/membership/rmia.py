@@ -93,8 +93,7 @@ class RMIA(MembershipAttack):
     def reads(self) -> Column:
         return PRESETS[self.preset].reads
 
-    @property
-    def needs(self) -> Needs:
+    def needs(self, num_views: int = 1) -> Needs:
         """Online one of each kind, though it has a score of either: p(x) is the mean of both."""
         return Needs(inside=1 if self.mode == "online" else 0, outside=1)
 

@@ -74,8 +74,7 @@ class ShadowMLP(MembershipAttack):
     def reads(self) -> Column:
         return "logits"
 
-    @property
-    def needs(self) -> Needs:
+    def needs(self, num_views: int = 1) -> Needs:
         """Shadows with members and non-members, whichever those are."""
         return Needs(0, 0, num_shadows=self.num_shadows, shadow_arm=self.shadow_arm)
 

@@ -46,8 +46,7 @@ class Threshold(MembershipAttack):
     def reads(self) -> Column:
         return "logits" if self.statistic == "modified_entropy" else "log_odds"
 
-    @property
-    def needs(self) -> Needs:
+    def needs(self, num_views: int = 1) -> Needs:
         """None, or such as know members and non-members of the class, whichever those are."""
         return Needs(0, 0)
 

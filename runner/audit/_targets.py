@@ -43,7 +43,7 @@ def _scores_of_target(job: TargetScoring, task: int) -> Iterator[pa.Table]:
     scoring, (reading, model) = job.scoring, job.tasks[task]
     attack, member = scoring.attacks[reading.attack], scoring.members[reading.matrix]
     source = Source(reading.arm, reading.draws)
-    others = scoring.shadows[model][: attack.needs.num_shadows]
+    others = scoring.shadows[model][: attack.needs().num_shadows]
     theirs, examples = _shadow(scoring, attack, source), _examples(scoring, source, model)
     target = _signal(scoring, attack, source, model, examples)
     of_shadows = [_signal(scoring, attack, theirs, m, examples) for m in others]
@@ -59,7 +59,7 @@ def _scores_of_target(job: TargetScoring, task: int) -> Iterator[pa.Table]:
 
 def _shadow(scoring: Scoring, attack: MembershipAttack, source: Source) -> Source:
     """Whose answers the attacker's shadow models give, by as many draws as they have."""
-    arm = attack.needs.shadow_arm or source.arm
+    arm = attack.needs().shadow_arm or source.arm
     there = Source(arm, source.draws)
     return there if there in scoring.sources else Source(arm, 1)
 

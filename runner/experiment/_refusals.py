@@ -3,9 +3,11 @@
 What a block can tell by itself it refuses itself; what must wait for the data, the plan does.
 """
 
+import math
 from collections.abc import Iterator
 
 from attacks.by_name import unknown
+from attacks.membership import MembershipAttack
 from runner.experiment.fields import Fields, dials
 from runner.experiment.judging import LowerBounds
 from runner.experiment.training import Design
@@ -74,15 +76,40 @@ def _of_canaries(experiment: Fields) -> Iterator[Fault]:
         why = "the non-members of a model are canaries; use `on: held_out`"
         yield ("selection", "on"), why
     for name, attack in experiment.membership.attacks.items():
-        needs_some = attack.needs.inside or attack.needs.outside
-        if needs_some and experiment.design.num_models < 32:
+        enough = _enough_coins(_of_each_kind(experiment, attack))
+        if experiment.design.num_models < enough:
             yield (
                 ("membership", "attacks", name),
                 f"{attack.name} needs models with and without each canary, and coins give so few "
-                "models too few of one kind; use design.num_models: 32 or more, or `threshold`",
+                f"models too few of one kind; use design.num_models: {enough} or more, or "
+                "`threshold`",
             )
     if experiment.sweep is not None:
         yield ("sweep",), "its settings are compared by halves of the pool; use `name: pairs`"
+
+
+def _of_each_kind(experiment: Fields, attack: MembershipAttack) -> int:
+    """How many other models with an example an attack needs, or without, whichever are more."""
+    needs = attack.needs(len(attack.views or experiment.answers.names))
+    return max(needs.inside, needs.outside)
+
+
+def _enough_coins(of_each_kind: int) -> int:
+    """The models among which a coin each leaves a target enough others of each kind; 0: of none.
+
+    At least 32, and so many that one canary in 67 million has too few others that hold it.
+    """
+    if not of_each_kind:
+        return 0
+    num_models = 32
+    while 67_000_000 * _fewer_heads(num_models - 1, of_each_kind) > 2 ** (num_models - 1):
+        num_models += 1
+    return num_models
+
+
+def _fewer_heads(coins: int, than: int) -> int:
+    """In how many ways so many coins show fewer heads than some number."""
+    return sum(math.comb(coins, heads) for heads in range(than))
 
 
 def _of_workers(experiment: Fields) -> Iterator[Fault]:
@@ -147,7 +174,15 @@ def _of_checkpoints(experiment: Fields) -> Iterator[Fault]:
 def _of_membership(experiment: Fields) -> Iterator[Fault]:
     for name, attack in experiment.membership.attacks.items():
         at = ("membership", "attacks", name)
-        if experiment.design.name == "quarters" and not attack.per_target:
+        needed, there = _of_each_kind(experiment, attack), experiment.design.num_models // 2 - 1
+        if experiment.design.name == "pairs" and needed > there:
+            yield (
+                at,
+                f"{attack.name} needs {needed} other models trained on each example, or as many "
+                f"that are not, and {experiment.design.num_models} models leave a target {there} "
+                f"of each; use design.num_models: {2 * needed + 2} or more",
+            )
+        if experiment.design.name == "quarters" and (needed or not attack.per_target):
             yield (
                 at,
                 f"{attack.name} compares models trained with and without each example, and "
@@ -157,7 +192,7 @@ def _of_membership(experiment: Fields) -> Iterator[Fault]:
         left_out = 1 if experiment.design.name == "canaries" else 2  # the target, and its partner
         num_models = experiment.design.num_models
         given = 1 if experiment.design.name == "quarters" else num_models - left_out
-        if (attack.needs.num_shadows or 0) > given:
+        if (attack.needs().num_shadows or 0) > given:
             yield (
                 (*at, "num_shadows"),
                 f"the design gives a target {given} shadow models; ask for no more, or use a "
@@ -174,7 +209,7 @@ def _of_membership(experiment: Fields) -> Iterator[Fault]:
             )
         if attack.views is not None and attack.reads == "logits":
             yield (*at, "views"), f"{attack.name} reads the logits of the plain image, and no views"
-        shadow_arm = attack.needs.shadow_arm
+        shadow_arm = attack.needs().shadow_arm
         if shadow_arm is not None and shadow_arm not in experiment.arms:
             yield (*at, "shadow_arm"), unknown("arm", shadow_arm, experiment.arms)
 

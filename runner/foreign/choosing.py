@@ -74,7 +74,7 @@ def check_names(audit: Audit, attacks: Attacks, arms: Collection[str]) -> None:
     Raises:
         BadAnswers: names the key.
     """
-    shadows = {name: attack.needs.shadow_arm for name, attack in attacks.items()}
+    shadows = {name: attack.needs().shadow_arm for name, attack in attacks.items()}
     for key, kind, name, known in (
         *(("claimed", "arm", name, arms) for name in audit.claimed),
         *(
@@ -111,8 +111,8 @@ def _missing(usual: _Usual, kind: Kind, others: _Others) -> Iterator[str]:
     if len(kind.views) < usual.views:
         yield "it needs several views"
     for there, needed, which in (
-        (others.inside, usual.attack.needs.inside, "trained on it"),
-        (others.outside, usual.attack.needs.outside, "not trained on it"),
+        (others.inside, usual.attack.needs().inside, "trained on it"),
+        (others.outside, usual.attack.needs().outside, "not trained on it"),
     ):
         if there < needed:
             yield (

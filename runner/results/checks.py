@@ -139,7 +139,7 @@ def recipe_check(plan: Plan, attacks: Mapping[str, MembershipAttack]) -> Check:
     foreign = {
         f"{attack} has the models of {arm} for shadows"
         for attack, chosen in attacks.items()
-        if (arm := chosen.needs.shadow_arm)
+        if (arm := chosen.needs().shadow_arm)
     }
     if foreign:
         told += "; as asked, " + ", ".join(sorted(foreign))

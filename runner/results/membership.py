@@ -37,7 +37,7 @@ def membership_figures(
             "low": [band.low for band in bands],
             "high": [band.high for band in bands],
         },
-        "shadow_arm": attack.needs.shadow_arm or own_arm,
+        "shadow_arm": attack.needs().shadow_arm or own_arm,
         **(_decisions(judged, settings, over) if attack.calibrated else {}),
     }
 

@@ -117,7 +117,7 @@ def compared_arms(experiment: Experiment) -> list[str]:
         parts = [dotted.split(".") for dotted in (key, *axis.also)]
         needed |= {part[1] for part in parts if part[0] == "arms"}
     attacks = experiment.membership.attacks.values()
-    needed |= {attack.needs.shadow_arm for attack in attacks}
+    needed |= {attack.needs().shadow_arm for attack in attacks}
     return [name for name in experiment.arms if name in needed]
 
 

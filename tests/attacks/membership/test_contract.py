@@ -14,6 +14,7 @@ from sklearn.datasets import load_digits
 import attacks.membership
 from attacks.by_name import find
 from attacks.membership import Examples, MembershipAttack, log_odds
+from attacks.membership.lira import Lira
 from runner.experiment.config import parse
 from runner.statistics.metrics import auc
 from runner.storage.answers import Answered
@@ -48,15 +49,21 @@ def variants(name: str) -> list[MembershipAttack]:
     return list({repr(attack): attack for attack in attacks}.values())
 
 
-ATTACKS = [attack for name in NAMES for attack in variants(name)]
+JOINT = Lira(variance="per_example", across_views="joint")  # needs more where there are more views
+ATTACKS = [*(attack for name in NAMES for attack in variants(name)), JOINT]
 IDS = [
     f"{a.name}-" + "-".join(str(getattr(a, k)) for k in sorted(a.model_fields_set - {"name"}))
     for a in ATTACKS
 ]
 every_attack = pytest.mark.parametrize("attack", ATTACKS, ids=IDS)
 NAMED = [pytest.param(attack, id=name) for attack, name in zip(ATTACKS, IDS, strict=True)]
-COMPARING = [p for p, a in zip(NAMED, ATTACKS, strict=True) if a.needs.inside or a.needs.outside]
-COUNTING = [p for p, a in zip(NAMED, ATTACKS, strict=True) if a.needs.num_shadows is not None]
+COMPARING = [
+    p for p, a in zip(NAMED, ATTACKS, strict=True) if a.needs().inside or a.needs().outside
+]
+COUNTING = [p for p, a in zip(NAMED, ATTACKS, strict=True) if a.needs().num_shadows is not None]
+
+
+NUM_VIEWS = 2  # of the made-up world
 
 
 class World(NamedTuple):
@@ -102,8 +109,8 @@ def made_up(num_models: int = 16, num_examples: int = 400, gap: float = 6.0) -> 
     rng = np.random.default_rng(0)
     member = halves(num_models, num_examples, rng)
     labels = rng.integers(0, 4, num_examples)
-    logits = rng.normal(0, 1.5, (1, num_examples, 2, 4))
-    logits = logits + rng.normal(0, 1, (num_models, num_examples, 2, 4))
+    logits = rng.normal(0, 1.5, (1, num_examples, NUM_VIEWS, 4))
+    logits = logits + rng.normal(0, 1, (num_models, num_examples, NUM_VIEWS, 4))
     logits[:, np.arange(num_examples), :, labels] += gap * member.T[:, :, None]
     return world_of(logits, member, labels)
 
@@ -270,7 +277,7 @@ def test_as_many_other_models_as_an_attack_says_it_needs_are_enough(
     attack: MembershipAttack, world: World
 ):
     """Where it needs none with or without an example, all may hold one, and none another."""
-    num_examples, (inside, outside, *_) = len(world.labels), attack.needs
+    num_examples, (inside, outside, *_) = len(world.labels), attack.needs(NUM_VIEWS)
     rows = held(inside, outside, num_examples)
     if not inside and not outside:
         rows = np.tile(np.arange(num_examples) % 2, (3, 1)).astype(np.int8)
@@ -281,7 +288,7 @@ def test_as_many_other_models_as_an_attack_says_it_needs_are_enough(
 def test_one_other_model_less_of_each_kind_that_an_attack_needs_is_too_few(
     attack: MembershipAttack, world: World
 ):
-    inside, outside = (max(number - 1, 0) for number in attack.needs[:2])
+    inside, outside = (max(number - 1, 0) for number in attack.needs(NUM_VIEWS)[:2])
     rows = held(inside, outside, len(world.labels))
     assert np.isnan(by_shadows(attack, world, rows)).all()
 
@@ -290,7 +297,7 @@ def test_one_other_model_less_of_each_kind_that_an_attack_needs_is_too_few(
 def test_an_attack_looks_at_as_many_shadows_as_it_says_and_takes_no_fewer(
     attack: MembershipAttack, world: World
 ):
-    number, rows = attack.needs.num_shadows, world.member[2:]
+    number, rows = attack.needs().num_shadows, world.member[2:]
     assert number
     expected = by_shadows(attack, world, rows[:number])
     np.testing.assert_array_equal(by_shadows(attack, world, rows), expected)
@@ -306,9 +313,9 @@ def test_what_the_yaml_says_of_shadows_is_what_an_attack_says_it_needs(
     found = find("attacks.membership", name, MembershipAttack)
     if key in found.model_fields:
         assert found.per_target, "attacks that judge all targets at once are given all models"
-        assert getattr(found.model_validate({"name": name, key: value}).needs, key) == value
+        assert getattr(found.model_validate({"name": name, key: value}).needs(), key) == value
     else:
-        assert all(getattr(attack.needs, key) is None for attack in variants(name))
+        assert all(getattr(attack.needs(), key) is None for attack in variants(name))
 
 
 @every_attack

@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+from scipy.stats import binom
 
+from runner.experiment._refusals import _enough_coins
 from runner.experiment.experiment import Experiment
 from tests.conftest import NOISY, TINY
 from tests.made.experiments import refused
@@ -135,3 +137,29 @@ def test_batchnorm_over_several_cpu_workers_is_refused_once_where_it_is_written(
     faults = refused(fleet={"workers_per_run": 2})
     assert list(faults) == ["model.norm"]
     assert "use `norm: group`" in faults["model.norm"]
+
+
+JOINT = {"name": "lira", "variance": "per_example", "across_views": "joint"}
+
+
+@pytest.mark.parametrize(("num_views", "enough"), [(1, 6), (2, 8), (4, 12)])
+def test_pairs_that_leave_an_attack_too_few_others_of_each_kind_are_refused(num_views, enough):
+    """Of M models a target and its partner are left out: M / 2 - 1 others hold an example."""
+    keys: dict[str, Any] = {
+        "answers": {"views": ["identity", "flip", "shift_up", "shift_down"][:num_views]},
+        "membership": {"attacks": {"joint": JOINT}},
+    }
+    design = {"name": "pairs", "num_models": enough}
+    assert Experiment.model_validate({**TINY, **keys, "design": design}).design.num_models == enough
+    if enough > 6:
+        why = refused(TINY, **keys, design={**design, "num_models": enough - 2})
+        assert f"use design.num_models: {enough} or more" in why["membership.attacks.joint"]
+        assert f"leave a target {enough // 2 - 2} of each" in why["membership.attacks.joint"]
+
+
+@pytest.mark.parametrize(("of_each_kind", "enough"), [(1, 32), (2, 32), (3, 37), (30, 119)])
+def test_coins_leave_enough_others_but_for_one_canary_in_67_million(of_each_kind: int, enough: int):
+    assert _enough_coins(of_each_kind) == enough
+    too_few = binom.cdf(of_each_kind - 1, enough - 1, 0.5)
+    assert too_few <= 1 / 67e6
+    assert enough == 32 or binom.cdf(of_each_kind - 1, enough - 2, 0.5) > 1 / 67e6
