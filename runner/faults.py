@@ -1,5 +1,6 @@
-"""What a command fails with on purpose. It imports nothing, so every command can, and every floor.
+"""What a command fails with on purpose: faults that a user can mend, unfinished work, a stop.
 
+It imports nothing, so every command can import it, and every floor.
 `runner.driver.exits.ending` has the exit code of each.
 """
 

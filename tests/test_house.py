@@ -71,11 +71,25 @@ def imports(source: str) -> frozenset[str]:
     for node in ast.walk(ast.parse((HOUSE / source).read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module, f"{source}: import by whole names, not relatively"
+            assert not node.level, f"{source}: import by whole names, not relatively"
             for alias in node.names:
                 inside = f"{node.module}.{alias.name}"
                 found.add(inside if inside in MODULES else node.module)
     return frozenset(found)
+
+
+def names_from_other_rooms(source: str) -> set[str]:
+    """What a file takes out of modules of other rooms, as `module.name`."""
+    mine = room(module(source))
+    return {
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(ast.parse((HOUSE / source).read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module and room(node.module) in FLOOR
+        for alias in node.names
+        if room(f"{node.module}.{alias.name}") != mine
+    }
 
 
 def from_other_rooms(source: str) -> set[str]:
@@ -104,9 +118,11 @@ def drawing() -> str:
                 at = name.replace(".", "/")
                 at += ".py" if (HOUSE / f"{at}.py").exists() else "/"
             taken = {n for source in SOURCES for n in from_other_rooms(source) if room(n) == name}
-            faces = sorted({n.removeprefix(f"{name}.") for n in taken} - {name})
+            faces = [n.removeprefix(f"{name}.") for n in sorted(taken - {name})]
             below = {room(n) for source in own for n in from_other_rooms(source)}
-            cells = (str(number), f"`{at}`", _purpose(at), ", ".join(f"`{f}`" for f in faces))
+            shown = ["the package"] * (name in taken and at.endswith("/"))
+            shown += [f"`{face}`" for face in faces]
+            cells = (str(number), f"`{at}`", _purpose(at), ", ".join(shown))
             takes = sorted(below, key=lambda n: (-FLOOR[n], n))
             rows.append(
                 f"| {' | '.join(cells)} | {', '.join(n.removeprefix('runner.') for n in takes)} |"
@@ -137,8 +153,9 @@ def test_nobody_imports_from_his_own_floor_or_above(source: str):
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_nobody_imports_a_module_that_is_another_rooms_own(source: str):
-    own = {n for n in from_other_rooms(source) if any(p[0] == "_" for p in n.split(".")[1:])}
-    assert own <= {"runner.__main__"}
+    taken = from_other_rooms(source) | names_from_other_rooms(source)
+    own = {n for n in taken if any(p[0] == "_" and p != "__main__" for p in n.split("."))}
+    assert not own
 
 
 def test_there_is_no_circle():
@@ -155,6 +172,18 @@ def test_a_newcomer_sees_runner_at_a_glance():
     assert len(entries) + 1 <= 25  # and __init__.py
     assert len(FLOORS) <= 10
     assert {room(module(source)) for source in SOURCES} == FLOOR.keys()
+    whole = ast.parse((HOUSE / "runner" / "__init__.py").read_text()).body
+    assert [type(statement) for statement in whole] == [ast.Expr], "its docstring, and no import"
+
+
+def test_all_code_stands_on_a_floor_and_takes_nothing_from_tests():
+    listed = subprocess.run(["git", "ls-files", "*.py"], cwd=HOUSE, capture_output=True, text=True)
+    folders = {name.split("/")[0] for name in listed.stdout.splitlines()}
+    assert folders <= {room.split(".")[0] for room in FLOOR} | {"tests", "configs"}
+    for source in (each for each in SOURCES if not each.startswith("benchmarks/")):
+        assert not {name.split(".")[0] for name in imports(source)} & {"tests", "benchmarks"}
+        text = (HOUSE / source).read_text()
+        assert source == "attacks/by_name.py" or "import_module" not in text, source
 
 
 def test_the_drawing_of_the_floors_is_current():
@@ -193,6 +222,8 @@ def test_tasks_of_the_audit_and_the_queue_need_no_torch():
 def test_the_help_waits_for_nothing_and_check_not_for_ray():
     line = "sys.argv = ['runner', {}]\nfrom runner.__main__ import app\napp(standalone_mode=False)"
     assert not loaded(line.format("'--help'"), "torch", "ray", "numpy", "pyarrow")
+    known = line.format("'status', '--help'") + "\nfrom runner.driver import status"
+    assert not loaded(known, "torch", "ray", "numpy", "pyarrow")
     checked = line.format("'check', 'quickstart'")
     assert not loaded(checked, "ray", "matplotlib", "opacus", "torchvision")
 

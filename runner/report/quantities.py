@@ -17,7 +17,7 @@ SHOWN_RATE = 0.001  # the FPR at which the papers compare; else the smallest tha
 class Quantity(NamedTuple):
     """One quantity: its key in results.json, and how its figures are told."""
 
-    key: str
+    key: str  # of a figure: `mean`, `low`, `high`; a path where it lies deeper: null_control/auc
     title: str
     scale: float = 100  # 100 where it is told in percent or in points
     digits: int = 1  # of a table
@@ -26,7 +26,8 @@ class Quantity(NamedTuple):
     of: Literal["arm", "evasion", "membership"] = "arm"  # or of an arm under each such attack
     by: Literal["", "rate", "threshold"] = ""  # an attack has one at each of these
     at: float | str | None = None  # which of them, where one is meant
-    designs: Literal["", "quarters", "all"] = "all"  # that have it in the main table
+    # That have it in the main table; "" where it is by threshold: those stand in a block.
+    designs: Literal["", "quarters", "all"] = "all"
     significant: bool = False  # whether so many digits are significant ones, and not decimals
 
     @property
@@ -52,7 +53,7 @@ class Quantity(NamedTuple):
         read = membership(figures, attack)
         if self.by == "threshold":
             return ((read.get("thresholds") or {}).get(self.at) or {}).get(self.key)
-        return read.get(self.key)
+        return _down(read, self.key)
 
     def printed(self, figure: Figure | None, num_models: int, overstated: bool = False) -> Printed:
         """Return a figure as a table has it; its number of models where it is not `num_models`."""
@@ -148,7 +149,7 @@ def _of_attack(
                 for quantity in some:
                     yield f"{quantity.key}_at_threshold/{at}", quantity, decided.get(quantity.key)
         else:
-            yield from ((quantity.key, quantity, read.get(quantity.key)) for quantity in some)
+            yield from ((quantity.key, quantity, _down(read, quantity.key)) for quantity in some)
 
 
 def _down(figures: Figures, path: str) -> Figure | None:

@@ -45,19 +45,19 @@ def train(run: Run, place: Workplace) -> None:
     best = Best(**state.pop("best")) if state and "best" in state else None
     saved = time.monotonic()
     with contextlib.ExitStack() as opened:
-        board = opened.enter_context(open_curves(folder, len(history))) if place.leads else None
+        curves = opened.enter_context(open_curves(folder, len(history))) if place.leads else None
         epoch = None
         for epoch in fit(
             run, place.pool_images, place.pool_labels, place.shape, place.group, state
         ):
-            if board is None:
+            if curves is None:
                 continue
             metrics = dict(epoch.metrics)
             if run.selection is not None:
                 metrics["selection_accuracy"] = accuracy_of(run, place, epoch.model)
                 best = better(best, epoch, metrics["selection_accuracy"])
             history.append({"epoch": epoch.number, **metrics})
-            board.add(metrics, epoch.number)
+            curves.add(metrics, epoch.number)
             loss = epoch.metrics.get("loss_total", math.nan)  # no example was drawn all epoch
             ended, epochs = epoch.number + 1, run.training.epochs
             leave = place.tell(f"epoch {ended}/{epochs} loss {loss:.3f}", 0.9 * ended / epochs)
@@ -67,12 +67,12 @@ def train(run: Run, place: Workplace) -> None:
                 kept = {"best": best.state()} if best else {}
                 state = {**epoch.state(), "history": history, **kept}
                 store.write_sealed(folder / CHECKPOINT, _to_bytes(state))
-                board.keep()
+                curves.keep()
                 saved = time.monotonic()
             if leave:
                 raise Left
-        if board is not None:
-            board.keep()
+        if curves is not None:
+            curves.keep()
     if place.leads:
         assert epoch is not None, "the last epoch is never checkpointed"
         _finish(run, place, epoch, best, history, started)

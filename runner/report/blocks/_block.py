@@ -13,7 +13,10 @@ Files = Mapping[str, bytes | None]  # pictures and tables that are made beside t
 
 
 class Block(NamedTuple):
-    """One part of the report. It is left out where it has nothing to show: None, or empty text."""
+    """One part of the report. It is left out where it has nothing to show: None, or empty text.
+
+    A figure and a table of the same are two blocks of one file: figures stand together on the page.
+    """
 
     name: str  # of its files, and of its place on the page
     heading: str = ""  # above its Markdown, on the page

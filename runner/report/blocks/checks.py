@@ -20,19 +20,19 @@ SAID = {
 
 def checks_in_short(results: dict[str, Any]) -> str:
     """Return how many checks had which verdict: 4 passed, 2 undecided; "" where none was made."""
-    verdicts = [guard["verdict"] for guard in results.get("guards") or []]
+    verdicts = [check["verdict"] for check in results.get("guards") or []]
     known = ((verdicts.count(verdict), said) for verdict, said in SAID.items())
     return ", ".join(f"{number} {said}" for number, said in known if number)
 
 
 def checks_markdown(results: dict[str, Any]) -> str | None:
     """Return the checks with their verdicts; None where none was made."""
-    guards = results.get("guards") or []
-    if not guards:
+    checks = results.get("guards") or []
+    if not checks:
         return None
-    rows = [[g["name"], SAID[g["verdict"]], g["says"]] for g in guards]
+    rows = [[c["name"], SAID[c["verdict"]], c["says"]] for c in checks]
     table = headed(["check", "verdict", "what was found"], rows)
-    told = "" if "undecided" not in {g["verdict"] for g in guards} else f"{UNDECIDED}\n"
+    told = "" if "undecided" not in {c["verdict"] for c in checks} else f"{UNDECIDED}\n"
     return "\n".join([f"{titled(results, 'checks')}\n", f"{table}\n", told])
 
 

@@ -42,6 +42,8 @@ def test_every_block_of_every_file_has_its_place_and_its_own_files():
     for kind in ("markdown", "csv", "figure"):
         names = [block.name for block in BLOCKS if getattr(block, kind)]
         assert len(names) == len(set(names)), kind
+    both = [block.name for block in BLOCKS if block.figure and (block.markdown or block.html)]
+    assert not both, "the page shows a figure or a table of a block: make two blocks of it"
 
 
 def test_captions_tell_of_what_was_drawn(results, noisy):

@@ -31,6 +31,13 @@ from tests.made.report import figure
             None,
             "50.00 %",
         ),
+        (
+            Quantity("by_class/gap", "gap between classes", of="membership"),
+            "membership/lira_online/by_class/gap",
+            ["membership", "lira_online", "by_class", "gap"],
+            "50.0",
+            "50.00 %",
+        ),
     ],
 )
 def test_a_line_of_the_table_shows_what_was_measured_wherever_figures_are_shown(
