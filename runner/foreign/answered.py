@@ -102,6 +102,10 @@ def _logits(
     """The logits of the plain image (B, C), and of all views (B, V, C), where they are given."""
     plain, of_views = columns.get("logits"), columns.get("view_logits")
     if plain is not None and plain.ndim == 3:
+        if of_views is not None:
+            raise BadAnswers(
+                told, "logits and view_logits are both of several views", "write one of them"
+            )
         plain, of_views = None, plain
     if of_views is not None and of_views.ndim == 2:  # V * C in a row, as in answers.parquet
         num_classes = plain.shape[1] if plain is not None else 0
@@ -121,14 +125,6 @@ def _logits(
                 told,
                 f"label {label.max()} has no logit among {values.shape[-1]}",
                 "number the classes 0 to C - 1",
-            )
-        sums = values.sum(axis=-1, dtype=np.float64)
-        if values.min() >= 0 and values.max() <= 1 and np.abs(sums - 1).max() < 1e-3:
-            raise BadAnswers(
-                told,
-                f"{name} are probabilities: rows of numbers in [0, 1] that sum to 1",
-                "write what the network says before softmax; if that is lost, np.log(p) of the "
-                "probabilities in float64, though where p rounds to 1 the answers are lost too",
             )
     return plain, of_views
 
@@ -169,6 +165,11 @@ def _notes(columns: Columns) -> tuple[str, ...]:
                 f"{name} are float16, whose three digits let scores tie; true positive rates at "
                 "small false positive rates suffer from ties"
             )
+        elif name in columns and _is_bfloat16(columns[name]):
+            notes.append(
+                f"{name} have no more digits than bfloat16, whose two digits let scores tie; true "
+                "positive rates at small false positive rates suffer from ties"
+            )
     odds = columns.get("log_odds")
     if odds is not None and len(odds) > 1 and odds.min() >= 0 and odds.max() <= 1:
         notes.append(
@@ -176,3 +177,10 @@ def _notes(columns: Columns) -> tuple[str, ...]:
             "log(p / (1 - p)) of the label"
         )
     return tuple(notes)
+
+
+def _is_bfloat16(values: np.ndarray) -> bool:
+    """Whether float32 holds only numbers that bfloat16 has, and not whole ones alone."""
+    if values.dtype != np.float32 or not (values != np.rint(values)).any():
+        return False
+    return not (np.ascontiguousarray(values).view(np.uint32) & np.uint32(0xFFFF)).any()

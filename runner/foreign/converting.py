@@ -9,7 +9,8 @@ import numpy as np
 
 from runner.driver.repair import set_aside_broken
 from runner.faults import BadAnswers
-from runner.foreign.answered import GivenBlock, Kind, block_of
+from runner.foreign._numbers import Rows, tied
+from runner.foreign.answered import PLAIN, GivenBlock, Kind, block_of
 from runner.foreign.listing import Given
 from runner.foreign.reading import SCHEMA, Read, open_given
 from runner.storage import store
@@ -19,6 +20,7 @@ from runner.storage.ids import digest
 from runner.storage.parquet import BLOCK
 
 VERSION = 1  # raise it when the same file would be converted otherwise
+CHECKS = 1  # raise it when a file that was converted might be refused now: it is looked at again
 
 
 class Converted(NamedTuple):
@@ -56,28 +58,23 @@ def convert_all(
     found: dict[str, list[Converted]] = {}
     first: Converted | None = None
     for arm, files in arms.items():
-        folders = [_folder(folder, arm, number, given) for number, given in enumerate(files)]
+        folders = [place_of(folder, arm, number, given) for number, given in enumerate(files)]
         set_aside_broken(folders, tell)
         todo = sum(not (place / store.DONE).exists() for place in folders)
         if todo:
             tell(f"{arm}: converting {todo} of {len(files)} files of answers")
         for place, given in zip(folders, files, strict=True):
             one = _converted(place, given)
-            if one.num_examples != num_examples:
-                raise BadAnswers(
-                    given.told,
-                    f"it answers {one.num_examples} examples, the member matrix has {num_examples}",
-                    "every model answers all examples of the matrix, members and others",
-                )
+            check_number(one.num_examples, num_examples, given)
             _check_labels(first or one, one)
-            _check_kind(first or one, one)
+            check_kind((first or one).given, (first or one).kind, given, one.kind)
             first = first or one
             found.setdefault(arm, []).append(one)
     return found
 
 
-def _folder(folder: Folder, arm: str, number: int, given: Given) -> Folder:
-    """Another file, or the same one changed, gets another folder."""
+def place_of(folder: Folder, arm: str, number: int, given: Given) -> Folder:
+    """Return where a file is converted: another one, or the same one changed, goes elsewhere."""
     facts = [VERSION, BLOCK, given.told, given.size, given.modified]
     return folder / f"{arm}-m{number:03d}-{digest(facts)}"
 
@@ -88,10 +85,23 @@ def _converted(folder: Folder, given: Given) -> Converted:
         _convert(folder, given)
         facts = store.facts(folder)
     assert facts is not None
-    views, num_classes, columns = facts["kind"]
-    kind = Kind(tuple(views), num_classes, tuple(columns))
     notes = tuple(facts["notes"])
-    return Converted(given, folder, facts["num_examples"], facts["labels"], kind, notes)
+    return Converted(given, folder, facts["num_examples"], facts["labels"], _kind(facts), notes)
+
+
+def converted_before(folder: Folder) -> Kind | None:
+    """Return what kind of answers has been converted; None where the checks of today did not look.
+
+    Raises:
+        Corrupt: it cannot be read.
+    """
+    facts = store.facts(folder)
+    return _kind(facts) if facts is not None and facts.get("checks") == CHECKS else None
+
+
+def _kind(facts: Mapping[str, Any]) -> Kind:
+    views, num_classes, columns = facts["kind"]
+    return Kind(tuple(views), num_classes, tuple(columns))
 
 
 def _convert(folder: Folder, given: Given) -> None:
@@ -99,9 +109,7 @@ def _convert(folder: Folder, given: Given) -> None:
     with open_given(given) as read:
         tally = Tally(given)
         blocks = tally.blocks(read)
-        first = next(blocks, None)
-        if first is None:
-            raise BadAnswers(given.told, "it holds no examples", SCHEMA)
+        first = next(blocks)
         every = ((block.label, block.answered) for block in chain([first], blocks))
         store.write(folder / store.ANSWERS, blocks_to_bytes(every, first.kind.views))
     if read.unread:
@@ -117,8 +125,12 @@ class Tally:
         self.notes: dict[str, None] = {}
 
     def blocks(self, read: Read) -> Iterator[GivenBlock]:
-        """Yield the blocks of a file, all of one kind."""
-        kind = None
+        """Yield the blocks of a file, at least one, all of one kind.
+
+        Raises:
+            BadAnswers: a block is not what it should be, or, after the last one, all together.
+        """
+        kind, rows, odds = None, {name: Rows() for name in ("logits", "view_logits")}, []
         for columns in read.blocks:
             block = block_of(columns, read.views, self.num_examples, self.told)
             kind = kind or block.kind
@@ -128,7 +140,18 @@ class Tally:
             self.labels.update(block.label.tobytes())
             self.num_examples += len(block.label)
             self.notes |= dict.fromkeys(block.notes)
+            for name, of in rows.items():
+                if (values := getattr(block.answered, name)) is not None:
+                    of.add(values)
+            odds.append(plain_of(block.answered.log_odds, kind.views).astype(np.float32))
             yield block
+        if not odds:
+            raise BadAnswers(self.told, "it holds no examples", SCHEMA)
+        for name, of in rows.items():
+            if of.num:
+                of.check(name, self.told)
+        if told := tied(np.concatenate(odds)):
+            self.notes[told] = None
 
     def facts(self, kind: Kind) -> dict[str, Any]:
         """Return what is written down beside the answers, as JSON."""
@@ -137,29 +160,51 @@ class Tally:
             "labels": self.labels.hexdigest(),
             "kind": list(kind),
             "notes": list(self.notes),
+            "checks": CHECKS,
         }
 
 
-def _check_labels(first: Converted, one: Converted) -> None:
-    if one.labels == first.labels:
-        return
-    labels, expected = (read_answers(of.path, "label") for of in (one, first))
-    at = int(np.flatnonzero(labels != expected)[0])
-    raise BadAnswers(
-        one.given.told,
-        f"{int((labels != expected).sum())} labels differ from those of {first.given.told}; "
-        f"example {at} is {labels[at]} here and {expected[at]} there",
-        "ask every model about the same examples in the same order",
-    )
+def plain_of(of_views: np.ndarray, views: Sequence[str]) -> np.ndarray:
+    """Return the column of the plain image, (B,), of (B, V)."""
+    return of_views[:, views.index(PLAIN) if PLAIN in views else 0]
 
 
-def _check_kind(first: Converted, one: Converted) -> None:
+def check_number(answered: int, num_examples: int, given: Given) -> None:
+    """Refuse a file of another N."""
+    if answered != num_examples:
+        raise BadAnswers(
+            given.told,
+            f"it answers {answered} examples, the member matrix has {num_examples}",
+            "every model answers all examples of the matrix, members and others",
+        )
+
+
+def check_labels(first: Given, expected: np.ndarray, given: Given, labels: np.ndarray) -> None:
+    """Refuse a file whose labels (N,) are not those of the first one."""
+    differing = np.flatnonzero(labels != expected)
+    if len(differing):
+        at = int(differing[0])
+        raise BadAnswers(
+            given.told,
+            f"{len(differing)} labels differ from those of {first.told}; "
+            f"example {at} is {labels[at]} here and {expected[at]} there",
+            "ask every model about the same examples in the same order",
+        )
+
+
+def check_kind(first: Given, expected: Kind, given: Given, kind: Kind) -> None:
     """Refuse files that answer other questions."""
     names = ("views", "number of classes", "columns")
-    for name, here, there in zip(names, one.kind, first.kind, strict=True):
+    for name, here, there in zip(names, kind, expected, strict=True):
         if here != there:
             raise BadAnswers(
-                one.given.told,
-                f"its {name}: {here}; those of {first.given.told}: {there}",
+                given.told,
+                f"its {name}: {here}; those of {first.told}: {there}",
                 "ask every model of every arm the same, and write the same columns",
             )
+
+
+def _check_labels(first: Converted, one: Converted) -> None:
+    if one.labels != first.labels:
+        labels, expected = (read_answers(of.path, "label") for of in (one, first))
+        check_labels(first.given, expected, one.given, labels)

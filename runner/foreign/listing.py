@@ -33,6 +33,11 @@ class Given(NamedTuple):
     def told(self) -> str:
         return self.place.told
 
+    @property
+    def name(self) -> str:
+        """What the file is called, without its ending."""
+        return self.place.path.rpartition("/")[2].rpartition(".")[0]
+
 
 def locate(where: str) -> Located:
     """Return the place of a local path, or of a URI as `runner.storage.cloud.folder_at` takes them.
@@ -90,7 +95,22 @@ def listed(where: str, member: str) -> Mapping[str, Sequence[Given]]:
                 f"{len(found[first])} files in {first} and {len(found[other])} in {other}",
                 "arms have the same models, trained on the same members: a file a model in each",
             )
+        _check_names(root, first, other, found)
     return found
+
+
+def _check_names(
+    root: Located, first: str, other: str, found: Mapping[str, Sequence[Given]]
+) -> None:
+    """Refuse arms of which some files are called alike and others are not: they would be paired."""
+    names, others = ({given.name for given in found[arm]} for arm in (first, other))
+    if names & others and names != others:
+        raise BadAnswers(
+            root.told,
+            f"{min(names - others)} is in {first} and not in {other}, {min(others - names)} in "
+            f"{other} and not in {first}",
+            "arms have the same models: call each one's file alike in all of them",
+        )
 
 
 def _entries(place: Located, own: str) -> list[fs.FileInfo]:
@@ -118,7 +138,7 @@ def _models(root: Located, arm: str, files: Sequence[fs.FileInfo]) -> list[Given
     if len(set(stems)) < len(stems):
         twice = next(stem for stem in stems if stems.count(stem) > 1)
         raise BadAnswers(told, f"{twice} is there twice, with two endings", "keep one of them")
-    counted = sorted(names, key=_by_number)
+    counted = sorted(names, key=by_number)
     if counted != names:
         at = next(i for i, name in enumerate(names) if name != counted[i])
         raise BadAnswers(
@@ -133,8 +153,8 @@ def _models(root: Located, arm: str, files: Sequence[fs.FileInfo]) -> list[Given
     ]
 
 
-def _by_number(name: str) -> list[tuple[int, str]]:
-    """A key that sorts numbers in names as numbers."""
+def by_number(name: str) -> list[tuple[int, str]]:
+    """Return a key that sorts numbers in names as numbers."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 

@@ -1,7 +1,7 @@
 """One file of answers, Parquet or npz, as blocks of columns; nothing in it is unpickled."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 from zipfile import BadZipFile
@@ -92,6 +92,7 @@ def _parquet(file: pa.NativeFile, told: str) -> Read:
     names = whole.schema_arrow.names
     metadata = whole.schema_arrow.metadata or {}
     views = json.loads(metadata[b"views"]) if b"views" in metadata else None
+    _check_once(names, told)
 
     def blocks() -> Iterator[Columns]:
         wanted = [name for name in names if _known(name) in TAKEN]
@@ -107,6 +108,7 @@ def _npz(file: pa.NativeFile, told: str) -> Read:
     arrays = npz_arrays(np.load(file, allow_pickle=False), told)
     views = arrays["views"].tolist() if "views" in arrays else None
     names = [name for name in arrays if name != "views"]
+    _check_once(names, told)
     whole = {_known(name): arrays[name] for name in names if _known(name) in TAKEN}
     sizes = {name: values.shape[:1] for name, values in whole.items()}
     if len(set(sizes.values())) > 1:
@@ -131,6 +133,15 @@ def _names(views: object, told: str) -> tuple[str, ...] | None:
     if len(set(views)) < len(views):
         raise BadAnswers(told, f"a view is named twice: {views}", "name each view once")
     return tuple(views)
+
+
+def _check_once(names: Sequence[str], told: str) -> None:
+    """Refuse two columns of one meaning: whichever were read, the other might be the right one."""
+    meanings = [_known(name) for name in names]
+    for meaning in TAKEN:
+        if meanings.count(meaning) > 1:
+            both = [name for name in names if _known(name) == meaning]
+            raise BadAnswers(told, f"{' and '.join(both)} mean the same", "write one of them")
 
 
 def _known(name: str) -> str:

@@ -34,6 +34,11 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "lengths": ({"labels": LABELS[:-1]}, r"different N: labels? \(39,\), logits \(40, 3\)"),
     "other labels": ({"labels": LABELS[::-1].copy()}, r"labels differ.*example 1 is 2 .* 1 there"),
     "no labels": ({"labels": None}, "it has no labels"),
+    "both labels": ({"label": LABELS}, "labels? and labels? mean the same"),
+    "views twice": (
+        {"logits": np.stack([LOGITS] * 2, 1), "view_logits": np.stack([LOGITS] * 2, 1)},
+        "logits and view_logits are both of several views",
+    ),
     "no answers": ({"logits": None}, "neither logits nor log_odds"),
     "NaN": ({"logits": np.where(LOGITS > 4, np.nan, LOGITS)}, "NaN or infinite"),
     "infinite": ({"logits": np.where(LOGITS > 4, np.inf, LOGITS)}, "NaN or infinite"),
