@@ -1,13 +1,14 @@
 """What is audited of models trained elsewhere, once it has been read."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from runner.experiment.judging import AuditSettings
-from runner.foreign.choosing import check_names, chosen
+from runner.foreign.answered import Kind
+from runner.foreign.choosing import Attacks, check_names, chosen
 from runner.foreign.converting import Converted
 from runner.foreign.members import partners, redrawn
 from runner.foreign.schema import Audit
@@ -63,7 +64,11 @@ class GivenWork(NamedTuple):
 
 
 def given_of(
-    audit: Audit, member: np.ndarray, converted: Mapping[str, Sequence[Converted]], folder: Folder
+    audit: Audit,
+    member: np.ndarray,
+    converted: Mapping[str, Sequence[Converted]],
+    folder: Folder,
+    notes: Sequence[str] = (),
 ) -> GivenWork:
     """Return what is audited: which attacks are made, and which models are shadows of which.
 
@@ -71,22 +76,35 @@ def given_of(
         member: (M, N) int8.
         converted: by arm, in the order of the rows.
         folder: of its results.
+        notes: what else a reader of the figures must know.
 
     Raises:
         BadAnswers: an attack, an arm or a view is asked for that is not there.
     """
     partner = partners(member)
     every = [one for of_arm in converted.values() for one in of_arm]
-    attacks, left_out = chosen(audit, every[0].kind, member, partner)
-    check_names(audit, attacks, converted)
+    attacks, left_out = attacks_of(audit, member, every[0].kind, converted)
     membership = audit.membership.model_copy(update={"attacks": attacks})
     null, arms = redrawn(member, audit.seed), dict.fromkeys(converted, ())
     plan = Plan(member, null, partner, others_of(partner), arms)
-    notes = {
+    of_files = {
         f"{arm}: {note}": None for arm, of in converted.items() for c in of for note in c.notes
     }
     settled = audit.model_copy(update={"membership": membership})
-    return GivenWork(settled, plan, converted, (*notes, *left_out), folder)
+    return GivenWork(settled, plan, converted, (*notes, *of_files, *left_out), folder)
+
+
+def attacks_of(
+    audit: Audit, member: np.ndarray, kind: Kind, arms: Collection[str]
+) -> tuple[Attacks, list[str]]:
+    """Return the attacks, and a sentence on each usual one that is left out.
+
+    Raises:
+        BadAnswers: an attack, an arm or a view is asked for that is not there.
+    """
+    attacks, left_out = chosen(audit, kind, member, partners(member))
+    check_names(audit, attacks, arms)
+    return attacks, left_out
 
 
 def _sum(matrix: np.ndarray) -> str:

@@ -1,27 +1,35 @@
 """The member matrix of models trained elsewhere: read, checked, its pairs found, and redrawn."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from runner.faults import BadAnswers
-from runner.foreign.listing import locate
+from runner.foreign.listing import ENDINGS, by_number, locate
 from runner.foreign.reading import given_numbers, npz_arrays, readable
 from runner.storage.ids import generator_of
 
+AT_ONCE = 1 << 16  # examples that rows are compared on at a time
+Arms = Sequence[Sequence[str]]
 ROWS = "row m is the model of file m, sorted by name; entries 1 in, 0 out, -1 not judged"
 
 
-def read_member(where: str) -> np.ndarray:
+def read_member(where: str, arms: Arms = ()) -> np.ndarray:
     """Return the (M, N) int8 member matrix of a .npy, .npz, .csv or .parquet file.
 
-    An npz has it under the key `member`; a Parquet file has one column a model.
+    An npz has it under the key `member`; a Parquet file has one column a model. Columns that are
+    called as the files of an arm are, with or without their ending, are put into their order;
+    others are taken as they stand, which must then be the order of the numbers in their names.
+
+    Args:
+        arms: the names of each arm's files, without endings, in the order of the rows.
 
     Raises:
-        BadAnswers: it cannot be read, or is no matrix of 1, 0 and -1.
+        BadAnswers: it cannot be read, or is no matrix of 1, 0 and -1, or nobody can say whose its
+            columns are.
     """
     place = locate(where)
     ending = place.path.rpartition(".")[2]
@@ -29,7 +37,7 @@ def read_member(where: str) -> np.ndarray:
         known = ", ".join(f".{name}" for name in READERS)
         raise BadAnswers(place.told, f"its name ends on .{ending}", f"give one of {known}")
     with readable(place.told), place.filesystem.open_input_file(place.path) as file:
-        matrix = READERS[ending](file, place.told)
+        matrix = READERS[ending](file, place.told, arms)
     if matrix.ndim != 2:
         raise BadAnswers(place.told, f"shape {matrix.shape} is no matrix (M, N)", ROWS)
     if matrix.dtype.kind not in "biuf" or not np.isin(matrix, (-1, 0, 1)).all():
@@ -41,7 +49,8 @@ def check_member(member: np.ndarray, num_models: int, told: str) -> None:
     """Refuse a matrix that does not go with M files, or under which a model cannot be judged.
 
     Raises:
-        BadAnswers: wrong shape; a model without members or without non-members; two alike.
+        BadAnswers: wrong shape; a model without members or without non-members; two rows alike, or
+            two that mirror a third.
     """
     if len(member) != num_models:
         turned = member.shape[1] == num_models
@@ -59,30 +68,93 @@ def check_member(member: np.ndarray, num_models: int, told: str) -> None:
                     "an attack is judged by telling the one from the other: ask each model about "
                     "examples that it was trained on and others",
                 )
-    seen: dict[bytes, int] = {}
-    for m, row in enumerate(member):
-        twin = seen.setdefault(row.tobytes(), m)
-        if twin != m:
-            raise BadAnswers(
-                told,
-                f"rows {twin} and {m} are the same",
-                "a shadow with the target's own members gives them away; keep one of them, or put "
-                "repeats into arms (sub-folders) of their own",
-            )
+    mirrored = _alike(member, _mirror(member))
+    for said, found, way_out in (
+        (
+            "are the same",
+            np.triu(_alike(member, member), k=1),
+            "a shadow with the target's own members gives them away; keep one of them, or put "
+            "repeats into arms (sub-folders) of their own",
+        ),
+        (
+            "mirror the same row",
+            np.triu(mirrored @ mirrored, k=1),
+            "both would give it away, and only one partner is left out; keep one of them",
+        ),
+    ):
+        if found.any():
+            one, other = np.argwhere(found)[0]
+            raise BadAnswers(told, f"rows {one} and {other} {said}", way_out)
+
+
+def with_counterparts(member: np.ndarray, told: str) -> tuple[np.ndarray, list[str]]:
+    """Return the matrix without what nothing can be told of, and a sentence on it if there is any.
+
+    An example that every model was trained on, or none, of those judged on it, has no counterpart:
+    how it is answered otherwise nobody has seen, so that what tells it from others may be what it
+    is. Such examples are -1 in the matrix that comes back. One model alone has no counterparts at
+    all, and is left as it is.
+
+    Raises:
+        BadAnswers: they were all members of a model, or all its non-members.
+    """
+    everywhere, nowhere = ((member != other).all(axis=0) for other in (0, 1))
+    judged = (member >= 0).any(axis=0)
+    alone = judged & (everywhere | nowhere)
+    if len(member) == 1 or not alone.any():
+        return member, []
+    kept = np.where(alone, -1, member).astype(np.int8)
+    inside = int((judged & everywhere).sum())
+    said = f"{inside} of {judged.sum()} examples are members of every model and "
+    said += f"{int(alone.sum()) - inside} of none"
+    for m, row in enumerate(kept):
+        for kind, entry in (("members", 1), ("non-members", 0)):
+            if not (row == entry).any():
+                raise BadAnswers(
+                    told,
+                    f"{said}, which leaves row {m} no {kind}",
+                    "an example says something where some models were trained on it and others "
+                    "were not",
+                )
+    return kept, [f"{said}: they have no counterpart, and are left out of all that is judged"]
 
 
 def partners(member: np.ndarray) -> np.ndarray:
-    """Return the model whose row is the mirror of each one's on the judged examples, or itself.
+    """Return the model whose row mirrors each one's wherever both are judged, or itself.
+
+    They must be judged together on half or more of what one of them is, so that one example less
+    of one of them hides no mirror.
 
     Args:
-        member: (M, N) int8, no two rows alike.
+        member: (M, N) int8, no two rows alike, and no two that mirror the same.
 
     Returns:
         (M,) int64.
     """
-    place = {row.tobytes(): m for m, row in enumerate(member)}
-    mirrors = (np.where(row < 0, row, 1 - row).astype(np.int8).tobytes() for row in member)
-    return np.array([place.get(mirror, m) for m, mirror in enumerate(mirrors)], np.int64)
+    mirrored = _alike(member, _mirror(member))
+    return np.where(mirrored.any(axis=1), mirrored.argmax(axis=1), np.arange(len(member)))
+
+
+def _mirror(member: np.ndarray) -> np.ndarray:
+    return np.where(member < 0, member, 1 - member).astype(np.int8)
+
+
+def _alike(member: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which rows agree on all that both judge, if that is half or more of either; (M, M) bool."""
+    unjudged = member < 0
+    if (unjudged == unjudged[0]).all():  # then rows that agree are the same
+        rows, theirs = (np.array([row.tobytes() for row in m], object) for m in (member, others))
+        return np.asarray(rows[:, None] == theirs, bool)
+    both, differing = np.zeros((2, len(member), len(member)), np.int64)
+    for start in range(0, member.shape[1], AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        one, other = ((m[:, some] == 1).astype(np.float32) for m in (member, others))
+        without, lacking = ((m[:, some] == 0).astype(np.float32) for m in (member, others))
+        unlike = (one @ lacking.T + without @ other.T).astype(np.int64)
+        differing += unlike
+        both += unlike + (one @ other.T + without @ lacking.T).astype(np.int64)
+    judged = (~unjudged).sum(axis=1)
+    return (differing == 0) & (both > 0) & (2 * both >= np.minimum(judged[:, None], judged))
 
 
 def redrawn(member: np.ndarray, seed: int) -> np.ndarray:
@@ -104,31 +176,67 @@ def redrawn(member: np.ndarray, seed: int) -> np.ndarray:
     return null
 
 
-def _from_npy(file: pa.NativeFile, told: str) -> np.ndarray:
+def _from_npy(file: pa.NativeFile, told: str, _: Arms) -> np.ndarray:
     matrix = np.load(file, allow_pickle=False)
     if not isinstance(matrix, np.ndarray):
         raise BadAnswers(told, "it is an npz, not an npy", "name it so")
     return matrix
 
 
-def _from_npz(file: pa.NativeFile, told: str) -> np.ndarray:
+def _from_npz(file: pa.NativeFile, told: str, _: Arms) -> np.ndarray:
     arrays = npz_arrays(np.load(file, allow_pickle=False), told)
     if "member" not in arrays:
         raise BadAnswers(told, f"no array `member`, only {', '.join(arrays)}", ROWS)
     return arrays["member"]
 
 
-def _from_csv(file: pa.NativeFile, told: str) -> np.ndarray:
+def _from_csv(file: pa.NativeFile, told: str, _: Arms) -> np.ndarray:
     return np.loadtxt(io.BytesIO(file.read()), delimiter=",", ndmin=2)
 
 
-def _from_parquet(file: pa.NativeFile, told: str) -> np.ndarray:
+def _from_parquet(file: pa.NativeFile, told: str, arms: Arms) -> np.ndarray:
     table = pq.read_table(file)
-    columns = zip(table.column_names, table.columns, strict=True)
-    return np.stack([given_numbers(c.combine_chunks(), name, told) for name, c in columns])
+    names = table.column_names
+    rows = [given_numbers(table.column(i).combine_chunks(), n, told) for i, n in enumerate(names)]
+    return np.stack([rows[place] for place in _order(names, arms, told)])
 
 
-READERS: dict[str, Callable[[pa.NativeFile, str], np.ndarray]] = {
+def _order(names: Sequence[str], arms: Arms, told: str) -> Sequence[int]:
+    """Which column is each model's."""
+    shown = [_without_ending(name) for name in names]
+    for files in arms:
+        strange = [name for name, stem in zip(names, shown, strict=True) if stem not in files]
+        missing = [file for file in files if file not in shown]
+        if len(strange) == len(names):
+            continue
+        if strange or missing or len(set(shown)) < len(shown):
+            of = [f"no file is called {', '.join(strange)}"] if strange else []
+            of += [f"no column is called {', '.join(missing)}"] if missing else []
+            of = of or [f"columns are called alike: {', '.join(names)}"]
+            raise BadAnswers(
+                told,
+                f"some columns are called as files are, but {' and '.join(of)}",
+                "name one column after each file, or none: then their order is that of the files",
+            )
+        return [shown.index(file) for file in files]
+    numbered = any(part.isdigit() for name in names for part in name)
+    counted = sorted(names, key=by_number)
+    if numbered and counted != list(names):
+        at = next(i for i, name in enumerate(names) if name != counted[i])
+        raise BadAnswers(
+            told,
+            f"column {at} is {names[at]}, though by its number {counted[at]} is",
+            "name the columns after the files, or put them into the order of the files",
+        )
+    return range(len(names))
+
+
+def _without_ending(name: str) -> str:
+    """A file's name as `Given.name` has it."""
+    return next((name.removesuffix(e) for e in ENDINGS if name.endswith(e)), name)
+
+
+READERS: dict[str, Callable[[pa.NativeFile, str, Arms], np.ndarray]] = {
     "npy": _from_npy,
     "npz": _from_npz,
     "csv": _from_csv,

@@ -1,5 +1,6 @@
 """Read, convert, score, judge, report: an audit of given answers from end to end."""
 
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -12,9 +13,10 @@ from runner.driver.progress import say
 from runner.driver.repair import at_work, until_sound
 from runner.faults import BadAnswers
 from runner.foreign.converting import convert_all
-from runner.foreign.given import GivenWork, given_of
+from runner.foreign.given import GivenWork, attacks_of, given_of
 from runner.foreign.listing import listed, locate
-from runner.foreign.members import check_member, read_member
+from runner.foreign.looking import look_over
+from runner.foreign.members import check_member, read_member, with_counterparts
 from runner.foreign.results import gather_given
 from runner.foreign.schema import Audit
 from runner.storage import store
@@ -43,17 +45,25 @@ def audit_given(
         StorageError: the storage cannot be used, or another audit of this name is at work.
         Unfinished: the storage failed; everything finished is kept.
     """
-    matrix, files = read_member(member), listed(answers, member)
-    check_member(matrix, len(next(iter(files.values()))), locate(member).told)
+    files, told = listed(answers, member), locate(member).told
+    names = [[given.name for given in of_arm] for of_arm in files.values()]
+    every = read_member(member, names)
+    check_member(every, len(names[0]), told)
+    matrix, alone = with_counterparts(every, told)
+    check_member(matrix, len(names[0]), told)
     at = Store(folder_at(storage))
-    at.check_writable()
     folder = at.audit(audit.name)
+    looked = look_over(files, matrix, folder / "answers", partial(say, console))
+    attacks_of(audit, matrix, looked.kind, files)
+    at.check_writable()
     with at_work(at, folder, console) as driving:
 
         def attempt() -> dict[str, Any]:
             driving.enter("reading")
             converted = convert_all(files, matrix.shape[1], folder / "answers", driving.tell)
-            return _audited(given_of(audit, matrix, converted, folder), in_ray, console, driving)
+            notes = *alone, *looked.notes
+            given = given_of(audit, matrix, converted, folder, notes)
+            return _audited(given, in_ray, console, driving)
 
         return until_sound(attempt, at, driving.tell), folder
 

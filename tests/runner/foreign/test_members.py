@@ -7,7 +7,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from runner.faults import BadAnswers
-from runner.foreign.members import check_member, partners, read_member, redrawn
+from runner.foreign.members import (
+    check_member,
+    partners,
+    read_member,
+    redrawn,
+    with_counterparts,
+)
+from runner.results.checks import count_check
 from runner.storage.scores import members_to_bytes
 from tests.made.given import M, N, member_of
 
@@ -75,11 +82,77 @@ def test_an_npz_without_the_matrix_and_a_missing_file_are_refused(tmp_path: Path
         read_member(str(tmp_path / "none.npy"))
 
 
+@pytest.mark.parametrize("ending", ["", ".npz"])
+def test_columns_that_are_called_as_files_are_go_with_them_in_any_order(
+    tmp_path: Path, ending: str
+):
+    files = [f"run{m}" for m in range(M)]
+    table = {f"{name}{ending}": row for name, row in zip(files, member_of(), strict=True)}
+    order = np.random.default_rng(0).permutation(list(table)).tolist()
+    pq.write_table(pa.table({name: table[name] for name in order}), tmp_path / "a.parquet")
+    arms = [[f"other{m}" for m in range(M)], files]
+    np.testing.assert_array_equal(read_member(str(tmp_path / "a.parquet"), arms), member_of())
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["f0", "f1", "g2"], "some columns .* no file is called g2 and no column is called f2"),
+        (["f0", "f1", "f2", "index"], "no file is called index"),
+        (["f0", "f2"], "no column is called f1"),
+        (["f0", "f1", "f2", "f2.npz"], "columns are called alike"),
+        (["m0", "m2", "m1"], "column 1 is m2, though by its number m1 is"),
+        (["m0", "m1", "m10", "m2"], "column 2 is m10, though by its number m2 is"),
+    ],
+)
+def test_columns_of_which_nobody_can_say_whose_they_are_are_refused(
+    tmp_path: Path, names: list[str], reason: str
+):
+    pq.write_table(pa.table({name: [0, 1] for name in names}), tmp_path / "a.parquet")
+    with pytest.raises(BadAnswers, match=reason):
+        read_member(str(tmp_path / "a.parquet"), [["f0", "f1", "f2"]])
+
+
+def test_examples_in_every_model_or_in_none_are_left_out_and_counted():
+    member = member_of()
+    member[:, :3], member[:, 3:5], member[2, 0], member[:, 6] = 1, 0, -1, -1
+    kept, notes = with_counterparts(member, "member.npy")
+    np.testing.assert_array_equal(kept[:, :5], -1)
+    np.testing.assert_array_equal(kept[:, 5:], member[:, 5:])
+    (note,) = notes
+    assert "3 of 39 examples are members of every model and 2 of none" in note
+    assert partners(kept).tolist() == partners(member_of()).tolist()
+    for whole in (member_of(), member[:1]):  # nothing to leave out; one model has no counterparts
+        same, nothing = with_counterparts(whole, "member.npy")
+        np.testing.assert_array_equal(same, whole)
+        assert nothing == []
+
+
+def test_a_model_that_is_left_without_members_is_refused():
+    member = member_of()
+    member[:, :4], member[0, 4:] = 1, 0
+    with pytest.raises(BadAnswers, match=r"members of every model .* leaves row 0 no members"):
+        with_counterparts(member, "member.npy")
+
+
 def changed(**rows: Any) -> np.ndarray:
     """The matrix with some rows replaced, by `row<m>`."""
     member = member_of()
     for name, row in rows.items():
         member[int(name[3:])] = row
+    return member
+
+
+def but_one(row: np.ndarray) -> np.ndarray:
+    """A row that is not judged on its first example."""
+    return np.where(np.arange(len(row)) == 0, -1, row)
+
+
+def half_mirrored() -> np.ndarray:
+    """Rows 1 and 2 mirror row 0, each on another half, and share no example."""
+    member, first = member_of(), np.arange(N) < N // 2
+    member[1, ~first] = -1
+    member[2] = np.where(first, -1, 1 - member[0])
     return member
 
 
@@ -92,6 +165,8 @@ def changed(**rows: Any) -> np.ndarray:
         (changed(row2=0), "row 2 has no members"),
         (changed(row2=-1), "row 2 has no members"),
         (changed(row5=member_of()[1]), "rows 1 and 5 are the same"),
+        (changed(row5=but_one(member_of()[1])), "rows 1 and 5 are the same"),
+        (half_mirrored(), "rows 1 and 2 mirror the same row"),
     ],
 )
 def test_a_matrix_that_does_not_go_with_the_models_is_refused(member: np.ndarray, reason: str):
@@ -106,11 +181,20 @@ def test_mirrored_rows_are_partners_wherever_they_stand_and_others_have_none():
     found = partners(member[order])
     place = np.argsort(order)
     np.testing.assert_array_equal(found, place[order ^ 1])
-    member[1, 0] = -1  # judged on one example fewer: no mirror any more
-    assert partners(member)[:2].tolist() == [0, 1]
-    assert partners(member)[2:].tolist() == [3, 2, 5, 4, 7, 6]
+    member[1, 0] = -1  # judged on one example fewer, and as much of a mirror on the others
+    assert partners(member).tolist() == [1, 0, 3, 2, 5, 4, 7, 6]
+    member[1, : N // 2 + 2] = -1  # judged together on less than half of what either is
+    member[0, N // 2 + 6 :] = -1
+    assert partners(member).tolist() == [0, 1, 3, 2, 5, 4, 7, 6]
     alone = np.random.default_rng(0).integers(0, 2, (5, N)).astype(np.int8)
     assert partners(alone).tolist() == list(range(5))
+
+
+def test_an_example_less_of_one_row_does_not_let_a_mirror_give_its_target_away():
+    member = member_of(num_examples=400)
+    member[1::2, 0] = -1
+    assert count_check(member, partners(member)).verdict == "pass"
+    assert count_check(member, np.arange(M)).verdict == "fail"  # were each row alone
 
 
 def test_the_redrawn_matrix_keeps_pairs_shares_and_columns_and_what_nobody_is_judged_on():

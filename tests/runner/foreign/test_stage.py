@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from rich.console import Console
@@ -282,6 +284,37 @@ def test_halves_without_their_complements_mark_the_report(tmp_path: Path):
     assert "how few of a target" in page
 
 
+def test_a_matrix_by_the_names_of_files_gives_the_figures_of_one_in_their_order(tmp_path: Path):
+    write(tmp_path / "answers", member_of())
+    order = np.random.default_rng(0).permutation(8)
+    columns = {f"model_{m:02d}": member_of()[m] for m in order}
+    pq.write_table(pa.table(columns), tmp_path / "member.parquet")
+    loss = "--set", "membership.attacks={loss: threshold}"
+    assert audit(tmp_path, *loss)[0] == 0
+    named = str(tmp_path / "member.parquet")
+    code, out = audit(tmp_path, *loss, "--name", "named", member=named)
+    assert code == 0, out
+    assert results_in(tmp_path, "named")["arms"] == results_in(tmp_path)["arms"]
+
+
+def test_examples_in_every_model_are_no_members_that_anything_is_judged_by(tmp_path: Path):
+    member = member_of(num_examples=90)
+    member[:, :30] = 1
+    write(tmp_path / "answers", member)
+    code, out = audit(tmp_path, "--set", "membership.attacks={loss: threshold}")
+    assert code == 0, out
+    told = "30 of 90 examples are members of every model and 0 of none: they have no counterpart"
+    assert any(warning.startswith(told) for warning in results_in(tmp_path)["warnings"])
+    aucs = []
+    for logits, row in zip(logits_of(member), member, strict=True):
+        odds = log_odds(logits, labels_of(90)).astype(np.float32)[30:]
+        inside, outside = odds[row[30:] == 1], odds[row[30:] == 0]
+        aucs.append((inside[:, None] > outside).mean())
+    (arm,) = results_in(tmp_path)["arms"].values()
+    assert arm["membership"]["loss"]["auc"]["mean"] == pytest.approx(np.mean(aucs), abs=1e-12)
+    assert results_in(tmp_path)["data"]["num_negatives"] == (member[:, 30:] == 0).sum(1).min()
+
+
 def test_log_odds_alone_leave_accuracies_and_what_needs_logits_out(tmp_path: Path):
     member = member_of()
     (tmp_path / "answers").mkdir()
@@ -381,6 +414,9 @@ def test_every_fault_is_one_message_with_exit_code_2_and_leaves_no_results(
     assert not list((tmp_path / "storage").rglob(".*"))
     for folder in (tmp_path / "storage").glob("audits/*/answers/*"):
         assert (folder / store.DONE).exists()
+
+    if fault != "too few models":  # which scoring finds
+        assert not (tmp_path / "storage").exists()
 
 
 @pytest.mark.ray
