@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -95,20 +96,19 @@ def listed(where: str, member: str) -> Mapping[str, Sequence[Given]]:
                 f"{len(found[first])} files in {first} and {len(found[other])} in {other}",
                 "arms have the same models, trained on the same members: a file a model in each",
             )
-        _check_names(root, first, other, found)
+    for one, other in combinations(found, 2):
+        _check_names(root, one, other, found)
     return found
 
 
-def _check_names(
-    root: Located, first: str, other: str, found: Mapping[str, Sequence[Given]]
-) -> None:
+def _check_names(root: Located, one: str, other: str, found: Mapping[str, Sequence[Given]]) -> None:
     """Refuse arms of which some files are called alike and others are not: they would be paired."""
-    names, others = ({given.name for given in found[arm]} for arm in (first, other))
+    names, others = ({given.name for given in found[arm]} for arm in (one, other))
     if names & others and names != others:
         raise BadAnswers(
             root.told,
-            f"{min(names - others)} is in {first} and not in {other}, {min(others - names)} in "
-            f"{other} and not in {first}",
+            f"{min(names - others)} is in {one} and not in {other}, {min(others - names)} in "
+            f"{other} and not in {one}",
             "arms have the same models: call each one's file alike in all of them",
         )
 

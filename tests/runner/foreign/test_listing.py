@@ -52,8 +52,8 @@ def test_a_file_is_known_by_its_size_and_its_time(tmp_path: Path):
         (("a.npz", "b/a.npz"), r"answers lie in it \(a\.npz\) and in sub-folders \(b\)"),
         (("a/m0.npz", "a/m1.npz", "b/m0.npz"), "2 files in a and 1 in b"),
         (
-            ("a/m0.npz", "a/m1.npz", "b/m0.npz", "b/m2.npz"),
-            "m1 is in a and not in b, m2 in b and not in a",
+            ("a/x.npz", "a/y.npz", "b/m0.npz", "b/m1.npz", "c/m0.npz", "c/m2.npz"),
+            "m1 is in b and not in c, m2 in c and not in b",
         ),
         (("a.npz", "a.parquet"), "a is there twice"),
         (("m9.npz", "m10.npz"), r"makes m10\.npz row 0.*leading zeros"),
