@@ -1,7 +1,8 @@
 """Epsilon of the Poisson-subsampled Gaussian mechanism, and the noise that an epsilon takes.
 
 Neighbouring training sets differ by one example added or removed. Every epsilon here is an upper
-bound. Opacus does the accounting; where its accountants fail without saying so, this file says so.
+bound. Opacus does the accounting; where its accountants fail without saying so, this file says so,
+or asks the one that does not.
 """
 
 import functools
@@ -16,9 +17,22 @@ Accountant = Literal["prv", "rdp"]
 
 PRV_ERROR = 0.01  # in epsilon; Opacus adds it to what it returns
 PRV_POINTS = 2**22  # of the grid that losses are convolved on: about 3 s on one core
+PRV_DELTA = 1e-9  # the smallest it bounds: its rounding in float64 hides a delta of about 1e-11
 PRV_REACH = 700.0  # nats of the largest loss: exp of more overflows float64
 LOW_ORDERS = (1.01, 1.02, 1.05)  # beyond Opacus's own, or a bound of little or much noise
 HIGH_ORDERS = (64, 80, 96, 128, 192, 256, 384, 512, 768, 1024)  # is many times too large
+
+
+def answering(accountant: Accountant, delta: float) -> tuple[Accountant, str]:
+    """Return which accountant answers at this delta where this one is asked, and why another does.
+
+    The reason is empty where it is the one that is asked. prv adds up far tails of a distribution
+    that a Fourier transform in float64 has rounded, so that below some delta it returns less than
+    the exact epsilon, or refuses; rdp works with logarithms, and bounds epsilon at any delta.
+    """
+    if accountant == "prv" and delta < PRV_DELTA:
+        return "rdp", f"prv is no bound at a delta below {PRV_DELTA:g}"
+    return accountant, ""
 
 
 @functools.lru_cache(maxsize=4096)
@@ -32,7 +46,8 @@ def spent(
     """Return an epsilon such that the steps are (epsilon, delta)-differentially private.
 
     prv: numerical composition, Gopi et al. (2021), https://arxiv.org/abs/2106.02848; at most about
-    0.02 above the exact value. rdp: Mironov et al. (2019), https://arxiv.org/abs/1908.10530.
+    0.02 above the exact value. rdp: Mironov et al. (2019), https://arxiv.org/abs/1908.10530. At a
+    small delta rdp answers for both: `answering`.
 
     Args:
         noise_multiplier: standard deviation of the noise on a sum of clipped gradients, in units of
@@ -46,6 +61,7 @@ def spent(
     """
     from opacus.accountants import PRVAccountant
 
+    accountant, _ = answering(accountant, delta)
     setting = f"noise_multiplier {noise_multiplier:g} over {num_steps} steps"
     if accountant == "rdp":
         epsilon = _renyi(noise_multiplier, sample_rate, num_steps, delta)
@@ -92,6 +108,7 @@ def calibrated(
         except ValueError:
             return math.inf
 
+    accountant, _ = answering(accountant, target_delta)
     high, shrink = 1.0, 0.5
     if accountant == "prv":  # rdp's search is quick and ends a little above
         high, shrink = calibrated(target_epsilon, target_delta, sample_rate, num_steps, "rdp"), 0.9

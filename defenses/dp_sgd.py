@@ -11,11 +11,18 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from attacks.by_name import ByName
 from defenses import Defense, Facts, Guarantee, Kit, Wrapper
-from defenses._accounting import Accountant, calibrated, spent
+from defenses._accounting import Accountant, answering, calibrated, spent
 from defenses._poisson import in_parts, poisson_batches, sampling
 from defenses.erm import ERM
 
-__all__ = ["DPSGD", "Accountant", "calibrated", "sampling", "spent"]  # what `runner budget` asks
+__all__ = [  # the defense, and what `runner budget` asks
+    "DPSGD",
+    "Accountant",
+    "answering",
+    "calibrated",
+    "sampling",
+    "spent",
+]
 
 GRADIENT_BYTES = 2 * 2**30  # of per-example gradients in memory at once, where the user sets none
 
@@ -156,8 +163,8 @@ class DPSGD(Wrapper):
         rate, num_steps = sampling(facts.num_members, facts.batch_size)
         num_steps *= facts.epochs
         why = ""
-        chosen = () if facts.quickly else (self.accountant,)
-        for accountant in dict.fromkeys((*chosen, "rdp")):  # rdp bounds what prv cannot
+        answers, instead = answering("rdp" if facts.quickly else self.accountant, facts.delta)
+        for accountant in dict.fromkeys((answers, "rdp")):  # rdp bounds what prv cannot
             try:
                 epsilon = spent(noise, rate, num_steps, facts.delta, accountant)
             except ValueError as error:
@@ -165,7 +172,8 @@ class DPSGD(Wrapper):
                 continue
             why = (
                 f"noise multiplier {noise:.4g}, sampling rate {rate:.4g}, {num_steps} steps, "
-                f"accountant {accountant}; one example added or removed"
+                f"accountant {accountant}{f' ({instead})' if instead else ''}; one example added "
+                "or removed"
             )
             return Guarantee(epsilon, facts.delta, "proved", "the weights", why)
         return Guarantee(None, facts.delta, "none", "the weights", why)

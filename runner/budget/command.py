@@ -62,7 +62,7 @@ def dp_sgd(
     noise_multiplier: Annotated[float | None, typer.Option(help="print epsilon")] = None,
     epsilon: Target = None,
     delta: Delta = 1e-5,
-    accountant: Annotated[str, typer.Option(help="rdp, prv or both")] = "prv",
+    accountant: Annotated[str, typer.Option(help="rdp, prv or both; a tiny delta: rdp")] = "prv",
 ) -> None:
     """DP-SGD, by Opacus's accountants for Poisson-sampled batches."""
     with complaints():

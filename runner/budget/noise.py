@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from decimal import ROUND_CEILING, Context
 from typing import Any, get_args
 
-from defenses.dp_sgd import Accountant, calibrated, sampling, spent
+from defenses.dp_sgd import Accountant, answering, calibrated, sampling, spent
 from defenses.residual_perturbation import (
     ASSUMES_1,
     ASSUMES_2,
@@ -109,9 +109,9 @@ def dp_sgd(
     rate, steps = sampling(num_examples, batch_size)
     steps *= epochs
     lines = [f"DP-SGD: {steps} steps at sample rate {rate:.5g}, delta {delta:g}"]
-    for name in get_args(Accountant):
-        if accountant not in (name, "both"):
-            continue
+    asked = [name for name in get_args(Accountant) if accountant in (name, "both")]
+    answers = [answering(name, delta) for name in asked]
+    for name in dict.fromkeys(name for name, _ in answers):
         try:
             if noise_multiplier is not None:
                 found = spent(noise_multiplier, rate, steps, delta, name)
@@ -124,7 +124,9 @@ def dp_sgd(
             for key, option in OPTIONS.items():
                 told = told.replace(key, option)
             raise NoBudget(told) from None
-    return "\n".join([*lines, "status: proved", "why: for batches drawn by Poisson sampling"])
+    why = ["for batches drawn by Poisson sampling"]
+    why += [f"{instead}, so {name} answers" for name, instead in answers if instead]
+    return "\n".join([*lines, "status: proved", f"why: {'; '.join(why)}"])
 
 
 def _theorem_1(M: int, delta: float, options: dict[str, Any]) -> Answers:

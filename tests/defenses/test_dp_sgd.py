@@ -208,6 +208,15 @@ def test_the_guarantee_is_of_the_weights_and_says_what_it_follows_from():
     assert 0 < tighter.epsilon < given.epsilon
 
 
+def test_at_a_small_delta_rdp_answers_for_prv_and_the_guarantee_says_why():
+    small = FACTS._replace(delta=1e-12)
+    given = DPSGD(noise_multiplier=1.1).guarantee(small)
+    asked = DPSGD(noise_multiplier=1.1, accountant="rdp").guarantee(small)
+    assert (given.epsilon, given.status) == (asked.epsilon, "proved")
+    assert "accountant rdp (prv is no bound at a delta below 1e-09); one example" in given.why
+    assert "accountant rdp; one example" in asked.why
+
+
 def test_a_target_epsilon_is_just_met_after_all_epochs_and_not_before():
     given = DPSGD(target_epsilon=2.0, accountant="rdp")
     reached = given.resolved(1000, 50, 5).guarantee(FACTS).epsilon

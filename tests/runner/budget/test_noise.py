@@ -150,6 +150,18 @@ def test_dp_sgd_prints_what_each_accountant_says():
     assert prv < rdp
 
 
+@pytest.mark.parametrize("asked", ["--noise-multiplier 1.1", "--epsilon 3"])
+def test_dp_sgd_says_at_a_small_delta_that_rdp_answers_for_prv_and_why(asked: str):
+    told = "; prv is no bound at a delta below 1e-09, so rdp answers\n"
+    code, out = budget(f"{DP} {asked} --delta 1e-15")
+    assert code == 0
+    assert budget(f"{DP} {asked} --delta 1e-15 --accountant both") == (code, out)
+    assert "(prv)" not in out
+    assert out.endswith(told)
+    by_rdp = budget(f"{DP} {asked} --delta 1e-15 --accountant rdp")
+    assert by_rdp == (0, out.replace(told, "\n"))
+
+
 def test_dp_sgd_prints_the_noise_multiplier_for_an_epsilon():
     code, out = budget(f"{DP} --epsilon 3 --accountant rdp")
     noise = calibrated(3.0, 1e-5, 128 / 9988, 78, "rdp")
