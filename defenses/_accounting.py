@@ -77,7 +77,13 @@ def spent(
         prv = PRVAccountant()
         prv.history = [(noise_multiplier, sample_rate, num_steps)]
         with _quietly():
-            epsilon = float(prv.get_epsilon(delta, eps_error=PRV_ERROR))
+            try:
+                epsilon = float(prv.get_epsilon(delta, eps_error=PRV_ERROR))
+            except RuntimeError as error:  # a delta so near 1 that no mass is left above it
+                raise ValueError(
+                    f"the prv accountant cannot compute {setting} at delta {delta:g} ({error}); "
+                    "use accountant: rdp, or a smaller delta"
+                ) from None
     if not math.isfinite(epsilon):
         raise ValueError(
             f"the {accountant} accountant finds no finite epsilon for {setting} at delta "

@@ -105,6 +105,13 @@ def test_prv_says_what_it_cannot_compute_and_rdp_bounds_it():
     assert 0.1 < calibrated(1000.0, DELTA, 0.0128, 7800, "rdp") < 0.3
 
 
+@pytest.mark.parametrize("delta", [0.9995, 0.9999999])
+def test_at_a_delta_near_1_prv_says_that_it_cannot_and_rdp_bounds_it(delta: float):
+    with pytest.raises(ValueError, match=r"at delta .* use accountant: rdp"):
+        spent(1.0, 1.0, 1, delta, "prv")
+    assert spent(1.0, 1.0, 1, delta, "rdp") == 0
+
+
 def test_epsilons_that_nothing_reaches_are_refused():
     with pytest.raises(ValueError, match="no finite epsilon"):
         spent(1e-200, 1.0, 1, DELTA, "rdp")

@@ -262,6 +262,12 @@ def test_little_noise_has_the_bound_that_can_be_computed():
     assert (vanishing.epsilon, vanishing.status) == (None, "none")
 
 
+def test_a_delta_near_1_has_the_bound_that_can_be_computed():
+    given = DPSGD(noise_multiplier=1.0).guarantee(FACTS._replace(delta=0.9999))
+    assert (given.epsilon, given.status) == (0, "proved")
+    assert "accountant rdp" in given.why
+
+
 def test_the_report_says_what_a_reader_must_know():
     private = DPSGD(noise_multiplier=1.0)
     told = " ".join(DPSGD(noise_multiplier=1.0, base=TRADES()).remarks(network("batch")))

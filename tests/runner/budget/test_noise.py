@@ -131,6 +131,7 @@ def test_noise_that_reaches_an_epsilon_as_stated_need_not_with_every_layer_compo
         (f"{DP} --epsilon 1 --accountant gdp", "must be one of prv, rdp, both, got 'gdp'"),
         (f"{DP} --epsilon 1 --num-examples 9", "--batch-size 128 is above --num-examples 9"),
         (f"{DP} --noise-multiplier 0.05", "use --accountant rdp, or more noise"),
+        (f"{DP} --noise-multiplier 1 --delta 0.9999", "use --accountant rdp, or a smaller delta"),
         (f"{DP} --epsilon 1e-4 --accountant rdp", "no noise reaches --epsilon 0.0001 at"),
     ],
 )
