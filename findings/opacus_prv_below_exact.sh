@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Opacus 1.6.0: at delta 1e-12 PRVAccountant.get_epsilon returns less than the exact epsilon, though
-# it returns "upper bound as we want guarantee, not just estimate" (its source), and says nothing.
+# Opacus 1.6.0: at delta 1e-12 PRVAccountant.get_epsilon returns less than the exact epsilon, where
+# one takes what it returns for an upper bound.
 #
 #     bash findings/opacus_prv_below_exact.sh
 #
@@ -13,10 +13,9 @@
 #     delta 1e-12: returns 7.1713, exact 7.2385
 #     at the epsilon that is returned the exact delta is 1.6 times 1e-12
 #
-# Of the composed distribution float64 leaves an error of about 1e-16 on each of a million points;
-# at delta 1e-13 the same call refuses ("Increase delta or reduce domain size"), from a limit that is
-# computed with the precision of long double, while the distribution is in double. RDPAccountant
-# works with logarithms and bounds epsilon at any delta. Exit code 1, if this is seen no more.
+# Of the composed distribution float64 leaves an error of about 1e-16 on each of a million points,
+# which is what a delta so small is made of. RDPAccountant works with logarithms and bounds epsilon
+# at any delta. Exit code 1, if this is seen no more.
 set -euo pipefail
 
 folder=$(mktemp -d)
