@@ -2,8 +2,8 @@
 
 Nothing here is Opacus's or the project's. Its error is below 1e-6, and far below where epsilon is
 not tiny: `tests/defenses/test_accounting.py` holds it to closed forms and to quadrature with many
-digits. As a command it draws 200 settings and writes exact_epsilons.json beside this file, in two
-to four minutes of one core:
+digits. As a command it draws 200 settings and writes exact_epsilons.json beside this file, in 80 s
+of one core:
 
     python tests/made/exact_epsilons.py
 """
