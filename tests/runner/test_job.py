@@ -59,7 +59,7 @@ def test_a_submitted_sweep_says_in_the_jobs_log_how_far_it_is(
 ):
     command = [sys.executable, "-m", "runner", "sweep", "configs/sweeps/demem_lambda.yaml"]
     changes = ["training.epochs=1", "sweep.rungs=[6]", "robustness.num_examples=20"]
-    changes += ["data.num_examples=200", "model.width=4"]
+    changes += ["data.num_examples=200", "model.width=4", "fleet.max_workers=1"]
     changes.append('sweep.axes={"arms.trades_demem.defense.weight": [0.1, 0.3]}')
     options = [word for change in changes for word in ("--set", change)]
     done = submitted(cluster, [*command, *options, "--storage", str(tmp_path)])
@@ -105,7 +105,7 @@ def test_a_job_that_is_stopped_leaves_in_time_and_goes_on_when_it_is_submitted_a
         **TINY,
         "training": TINY["training"] | {"epochs": 12},
         "arms": {"erm": TINY["arms"]["erm"]},
-        "fleet": {"checkpoint_every_s": 0},
+        "fleet": {"checkpoint_every_s": 0, "max_workers": 1},
     }
     gate, storage = Gate(tmp_path), tmp_path / "storage"
     words = ["run", commands.written(tmp_path, config), "--storage", str(storage)]
