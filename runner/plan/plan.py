@@ -19,7 +19,7 @@ from runner.models import Model
 from runner.plan.canaries import coins, num_ordinary, trained_on
 from runner.storage.ids import digest, generator_of, seed_of
 
-WEIGHTS_VERSION = 1  # raise it when the same Run would come out with other weights
+WEIGHTS_VERSION = 2  # raise it when the same Run would come out with other weights
 
 
 @dataclass(frozen=True)

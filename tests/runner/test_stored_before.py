@@ -10,6 +10,7 @@ from rich.console import Console
 
 from runner import pipeline
 from runner.experiment.experiment import Experiment
+from runner.plan import plan as planned
 from runner.plan.work import Work, prepare
 
 STORED = Path(__file__).parents[1] / "made" / "stored_by_db45458.tar.xz"
@@ -25,11 +26,24 @@ def stored(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def weights_as_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The version of the weights that db45458 wrote, under which its Runs are looked for."""
+    monkeypatch.setattr(planned, "WEIGHTS_VERSION", 1)
+
+
+@pytest.fixture
 def work(stored: Path) -> Work:
     written = json.loads((stored / "experiments" / "stored_before" / "experiment.json").read_text())
     return prepare(Experiment.model_validate(written["experiment"]), stored)
 
 
+def test_models_of_another_version_of_the_weights_are_not_taken_for_ours(work: Work, stored: Path):
+    written = json.loads((stored / "experiments" / "stored_before" / "experiment.json").read_text())
+    assert not {run.id for run in work.plan.runs} & set(written["runs"]["erm"])
+    assert work.pending == list(work.plan.runs)
+
+
+@pytest.mark.usefixtures("weights_as_then")
 def test_every_id_is_the_same_so_nothing_is_to_do(work: Work, stored: Path):
     folder = stored / "experiments" / "stored_before"
     written = json.loads((folder / "experiment.json").read_text())
@@ -40,6 +54,7 @@ def test_every_id_is_the_same_so_nothing_is_to_do(work: Work, stored: Path):
     assert work.pending == []
 
 
+@pytest.mark.usefixtures("weights_as_then")
 def test_its_figures_come_out_as_they_were_and_nothing_is_trained(work: Work):
     before = json.loads((work.folder / "results.json").read_bytes())
     pipeline.score(work, in_ray=False)  # the scores are there; judging them is what is repeated
