@@ -169,6 +169,7 @@ class DPSGD(Wrapper):
                 epsilon = spent(noise, rate, num_steps, facts.delta, accountant)
             except ValueError as error:
                 why = str(error)
+                instead, _, _ = why.partition("; ")  # what follows it is advice
                 continue
             why = (
                 f"noise multiplier {noise:.4g}, sampling rate {rate:.4g}, {num_steps} steps, "

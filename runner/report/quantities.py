@@ -79,7 +79,7 @@ QUANTITIES = {  # in the order of the main table and of table.csv
         Quantity("precision", "precision", of="membership", by="threshold", designs=""),
         Quantity("recall", "recall", of="membership", by="threshold", designs=""),
         Quantity(
-            *("epsilon_lower_bound", "epsilon at least", 1, 3, "%"),
+            *("epsilon_lower_bound", "epsilon at least", 1, 3, ""),
             of="membership",
             designs="",
             significant=True,

@@ -5,6 +5,7 @@ import io
 import math
 import re
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from runner.report.readings import Figure, finite, measured
@@ -78,13 +79,13 @@ def bound(figure: Figure | None, digits: int = 3) -> Printed:
 
 
 def in_full(delta: float | None) -> str:
-    """0.00001, never in powers of ten."""
-    return DASH if delta is None else f"{delta:.12f}".rstrip("0").rstrip(".")
+    """0.00001, never in powers of ten, and never rounded."""
+    return DASH if delta is None else f"{Decimal(str(delta)).normalize():f}"
 
 
 def percent(rate: float) -> str:
     """0.001 -> 0.1 %, never in powers of ten."""
-    return f"{100 * rate:.10f}".rstrip("0").rstrip(".") + " %"
+    return f"{(100 * Decimal(f'{rate:.12g}')).normalize():f} %"
 
 
 def csv_of(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -55,7 +55,7 @@ def _figures(results: dict[str, Any], one: dict[str, Any]) -> Iterator[tuple[Qua
             if rate:
                 found = tpr(0.0 if _unresolved(results, one, attack, rate) else float(rate))
             title = f"{found.title} ({attack})"
-        unit = "points" if found.unit else ""
+        unit = "points" if found.unit == "%" else found.unit
         measure = found._replace(title=title, unit=unit)
         if measure not in told and measured(figure):
             told.add(measure)
@@ -113,7 +113,7 @@ def _excludes_zero(figure: Figure) -> bool:
 
 
 def _of_row(measure: Quantity) -> str:
-    return f"{measure.title}, points" if measure.unit else measure.title
+    return f"{measure.title}, {measure.unit}" if measure.unit else measure.title
 
 
 def _cell(figure: Figure | None, measure: Quantity) -> str:

@@ -80,6 +80,28 @@ def test_the_rate_that_is_drawn_is_the_papers_or_the_smallest_that_was_resolved(
     assert shown_rate(rates) == shown
 
 
+def test_what_is_no_share_of_anything_has_no_percent():
+    in_percent = {"natural_accuracy", "train_accuracy", "robust_accuracy", "tpr_at_fpr"}
+    in_percent |= {"precision", "recall"}
+    assert {key for key, one in QUANTITIES.items() if one.unit == "%"} == in_percent
+    assert {key for key, one in QUANTITIES.items() if one.unit == "points"} == {
+        "generalization_gap"
+    }
+    assert all((one.scale == 100) == (one.unit in ("%", "points")) for one in QUANTITIES.values())
+
+
+def test_a_lower_bound_on_epsilon_stands_without_a_unit_wherever_it_is_shown(
+    results: dict[str, Any],
+):
+    bound = figure(1.31, 0.2) | {"delta": 1e-5, "largest": 5.0}
+    for arm in results["arms"].values():
+        arm["membership"]["lira_online"]["epsilon_lower_bound"] = bound
+    text = " ".join(Page(html(results, {})).text.split())
+    assert text.count("membership/lira_online/epsilon_lower_bound1.31 [1.11, 1.51]") == 2
+    assert "1.51] %" not in text
+    assert QUANTITIES["epsilon_lower_bound"].header == "epsilon at least"
+
+
 def test_metrics_come_in_the_order_of_the_table(results: dict[str, Any]):
     assert [metric for metric, _ in every_figure(results["arms"]["erm"])] == [
         "natural_accuracy",

@@ -2,13 +2,20 @@ import math
 
 import pytest
 
-from runner.report.text import csv_of, headed, percent, printed, significant, titled
+from runner.report.text import csv_of, headed, in_full, percent, printed, significant, titled
 
 
 def test_columns_of_numbers_are_set_to_the_right_and_columns_of_text_are_not():
     text = headed(["arm", "a", "b"], [["x", "1,000", "–"], ["2y", "-0.1 [-1, 0]", "< 0.1"]])
     assert text.splitlines()[1] == "| --- | ---: | ---: |"
     assert headed(["arm"], []) == "| arm |\n| --- |"
+
+
+def test_a_delta_prints_in_full_however_small_it_is():
+    deltas = (1e-5, 2e-5, 1e-12, 1e-14, 3.5e-16, 0.0, 0.25, 1 / 50_000)
+    assert [float(in_full(delta)) for delta in deltas] == [*deltas]
+    assert in_full(1e-14) == "0.00000000000001"
+    assert in_full(0.0) == "0"
 
 
 def test_rates_print_in_percent_without_powers_of_ten():
