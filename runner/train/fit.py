@@ -31,10 +31,13 @@ class Epoch(NamedTuple):
 
 
 def build_model(run: Run, shape: ImageShape, device: torch.device) -> nn.Module:
-    """Return the Run's network with its initial weights, channels_last."""
+    """Return the Run's network with its initial weights; what has four axes is channels_last."""
     torch.manual_seed(seed_of(run.seed, "weights"))
-    model = run.defense.build(lambda: run.model.build(shape))
-    return model.to(device=device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    model = run.defense.build(lambda: run.model.build(shape)).to(device)
+    for t in (*model.parameters(), *model.buffers()):
+        if t.ndim == 4:  # `to` would refuse a network that has weights with five as well
+            t.data = t.data.contiguous(memory_format=torch.channels_last)
+    return model
 
 
 def fit(

@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import safetensors.torch
 import torch
 
 from runner.experiment.questions import Checkpoint
@@ -19,6 +18,7 @@ from runner.storage.store import Corrupt
 from runner.train._best_epoch import Best, accuracy_of, better
 from runner.train._tensorboard import open_curves
 from runner.train.fit import Epoch, fit
+from runner.train.weights import weights_to_bytes
 from runner.train.workplace import Workplace, device_name, weights_file
 
 CHECKPOINT = "checkpoint.pt"  # there while the Run is trained
@@ -92,8 +92,7 @@ def _finish(
     if best:
         kept["best"] = best.weights
     for checkpoint, state in kept.items():
-        weights = {name: t.contiguous().cpu() for name, t in state.items()}
-        store.write(folder / weights_file(checkpoint), safetensors.torch.save(weights))
+        store.write(folder / weights_file(checkpoint), weights_to_bytes(state))
     lines = "".join(json.dumps(line) + "\n" for line in history)
     store.write(folder / EPOCHS, lines.encode())
     store.write_json(folder / RECIPE, run.recipe())

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import safetensors.torch
+import safetensors
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from runner.plan.plan import Run
 from runner.storage import store
 from runner.storage.store import Corrupt, Store
 from runner.train.fit import Group, build_model
+from runner.train.weights import put_weights
 
 
 class Workplace(NamedTuple):
@@ -54,7 +55,7 @@ class Workplace(NamedTuple):
         content = store.read(folder, name)
         model = build_model(run, self.shape, self.device)
         try:
-            model.load_state_dict(safetensors.torch.load(content))
+            put_weights(model, content)
         except (RuntimeError, safetensors.SafetensorError) as error:
             raise Corrupt(str(folder / name), str(error)) from None
         return model.eval()
