@@ -1,6 +1,5 @@
 """DP-SGD: clipped per-example gradients and noise, over any defense that keeps examples apart."""
 
-import math
 from collections.abc import Callable, Iterator
 from typing import Annotated, Literal, Self
 
@@ -8,12 +7,14 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parameter import is_lazy
 
 from attacks.by_name import ByName
 from defenses import Defense, Facts, Guarantee, Kit, Wrapper
 from defenses._accounting import Accountant, answering, calibrated, spent
 from defenses._poisson import in_parts, poisson_batches, sampling
 from defenses.erm import ERM
+from runner.norms import GroupNorm
 
 __all__ = [  # the defense, and what `runner budget` asks
     "DPSGD",
@@ -97,6 +98,9 @@ class DPSGD(Wrapper):
     def build(self, make_model: Callable[[], nn.Module]) -> nn.Module:
         """Return the base's network with GroupNorm in place of BatchNorm.
 
+        It takes over eps, the affine values and whether they are trained. Running statistics are
+        left behind: they are of other examples, and GroupNorm takes each image's own.
+
         Raises:
             ValueError: Opacus cannot take per-example gradients of a layer.
         """
@@ -104,13 +108,13 @@ class DPSGD(Wrapper):
         from opacus.validators import ModuleValidator
 
         network = self.base.build(make_model)
-        for parent in list(network.modules()):
-            for name, norm in list(parent.named_children()):
-                if isinstance(norm, _BatchNorm):
-                    groups = math.gcd(32, norm.num_features)  # as Opacus chooses
-                    setattr(
-                        parent, name, nn.GroupNorm(groups, norm.num_features, affine=norm.affine)
-                    )
+        lazy = [name for name, p in network.named_parameters() if is_lazy(p)]
+        if lazy:
+            raise ValueError(
+                f"dp_sgd cannot train this network: {lazy[0]} has no size before the first image; "
+                "give the layer its sizes"
+            )
+        _without_batch_norm(network.train())
         errors = [*ModuleValidator.validate(network), *GradSampleModule.validate(network)]
         if errors:
             told = "; ".join(dict.fromkeys(str(error) for error in errors))
@@ -182,7 +186,7 @@ class DPSGD(Wrapper):
     def remarks(self, network: nn.Module) -> tuple[str, ...]:
         """Return the base's remarks and DP-SGD's own."""
         told = [*self.base.remarks(network)]
-        if any(isinstance(m, _BatchNorm) for m in network.modules()):
+        if any(isinstance(m, _BatchNorm) and not _is_fixed(m) for m in network.train().modules()):
             told.append(
                 "DP-SGD: BatchNorm is replaced by GroupNorm, which makes it another network; "
                 "train the baseline with `norm: group` to compare like with like."
@@ -203,3 +207,25 @@ class DPSGD(Wrapper):
         """The noise multiplier of a defense that is resolved."""
         assert self.noise_multiplier is not None, "the noise follows from the training: resolve it"
         return self.noise_multiplier
+
+
+def _without_batch_norm(network: nn.Module) -> None:
+    """Put GroupNorm in the place of each BatchNorm, the same one wherever that is the same.
+
+    One that stays in eval mode and trains nothing is a fixed scale and shift, and is kept.
+    """
+    replaced: dict[nn.Module, GroupNorm] = {}
+    for parent in list(network.modules()):
+        for name, norm in list(parent._modules.items()):
+            if not isinstance(norm, _BatchNorm) or _is_fixed(norm):
+                continue
+            if norm not in replaced:
+                group = replaced[norm] = GroupNorm(norm.num_features, norm.eps, norm.affine)
+                group.weight, group.bias = norm.weight, norm.bias
+            setattr(parent, name, replaced[norm])
+
+
+def _is_fixed(norm: _BatchNorm) -> bool:
+    """Whether a BatchNorm does the same to every example whatever is trained."""
+    trained = any(p.requires_grad for p in norm.parameters())
+    return not norm.training and norm.running_mean is not None and not trained

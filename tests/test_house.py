@@ -16,7 +16,7 @@ ARCHITECTURE = HOUSE / "docs" / "architecture.md"
 BEGIN, END = "<!-- floors: python tests/test_house.py -->\n", "<!-- end of the floors -->\n"
 
 FLOORS = (  # from the ground up; who is on a floor takes only from the floors below
-    ("attacks", "runner.faults", "runner.statistics"),
+    ("attacks", "runner.faults", "runner.norms", "runner.statistics"),
     ("defenses", "runner.data", "runner.models", "runner.storage"),
     ("runner.experiment", "runner.report"),
     ("runner.plan", "runner.cluster", "runner.driver"),
@@ -34,7 +34,7 @@ ONLY_IN = {  # package -> the only rooms that may import it; the others must not
     "torch": {
         *("attacks", "defenses", "runner.data", "runner.models", "runner.experiment"),
         *("runner.plan", "runner.train", "runner.ask", "runner.fleet", "runner.forecast"),
-        *("runner.budget", "runner.demos", "runner.sweep"),
+        *("runner.budget", "runner.demos", "runner.norms", "runner.sweep"),
     },
     "grpc": {"runner.cluster"},
     "optuna": {"runner.sweep"},

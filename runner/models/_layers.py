@@ -1,12 +1,13 @@
 """Layers that several networks share."""
 
-import math
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from runner.norms import GroupNorm
 
 Norm = Literal["batch", "group", "none"]
 
@@ -75,9 +76,9 @@ def average(features: Tensor) -> Tensor:
 
 
 def make_norm(kind: Norm, channels: int) -> nn.Module:
-    """Return the norm; "group" has as many groups as Opacus gives when it replaces BatchNorm."""
+    """Return the norm; "group" is what DP-SGD puts in the place of BatchNorm too."""
     if kind == "batch":
         return nn.BatchNorm2d(channels)
     if kind == "group":
-        return nn.GroupNorm(math.gcd(32, channels), channels)
+        return GroupNorm(channels)
     return nn.Identity()

@@ -12,8 +12,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from attacks.evasion import plain
 from defenses import Kit
+from runner.data import to_float
 from runner.experiment.training import Schedule, Training
 from runner.models import ImageShape
+from runner.norms import least_batch
 from runner.plan.plan import Run
 from runner.storage.ids import generator_of, seed_of
 from runner.train.augment import augmented
@@ -68,6 +70,7 @@ def fit(
     rank, world = (dist.get_rank(group), dist.get_world_size(group)) if group else (0, 1)
     model = build_model(run, shape, device)
     optimizer = _optimizer(model, training)
+    least = max(2 * world, least_batch(model, to_float(images[:2])))
     first = 0
     if state:
         model.load_state_dict(state["model"])
@@ -77,7 +80,7 @@ def fit(
         Kit(
             _distributed(model, group),
             optimizer,
-            lambda epoch: ([batch] for batch in _batches(run, epoch, world)),
+            lambda epoch: ([batch] for batch in _batches(run, epoch, least)),
             torch.from_numpy(run.members),
             training.batch_size,
             seed_of(run.seed, "defense"),
@@ -135,11 +138,11 @@ def lr_factor(schedule: Schedule, epoch: float, epochs: int) -> float:
     return schedule.factor ** sum(epoch >= milestone for milestone in schedule.milestones)
 
 
-def _batches(run: Run, epoch: int, world: int) -> Iterable[Tensor]:
-    """The members in a new order, in batches; a last one with under two a worker is left out."""
+def _batches(run: Run, epoch: int, least: int) -> Iterable[Tensor]:
+    """The members in a new order, in batches; a last one that is too small is left out."""
     order = generator_of(run.seed, "order", epoch)
-    shuffled = torch.from_numpy(order.permutation(run.members))
-    return [b for b in shuffled.split(run.training.batch_size) if len(b) >= 2 * world]
+    batches = torch.from_numpy(order.permutation(run.members)).split(run.training.batch_size)
+    return [b for b in batches if len(b) >= min(least, len(batches[0]))]
 
 
 def _optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:

@@ -1,5 +1,7 @@
 """DP-SGD's gradients, steps and refusals, with Opacus itself."""
 
+from typing import Any, cast
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,9 +13,10 @@ from defenses.dp_sgd import DPSGD
 from defenses.erm import ERM
 from defenses.trades import TRADES
 from runner.experiment.training import Schedule
+from runner.models.resnet import ResNet
 from runner.train.fit import lr_factor
 from runner.train.workplace import Workplace
-from tests.made.dp_sgd import BASES, NUM, backward, batch, each_gradient, network, protected
+from tests.made.dp_sgd import BASES, NUM, SHAPE, backward, batch, each_gradient, network, protected
 from tests.made.training import a_run, trained
 
 
@@ -149,6 +152,93 @@ def test_batchnorm_becomes_the_groupnorm_that_the_model_itself_offers(norm: type
     assert str(ours) == str(theirs)
     pairs = zip(ours.state_dict().items(), theirs.state_dict().items(), strict=True)
     assert all(name == other and torch.equal(a, b) for (name, a), (other, b) in pairs)
+
+
+def with_norms() -> nn.Module:
+    """Every kind of BatchNorm, one of them in two places, one without affine values."""
+    twice = nn.BatchNorm1d(16, eps=0.1)
+    network = nn.ModuleDict(
+        {
+            "flat": nn.BatchNorm1d(16, eps=0.01),
+            "frozen": nn.BatchNorm2d(8).requires_grad_(False),
+            "solid": nn.BatchNorm3d(8),
+            "bare": nn.BatchNorm2d(8, affine=False),
+            "one": twice,
+            "other": nn.Sequential(nn.Linear(16, 16), twice),
+        }
+    )
+    for norm in network.modules():
+        if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.affine:
+            nn.init.uniform_(norm.weight, 0.5, 2)
+            nn.init.normal_(norm.bias)
+    return network
+
+
+def test_the_norm_in_batchnorms_place_keeps_its_eps_and_affine_values():
+    network = with_norms()
+    norms = {n: m for n, m in network.named_children() if not isinstance(m, nn.Sequential)}
+    names = [name for name, _ in network.named_parameters()]
+    after = DPSGD(noise_multiplier=1.0).build(lambda: network)
+    sides = {"flat": (), "one": (), "frozen": (2, 2), "bare": (1, 1), "solid": (2, 1, 1)}
+    for name, given in norms.items():
+        old, new = cast(Any, given), cast(Any, after.get_submodule(name))
+        assert new.weight is old.weight
+        assert isinstance(new, nn.GroupNorm)
+        features = torch.randn(5, old.num_features, *sides[name])
+        parts = features.flatten(1).reshape(5, new.groups_of(features), -1).double()
+        assert parts.shape[2] >= 8
+        mean, var = parts.mean(2, keepdim=True), parts.var(2, keepdim=True, correction=0)
+        plain = ((parts - mean) / (var + old.eps).sqrt()).reshape(features.shape)
+        scale, shift = (new.weight, new.bias) if old.affine else (torch.ones(8), torch.zeros(8))
+        shape = (1, -1, *[1] * (features.ndim - 2))
+        by_hand = plain * scale.double().view(shape) + shift.double().view(shape)
+        torch.testing.assert_close(new(features).double(), by_hand, rtol=1e-4, atol=1e-4)
+        assert all(p.requires_grad == (name != "frozen") for p in new.parameters())
+    assert after.get_submodule("one") is after.get_submodule("other.1")
+    assert [name for name, _ in after.named_parameters()] == names
+
+
+def test_a_batchnorm_that_stays_fixed_is_kept():
+    class Fixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm2d(4).requires_grad_(False)
+            self.conv = nn.Conv2d(4, 4, 3)
+
+        def train(self, mode: bool = True) -> "Fixed":
+            super().train(mode)
+            self.norm.eval()
+            return self
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.conv(self.norm(images))
+
+    private = DPSGD(noise_multiplier=1.0)
+    assert isinstance(private.build(Fixed).get_submodule("norm"), nn.BatchNorm2d)
+    assert not any("norm: group" in remark for remark in private.remarks(Fixed()))
+
+
+def test_a_layer_whose_size_waits_for_the_first_image_is_refused():
+    for lazy in (nn.LazyBatchNorm2d(), nn.LazyLinear(4)):
+        with pytest.raises(ValueError, match=r"0\.weight has no size before the first image"):
+            DPSGD(noise_multiplier=1.0).build(lambda lazy=lazy: nn.Sequential(lazy))
+
+
+@pytest.mark.parametrize("num", [1, 2, 3])
+def test_a_batch_of_one_image_takes_a_step_at_1x1_pixels(num: int):
+    """GroupNorm of one value a group raises there, and of two has no gradient."""
+
+    def make_model() -> nn.Module:
+        torch.manual_seed(0)
+        return ResNet(name="resnet18", width=4, norm="batch").build(SHAPE)
+
+    defense = DPSGD(noise_multiplier=0.0)
+    kit = protected(defense, make_model=make_model)
+    backward(defense, kit, torch.arange(num))
+    kit.optimizer.step()
+    for name, p in kit.model.named_parameters():
+        assert p.grad is not None
+        assert p.grad.abs().max() > 0, name
 
 
 def test_hooks_on_the_network_survive_and_it_can_be_built_without_numbers():

@@ -9,6 +9,9 @@ from defenses.dp_sgd import DPSGD
 from defenses.trades import TRADES, InnerPGD
 from runner.experiment.experiment import Experiment
 from runner.experiment.training import Schedule, Training
+from runner.models import Model
+from runner.models.resnet import ResNet
+from runner.models.small_cnn import SmallCnn
 from runner.plan.plan import Run
 from runner.train.fit import build_model, fit, lr_factor
 from runner.train.workplace import Workplace
@@ -73,6 +76,28 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_the_way_out(place: Workplac
     wild = replace(run, training=run.training.model_copy(update={"lr": 1e20}))
     with pytest.raises(FloatingPointError, match=r"lower training\.lr"):
         trained(wild, place)
+
+
+@pytest.mark.parametrize(
+    ("model", "batch_size", "steps"),
+    [
+        (ResNet(name="resnet18", width=1), 32, 3),  # the last 4 would be 4 values at 1x1 pixels
+        (ResNet(name="resnet18", width=1), 46, 3),  # the last 8 are enough
+        (ResNet(name="resnet18", width=1), 4, 25),  # a whole batch is what was asked for
+        (SmallCnn(width=1), 32, 4),  # 16 positions an image
+        (SmallCnn(width=1), 33, 3),  # a last one of one image
+    ],
+    ids=str,
+)
+def test_a_last_batch_too_small_for_batch_norm_is_left_out(
+    place: Workplace, work, model: Model, batch_size: int, steps: int
+):
+    run = work.plan.arms["erm"][0]
+    assert len(run.members) == 100
+    training = run.training.model_copy(update={"batch_size": batch_size, "lr": 0.001})
+    state = trained(replace(run, model=model, training=training), place, stop=0)[0][1]["model"]
+    made = {int(value) for name, value in state.items() if "num_batches_tracked" in name}
+    assert made == {steps}
 
 
 def test_learning_rates_follow_their_closed_forms():
