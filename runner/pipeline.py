@@ -26,6 +26,7 @@ from runner.results.versions import git_commit, versions
 from runner.storage import store
 from runner.storage.cloud import discreet
 from runner.storage.scores import members_to_bytes
+from runner.storage.sources import ids_to_bytes
 from runner.train.train import train
 
 
@@ -97,7 +98,7 @@ def report(
     told = _events(work) if events is None else events
     results = results_of(work, runs, found.figures, told)
     samples = sample_png(data.pool_images, data.pool_labels, data.num_classes)
-    examples = examples_file(data.pool_labels, found.examples)
+    examples = examples_file(data.pool_labels, found.examples, data.pool_ids)
     examples["examples.png"] = vulnerable_png(results, data.pool_images)
     write_report(results, work.folder / store.REPORT, samples, examples)
     return results
@@ -133,7 +134,7 @@ def results_of(
 def _train_and_ask(work: Work, console: Console, driving: Driver) -> Mapping[str, str]:
     """Do every Run's missing steps on the cluster; return the reasons of those that failed."""
     pending = work.pending
-    _describe(work)
+    describe(work)
     if not pending:
         return {}
     from runner.fleet import fleet  # Ray: only who trains waits for it
@@ -197,7 +198,7 @@ def score(work: Work, in_ray: bool = True) -> None:
     judge(judging_of(work), in_ray)
 
 
-def _describe(work: Work) -> None:
+def describe(work: Work) -> None:
     """Write down what this experiment is: resolved YAML, versions, commit, and who is a member."""
     facts = {
         "experiment": work.experiment.model_dump(mode="json"),
@@ -212,3 +213,6 @@ def _describe(work: Work) -> None:
     }
     store.write_json(work.folder / store.DESCRIBED, facts)
     store.write(work.folder / store.MEMBERS, members_to_bytes(work.plan.member))
+    data = work.dataset
+    store.write(work.folder / store.POOL, ids_to_bytes(data.pool_labels, data.pool_ids))
+    store.write(work.folder / store.TEST, ids_to_bytes(data.test_labels, data.test_ids))

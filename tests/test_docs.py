@@ -40,6 +40,7 @@ from runner.statistics import metrics
 from runner.storage import store
 from runner.storage.answers import Answered, answers_to_bytes
 from runner.storage.scores import members_to_bytes
+from runner.storage.sources import ids_to_bytes
 from runner.train.fit import fit
 from tests import oracles
 from tests.conftest import NOISY, TINY
@@ -285,10 +286,12 @@ def test_the_snippet_reads_what_the_stages_write(work: Work, tmp_path: Path, mon
     }
     store.write_json(folder / "experiment.json", described)
     store.write(folder / "member.parquet", members_to_bytes(work.plan.member))
+    store.write(folder / "pool.parquet", ids_to_bytes(labels, work.ids))
     read: dict[str, Any] = {}
     exec(snippet, read)
     assert np.array_equal(read["answers"], odds)
     assert np.array_equal(read["member"], work.plan.member)
+    assert read["pool"]["source_row"].to_pylist() == work.ids["source_row"].tolist()
 
 
 def simulated(random: np.random.Generator, sure: float, gap: float, spread: float) -> Any:

@@ -21,6 +21,7 @@ from runner.audit._stability import (
 from runner.statistics.intervals import clopper_pearson
 from runner.storage.answers import Source
 from runner.storage.scores import Reading
+from runner.storage.sources import Ids, id_columns, id_of
 
 if TYPE_CHECKING:  # it would be torch, which tasks on the nodes have no use for
     from runner.experiment.judging import Vulnerable
@@ -79,7 +80,9 @@ def find_vulnerable(work: "Subject", in_ray: bool = False) -> VulnerableExamples
             "num_models": len(plan.member),
             **_over_examples(one, flags[arm], memory[arm].probability, chosen),
             "by_class": by_class(flags[arm], judged, work.over),
-            "top": [_told(one, labels, int(i)) for i in most_at_risk(one, chosen.num_shown)],
+            "top": [
+                _told(one, labels, work.ids, int(i)) for i in most_at_risk(one, chosen.num_shown)
+            ],
         }
     return VulnerableExamples(figures, examples)
 
@@ -125,13 +128,14 @@ def _over_examples(
     }
 
 
-def _told(one: AtRisk, labels: np.ndarray, i: int) -> dict[str, Any]:
+def _told(one: AtRisk, labels: np.ndarray, ids: Ids, i: int) -> dict[str, Any]:
     """One example, as results.json has it."""
     counts = {key: int(getattr(one, key)[i]) for key in AtRisk._fields[2:]}
     low, high = clopper_pearson(counts["flagged_in"], counts["num_in"])
     memory = {key: float(getattr(one, key)[i]) for key in AtRisk._fields[:2]}
     return {
         "example": i,
+        "source": id_of(ids, i),
         "label": int(labels[i]),
         **counts,
         "low": float(low),
@@ -143,16 +147,21 @@ def _told(one: AtRisk, labels: np.ndarray, i: int) -> dict[str, Any]:
 MOST_LINES = 200_000  # of CSV; more examples are written as Parquet
 
 
-def examples_file(labels: np.ndarray, examples: Mapping[str, AtRisk]) -> dict[str, bytes | None]:
+def examples_file(
+    labels: np.ndarray, examples: Mapping[str, AtRisk], ids: Ids
+) -> dict[str, bytes | None]:
     """Return examples.csv, or examples.parquet where there are many; the other one is None.
 
-    One row an example: its place in the pool, its label, and of each arm the fields of `AtRisk`,
-    headed `<arm>.<field>`. Where an example is not judged, memorization is empty.
+    One row an example: what it is called where it comes from, its place in the pool, its label,
+    and of each arm the fields of `AtRisk`, headed `<arm>.<field>`. Where an example is not judged,
+    memorization is empty.
 
     Args:
         labels: (N,) int.
+        ids: columns (N,).
     """
-    columns = {"example": pa.array(np.arange(len(labels))), "label": pa.array(labels)}
+    columns = id_columns(ids)
+    columns |= {"place_in_pool": pa.array(np.arange(len(labels))), "label": pa.array(labels)}
     for arm, one in examples.items():
         for key, values in one._asdict().items():
             columns[f"{arm}.{key}"] = pa.array(values, from_pandas=True)  # NaN is null

@@ -1,7 +1,8 @@
 """Data sets: one file reads one family of them, as uint8 images on the CPU."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,7 +12,9 @@ from pydantic import AfterValidator, NonNegativeInt, PositiveInt, field_validato
 from attacks.by_name import Keys
 from runner.data._views import VIEWS, View, to_float, view
 
-__all__ = ["VIEWS", "Augment", "Data", "Dataset", "View", "to_float", "view"]
+__all__ = ["VIEWS", "Augment", "Data", "Dataset", "Ids", "View", "to_float", "view"]
+
+Ids = Mapping[str, np.ndarray]  # columns (N,) of int64 or text; -1 or "" where there is none
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,11 @@ class Dataset:
 
     pool_images (N, channels, H, W) uint8 and pool_labels (N,) int64; test_images and test_labels
     likewise, empty where the pool holds everything. mean and std are per channel, of [0, 1] pixels.
+
+    pool_ids and test_ids say what each example is called where it comes from, so that its owner
+    finds it: first a column of ids (`source_row`, `file`), then what else tells it from others
+    (`split`, the `array` of a file) and, where examples belong together, their `group`, such as a
+    patient. No weight depends on names, so the digest leaves them out.
     """
 
     pool_images: np.ndarray
@@ -29,6 +37,8 @@ class Dataset:
     num_classes: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    pool_ids: Ids = field(default_factory=dict)
+    test_ids: Ids = field(default_factory=dict)
 
     def digest(self) -> str:
         """Return a hash of everything a model could learn from, so that a Run knows its data."""

@@ -5,20 +5,37 @@ from typing import NamedTuple
 
 import numpy as np
 
-from runner.data import Data, Dataset
+from runner.data import Data, Dataset, Ids
 
 SEED = 0  # splits and subsets belong to a data set, so that every experiment sees the same ones
 
 
 class Split(NamedTuple):
-    """Images (N, channels, H, W) uint8 and labels (N,) int64."""
+    """Images (N, channels, H, W) uint8, labels (N,) int64, and what each is called at its source.
+
+    Without ids, examples are called by their row.
+    """
 
     images: np.ndarray
     labels: np.ndarray
+    ids: Ids = {}
 
     def take(self, rows: np.ndarray) -> "Split":
-        """Return the examples of these row numbers."""
-        return Split(self.images[rows], self.labels[rows])
+        """Return the examples of these row numbers, which keep their ids."""
+        ids = self.ids or {"source_row": np.arange(len(self.labels))}
+        return Split(self.images[rows], self.labels[rows], {k: v[rows] for k, v in ids.items()})
+
+    def of(self, name: str) -> "Split":
+        """Return the same, called by row and by this name of the split if it has no ids."""
+        rows = {"source_row": np.arange(len(self.labels))}
+        return self._replace(ids=self.ids or rows | {"split": np.full(len(self.labels), name)})
+
+
+def joined(parts: Sequence[Split]) -> Split:
+    """Return all examples of the parts, one part after the other; all have ids, or none has."""
+    images, labels, ids = zip(*parts, strict=True)
+    names = {k: np.concatenate([of_part[k] for of_part in ids]) for k in ids[0]}
+    return Split(np.concatenate(images), np.concatenate(labels), names)
 
 
 def assemble(
@@ -39,10 +56,9 @@ def assemble(
         ValueError: the pool is empty, has none of a class in `classes`, or has fewer examples than
             `num_examples`.
     """
-    pool = train
+    pool, test = train.of("train"), test.of("test")
     if data.pool == "train+test":
-        pool = Split(*(np.concatenate(parts) for parts in zip(train, test, strict=True)))
-        test = test.take(np.arange(0))
+        pool, test = joined([pool, test]), test.take(np.arange(0))
     if len(pool.labels) == 0:
         raise ValueError(f"the pool of {data.name} is empty: a model needs examples to train on")
     if data.classes is not None:
@@ -61,14 +77,21 @@ def assemble(
     else:
         channels = pool.images.shape[1]
         mean, std = (0.0,) * channels, (1.0,) * channels
-    return Dataset(*pool, *test, num_classes=num_classes, mean=mean, std=std)
+    return Dataset(
+        *(pool.images, pool.labels, test.images, test.labels),
+        num_classes=num_classes,
+        mean=mean,
+        std=std,
+        pool_ids=pool.ids,
+        test_ids=test.ids,
+    )
 
 
 def only(classes: Sequence[int], whole: Split, num_classes: int) -> Split:
     """Return the examples of these classes, relabelled 0, 1, ... in the order of `classes`."""
     new = np.full(num_classes, -1, dtype=np.int64)
     new[list(classes)] = np.arange(len(classes))
-    relabelled = Split(whole.images, new[whole.labels])
+    relabelled = whole._replace(labels=new[whole.labels])
     return relabelled.take(np.flatnonzero(relabelled.labels >= 0))
 
 

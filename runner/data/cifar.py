@@ -10,7 +10,7 @@ from torchvision import datasets
 
 from runner.data import Data, Dataset
 from runner.data._fetch import damaged, obtain
-from runner.data._split import Split, assemble
+from runner.data._split import Split, assemble, joined
 
 PIXELS = 3 * 32 * 32  # of one record: the red plane, then green, then blue
 
@@ -92,7 +92,7 @@ def _from_folder(folder: Path, version: Version) -> tuple[Split, Split]:
         except OSError as error:
             raise damaged(file, error) from error
 
-    return _joined([read(name) for name in version.train]), read(_test_name(version))
+    return joined([read(name) for name in version.train]), read(_test_name(version))
 
 
 def _from_archive(archive: Path, version: Version) -> tuple[Split, Split]:
@@ -110,7 +110,7 @@ def _from_archive(archive: Path, version: Version) -> tuple[Split, Split]:
         raise damaged(archive, error) from error
     if missing := [name for name in wanted if name not in splits]:
         raise damaged(archive, f"it lacks {', '.join(missing)}")
-    return _joined([splits[name] for name in version.train]), splits[_test_name(version)]
+    return joined([splits[name] for name in version.train]), splits[_test_name(version)]
 
 
 def _from_torchvision(python: Path, version: Version) -> tuple[Split, Split]:
@@ -137,10 +137,6 @@ def _records(file: Path, raw: bytes, version: Version) -> Split:
     if labels.max() >= version.num_classes:
         raise damaged(file, f"expected labels below {version.num_classes}, got {labels.max()}")
     return Split(records[:, version.label_bytes :].reshape(-1, 3, 32, 32).copy(), labels)
-
-
-def _joined(parts: list[Split]) -> Split:
-    return Split(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def _test_name(version: Version) -> str:

@@ -9,7 +9,7 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from runner.data import Data, Dataset
 from runner.data._fetch import damaged
-from runner.data._split import SEED, Split, assemble
+from runner.data._split import SEED, Split, assemble, joined
 
 SIDE = 50  # pixels
 
@@ -20,8 +20,9 @@ class Idc(Data):
     The counts are those of the residual-perturbation paper. It does not say which patches it took,
     so they are drawn here, with a fixed seed, from the sorted file names of each class; the patches
     of one patient can fall into both splits. A file name that occurs twice counts once, since the
-    published archive repeats its whole content in a sub-folder. Patches that the slide's edge has
-    cut smaller than 50x50 are passed over, and the draw goes on to the next.
+    published archive repeats its whole content in a sub-folder; the files must then be the same.
+    Patches that the slide's edge has cut smaller than 50x50 are passed over, and the draw goes on
+    to the next. A patch's id is its file, its group the patient, with whom a published name begins.
 
     Get it from https://www.kaggle.com/datasets/paultimothymooney/breast-histopathology-images.
     """
@@ -33,12 +34,14 @@ class Idc(Data):
 
     def load(self) -> Dataset:
         parts = [self._class(0), self._class(1)]
-        train, test = (_mixed(*classes) for classes in zip(*parts, strict=True))
+        train, test = (_mixed(classes) for classes in zip(*parts, strict=True))
         return assemble(self, train, test, 2)
 
-    def _class(self, label: int) -> tuple[np.ndarray, np.ndarray]:
+    def _class(self, label: int) -> tuple[Split, Split]:
         """Return the training and the test images of one class."""
-        by_name = {file.name: file for file in sorted(self.root.rglob(f"*_class{label}.png"))}
+        by_name: dict[str, list[Path]] = {}
+        for file in sorted(self.root.rglob(f"*_class{label}.png")):
+            by_name.setdefault(file.name, []).append(file)
         if not by_name:
             raise ValueError(
                 f"no IDC under '{self.root}': put patches named *_class{label}.png there, "
@@ -47,27 +50,50 @@ class Idc(Data):
         num_train, num_test = self.train_counts[label], self.test_counts[label]
         side = self.size or SIDE
         images = np.empty((num_train + num_test, 3, side, side), dtype=np.uint8)
-        names, filled = sorted(by_name), 0
+        names, taken, filled = sorted(by_name), [], 0
         for i in np.random.RandomState(SEED).permutation(len(names)):
             if filled == len(images):
                 break
-            patch = _patch(by_name[names[i]], self.size)
+            files = by_name[names[i]]
+            patch = _patch(files[-1], self.size)
             if patch is not None:
+                _check_same(files)
                 images[filled] = patch
+                taken.append(files[-1])
                 filled += 1
         if filled < len(images):
             raise ValueError(
                 f"{filled} whole patches of class {label} under '{self.root}', expected "
                 f"{len(images)}: lower data.train_counts or data.test_counts"
             )
-        return images[:num_train], images[num_train:]
+        ids = {
+            "file": np.array([file.relative_to(self.root).as_posix() for file in taken], np.str_),
+            "group": np.array([_patient(file.name) for file in taken], np.str_),
+        }
+        whole, rows = Split(images, np.full(len(images), label), ids), np.arange(len(images))
+        return whole.take(rows[:num_train]), whole.take(rows[num_train:])
 
 
-def _mixed(negative: np.ndarray, positive: np.ndarray) -> Split:
+def _mixed(classes: tuple[Split, ...]) -> Split:
     """Return both classes in a seeded random order, since "the first 1000" should hold both."""
-    labels = np.repeat(np.arange(2), [len(negative), len(positive)])
-    order = np.random.RandomState(SEED).permutation(len(labels))
-    return Split(np.concatenate([negative, positive])[order], labels[order])
+    both = joined(classes)
+    return both.take(np.random.RandomState(SEED).permutation(len(both.labels)))
+
+
+def _patient(name: str) -> str:
+    """The number before _idx, as in 8863_idx5_x1001_y801_class0.png; "" in a name without one."""
+    before, found, _ = name.partition("_idx")
+    return before if found else ""
+
+
+def _check_same(files: list[Path]) -> None:
+    """Refuse files of one name that are not the same: they are different patches."""
+    for other in files[:-1]:
+        if other.read_bytes() != files[-1].read_bytes():
+            raise ValueError(
+                f"'{other}' and '{files[-1]}' have the same name and are different images: give "
+                "each patch a name of its own, such as one that begins with the patient's number"
+            )
 
 
 def _patch(file: Path, size: int | None) -> np.ndarray | None:

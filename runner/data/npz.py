@@ -73,7 +73,8 @@ class Npz(Data):
             )
         if labels.min(initial=0) < 0:
             raise self._fault(f"{prefix}labels", f"expected 0 or more, got {labels.min()}")
-        return Split(images, labels.astype(np.int64))
+        rows, array = np.arange(len(labels)), np.full(len(labels), f"{prefix}images")
+        return Split(images, labels.astype(np.int64), {"source_row": rows, "array": array})
 
     def _channels_first(self, key: str, images: np.ndarray) -> np.ndarray:
         """Return (N, channels, H, W) uint8."""

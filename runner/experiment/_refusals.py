@@ -222,7 +222,7 @@ def _of_memorization(experiment: Fields) -> Iterator[Fault]:
         if chosen.file is not None and getattr(experiment.data, key) is not None:
             yield (
                 ("data", key),
-                f"memorization.file is of the whole pool, in the order of its file; leave out "
+                f"memorization.file is of the whole data, in the order of their file; leave out "
                 f"`{key}`, or give memorization.arm in place of a file",
             )
     attacks = experiment.membership.attacks

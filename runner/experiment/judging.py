@@ -36,7 +36,7 @@ class Memorization(Keys):
 
     Scores are those of an arm's own models (Feldman and Zhang, 2020), from the first half of its
     pairs, and the leakage of all arms is then that of the other half. Or they are read from a
-    published file that covers the first so many examples of the pool; the others are not judged.
+    published file that covers the first so many rows of the data's file; the others are not judged.
     """
 
     arm: Name | None = None  # whose models give the scores

@@ -81,6 +81,10 @@ def _of_experiment(work: Work) -> Iterator[float]:
     """The bytes of the scores, how they were judged, the results and the report."""
     num_models, num_pool = work.plan.member.shape
     yield work.plan.member.size  # member.parquet
+    for ids in (work.dataset.pool_ids, work.dataset.test_ids):  # pool.parquet, test.parquet
+        rows = len(next(iter(ids.values()), ()))
+        texts = sum(4 + c.itemsize / 4 if c.dtype.kind == "U" else 8 for c in ids.values())
+        yield (8 + texts) * rows + SMALL
     yield from (0.0,) * 9  # folders, experiment.json and two DONE
     files = max(-(-num_pool // BLOCK), num_models)  # by blocks, or by targets
     for reading, asked in judging_of(work).asked.items():

@@ -17,6 +17,7 @@ from runner.plan.subject import scores_in
 from runner.statistics.averages import Averaging
 from runner.storage.answers import Source, Sources, read_answers
 from runner.storage.cloud import Folder
+from runner.storage.sources import Ids
 
 
 class GivenWork(NamedTuple):
@@ -27,6 +28,7 @@ class GivenWork(NamedTuple):
     converted: Mapping[str, Sequence[Converted]]  # by arm, in the order of the models
     notes: tuple[str, ...]  # on the answers and the attacks
     folder: Folder
+    names: Ids = {}  # of the examples, columns (N,)
 
     @property
     def first(self) -> Converted:
@@ -42,6 +44,11 @@ class GivenWork(NamedTuple):
     def labels(self) -> np.ndarray:
         """Of all examples, (N,) int32."""
         return read_answers(self.first.path, "label")
+
+    @property
+    def ids(self) -> Ids:
+        """What each example is called where it comes from; without names, its row in the files."""
+        return self.names or {"source_row": np.arange(self.plan.member.shape[1])}
 
     @property
     def over(self) -> Averaging:

@@ -98,4 +98,4 @@ def _vulnerable(given: GivenWork, in_ray: bool) -> tuple[dict[str, Any], dict[st
     if "logits" not in given.first.kind.columns:
         return dict.fromkeys(given.converted), {}
     found = find_vulnerable(given, in_ray)
-    return found.figures, examples_file(given.labels, found.examples)
+    return found.figures, examples_file(given.labels, found.examples, given.ids)

@@ -5,10 +5,11 @@ poisons of Jagielski, Ullman and Oprea (2020), https://arxiv.org/abs/2006.07709.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from runner.data import Dataset
+from runner.data import Dataset, Ids
 from runner.experiment.experiment import Experiment
 from runner.experiment.training import Canaries
 from runner.storage.ids import generator_of
@@ -20,6 +21,9 @@ def planted(dataset: Dataset, experiment: Experiment) -> Dataset:
     The pool is the ordinary examples, then `num` canaries, then their copies. A mislabelled
     canary's image is taken out of the ordinary examples, so that no model is trained on it under
     its own label. Mean and std of the pixels stay those of the data as they came.
+
+    A canary is nobody's example: it has the ids `canary` and `copy`, counted from 0, and no other
+    but, where it is mislabelled, `image_of`: the first id of the example whose image it shows.
 
     Raises:
         ValueError: the data are too few for it.
@@ -35,7 +39,24 @@ def planted(dataset: Dataset, experiment: Experiment) -> Dataset:
         dataset,
         pool_images=np.concatenate([dataset.pool_images[left], images[copied]]),
         pool_labels=np.concatenate([dataset.pool_labels[left], labels[copied]]),
+        pool_ids=_ids(dataset.pool_ids, left, taken, canaries),
     )
+
+
+def _ids(ids: Ids, left: np.ndarray, taken: np.ndarray, canaries: Canaries) -> dict[str, Any]:
+    """The ids of the examples that are left, then those of canaries and their copies."""
+    num, copies = canaries.num, canaries.copies
+    counted = {"canary": np.arange(num), "copy": np.zeros(num, np.int64)}
+    if len(taken) and ids:
+        counted["image_of"] = next(iter(ids.values()))[taken]
+    planted = {name: np.tile(values, copies) for name, values in counted.items()}
+    planted["copy"] = np.repeat(np.arange(copies), num)
+
+    def nothing(like: np.ndarray, count: int) -> np.ndarray:
+        return np.full(count, -1 if like.dtype.kind == "i" else "", like.dtype)
+
+    found = {k: np.append(v[left], nothing(v, num * copies)) for k, v in ids.items()}
+    return found | {k: np.append(nothing(v, len(left)), v) for k, v in planted.items()}
 
 
 def num_ordinary(canaries: Canaries | None, num_pool: int) -> int:

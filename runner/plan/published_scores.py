@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from runner.data import Dataset
+from runner.data import Dataset, Ids
 
 SCORES, LABELS = "tr_mem", "tr_labels"  # as Feldman and Zhang name them
 WAY_OUT = "name the file that was made for this data set, or give memorization.arm instead"
@@ -29,9 +29,11 @@ def check_file(file: Path, dataset: Dataset) -> None:
 
 
 def read_file(file: Path, dataset: Dataset) -> Published:
-    """Return a file's scores for the first n examples of the pool; the others have none.
+    """Return a file's scores for the first n examples of the data's file; the others have none.
 
-    The order of the examples is compared by their labels alone, since the file has no images.
+    Score i is that of the example in row i of the file that the data came from, wherever the pool
+    has it: a pool out of which a test split was drawn has other places. The rows of a second split
+    follow those of the first. The order is compared by labels alone, since the file has no images.
     Source: Feldman and Zhang (2020), https://pluskid.github.io/influence-memorization/, whose
     files hold the 50,000 training images of CIFAR-100, or the training images of ImageNet.
 
@@ -42,7 +44,7 @@ def read_file(file: Path, dataset: Dataset) -> Published:
         ValueError: the file cannot be read, or its scores are not those of this pool.
     """
     scores, labels = _arrays(file)
-    num_pool = len(dataset.pool_labels)
+    rows, num_rows = _rows(file, dataset)
     if scores.ndim != 1 or scores.dtype.kind != "f":
         raise _fault(file, f"{SCORES} should be (n,) float, is {scores.shape} {scores.dtype}")
     if np.isnan(scores).all():
@@ -50,13 +52,33 @@ def read_file(file: Path, dataset: Dataset) -> Published:
     if np.any(np.abs(scores) > 1):
         worst = scores[np.nanargmax(np.abs(scores))]
         raise _fault(file, f"{SCORES} should be differences of rates, in [-1, 1], but has {worst}")
-    if len(scores) > num_pool:
-        raise _fault(file, f"it has scores of {len(scores)} examples, and the pool has {num_pool}")
+    if len(scores) > num_rows:
+        raise _fault(file, f"it has scores of {len(scores)} examples, and the pool has {num_rows}")
+    there = rows < len(scores)
     if labels is not None:
-        _compare(file, labels, dataset.pool_labels[: len(scores)])
-    score = np.full(num_pool, np.nan)
-    score[: len(scores)] = scores
+        if labels.shape != scores.shape:
+            raise _fault(file, f"{LABELS} should be {scores.shape}, is {labels.shape}")
+        _compare(file, rows[there], labels[rows[there]], dataset.pool_labels[there])
+    score = np.full(len(rows), np.nan)
+    score[there] = scores[rows[there]]
     return Published(score, labels is not None)
+
+
+def _rows(file: Path, dataset: Dataset) -> tuple[np.ndarray, int]:
+    """The row of each example of the pool in the data's file, (N,) int64, and how many it has."""
+    ids = dataset.pool_ids or {"source_row": np.arange(len(dataset.pool_labels))}
+    if "source_row" not in ids:
+        raise _fault(file, "it has scores by row, and these data are no rows of one file")
+    rows, of_split, of_test = ids["source_row"].copy(), _split_of(ids), _split_of(dataset.test_ids)
+    second = of_split != of_split[0]
+    rows[second] += (~second).sum()  # all of the first split are there
+    return rows, len(rows) + int((of_test == of_split[0]).sum())  # a test split drawn out of it
+
+
+def _split_of(ids: Ids) -> np.ndarray:
+    """The split, or the array of a file, that each example is a row of, (N,) str."""
+    blank = np.full(len(ids.get("source_row", ())), "")
+    return next((ids[name] for name in ("split", "array") if name in ids), blank)
 
 
 def _arrays(file: Path) -> tuple[np.ndarray, np.ndarray | None]:
@@ -73,15 +95,13 @@ def _arrays(file: Path) -> tuple[np.ndarray, np.ndarray | None]:
     return found[SCORES], found.get(LABELS)
 
 
-def _compare(file: Path, labels: np.ndarray, expected: np.ndarray) -> None:
-    if labels.shape != expected.shape:
-        raise _fault(file, f"{LABELS} should be ({len(expected)},), is {labels.shape}")
+def _compare(file: Path, rows: np.ndarray, labels: np.ndarray, expected: np.ndarray) -> None:
     wrong = np.flatnonzero(labels != expected)
     if len(wrong):
-        i = wrong[0]
+        i = wrong[np.argmin(rows[wrong])]
         raise _fault(
             file,
-            f"{len(wrong)} of its {len(labels)} labels are not the pool's: example {i} is "
+            f"{len(wrong)} of its {len(labels)} labels are not the pool's: example {rows[i]} is "
             f"{labels[i]} in the file and {expected[i]} in the pool. It is of other data, or in "
             "another order",
         )

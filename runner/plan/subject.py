@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from runner.data import Ids
 from runner.experiment.judging import AuditSettings
 from runner.plan.plan import Plan
 from runner.statistics.averages import Averaging
@@ -36,6 +37,11 @@ class Subject(Protocol):
     @property
     def labels(self) -> np.ndarray:
         """Of the pool, (N,) int."""
+        ...
+
+    @property
+    def ids(self) -> Ids:
+        """What each example of the pool is called where it comes from, columns (N,)."""
         ...
 
     @property

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from defenses import Guarantee
-from runner.data import Dataset
+from runner.data import Dataset, Ids
 from runner.experiment.experiment import Experiment
 from runner.experiment.judging import AuditSettings
 from runner.experiment.questions import Questions
@@ -41,6 +41,11 @@ class Work(NamedTuple):
     def labels(self) -> np.ndarray:
         """Of the pool, (N,) int64."""
         return self.dataset.pool_labels
+
+    @property
+    def ids(self) -> Ids:
+        """What each example of the pool is called where it comes from, columns (N,)."""
+        return self.dataset.pool_ids
 
     @property
     def over(self) -> Averaging:

@@ -14,7 +14,8 @@ from runner.report.text import percent
 MOST_ARMS = 3
 ACROSS = 8  # images in a row
 CELL = 96  # pixels that an image's longer side should fill, and may not exceed
-PITCH, BELOW = 124, 60  # pixels from an image to the next one across; below it, for its caption
+PITCH, BELOW = 124, 74  # pixels from an image to the next one across; below it, for its caption
+MOST_LETTERS = 24  # of an id below its image
 HEAD, BORDER = 40, 14  # pixels: above the first row of an arm, and around the sheet
 DPI = 128  # a power of two, so that whole pixels are exact in inches
 PAPER = 255
@@ -62,13 +63,26 @@ def sheet_arms(results: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 
 def caption(one: dict[str, Any]) -> str:
-    """Return what stands below an example; its memorization where that is known."""
-    text = f"class {one['label']}\nfound in {one['flagged_in']} of {one['num_in']}"
+    """Return what stands below an example: who it is, and its memorization where that is known."""
+    text = f"{called(one)}class {one['label']}\nfound in {one['flagged_in']} of {one['num_in']}"
     if one["memorization"] is None:
         return text
     error = one["standard_error"]
     told = f" ± {error:.2f}" if error is not None else ""
     return f"{text}\nmem. {one['memorization']:.2f}{told}".replace("-", "\N{MINUS SIGN}")
+
+
+def called(one: dict[str, Any]) -> str:
+    """Return a line with the first of an example's ids, shortened from its front; "" without."""
+    for column, value in (one.get("source") or {}).items():
+        name = f"{column.removeprefix('source_')} {value}"
+        short = (
+            name
+            if len(name) <= MOST_LETTERS
+            else f"\N{HORIZONTAL ELLIPSIS}{name[1 - MOST_LETTERS :]}"
+        )
+        return f"{short}\n"
+    return ""
 
 
 def alt(results: dict[str, Any]) -> str:

@@ -30,7 +30,7 @@ def told(folder: Folder, state: Snapshot | None = None, **changes: Any) -> None:
 
 def half_done(work: Work) -> Snapshot:
     """The first 3 of 12 Runs done, the fourth trained only, one failed, one in work."""
-    pipeline._describe(work)
+    pipeline.describe(work)
     runs = work.plan.runs
     for run in runs[:4]:
         for folder in (work.store.run(run.id), *work.asked(run) * (run is not runs[3])):

@@ -74,7 +74,7 @@ def test_the_most_at_risk_come_first_and_what_is_found_anyway_comes_later(made: 
 
 
 def _csv(made: Made, found: VulnerableExamples) -> str:
-    content = examples_file(made.labels, found.examples)["examples.csv"]
+    content = examples_file(made.labels, found.examples, made.work.ids)["examples.csv"]
     assert content is not None
     return content.decode()
 
@@ -83,15 +83,17 @@ def test_a_file_has_a_row_for_each_example_and_is_parquet_where_there_are_many(
     made: Made, monkeypatch: pytest.MonkeyPatch
 ):
     found = made.find()
-    assert examples_file(made.labels, found.examples)["examples.parquet"] is None
+    ids = made.work.ids
+    assert examples_file(made.labels, found.examples, ids)["examples.parquet"] is None
     rows = list(csv.DictReader(io.StringIO(_csv(made, found))))
     one = found.examples["pgd_at"]
-    assert [int(row["example"]) for row in rows] == list(range(200))
+    assert [int(row["place_in_pool"]) for row in rows] == list(range(200))
+    assert [int(row["source_row"]) for row in rows] == ids["source_row"].tolist()
     assert [int(row["label"]) for row in rows] == made.labels.tolist()
     for key, values in one._asdict().items():
         assert [float(row[f"pgd_at.{key}"]) for row in rows] == values.tolist()
     monkeypatch.setattr(vulnerable, "MOST_LINES", 199)
-    files = examples_file(made.labels, found.examples)
+    files = examples_file(made.labels, found.examples, ids)
     assert files["examples.csv"] is None
     table = pq.read_table(io.BytesIO(files["examples.parquet"] or b""))
     assert table.column("erm.flagged_in").to_pylist() == found.examples["erm"].flagged_in.tolist()

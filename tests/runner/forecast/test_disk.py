@@ -25,7 +25,7 @@ def test_all_that_is_written_is_foreseen_and_not_twice_that(
     made: str, request: pytest.FixtureRequest
 ):
     work: Work = request.getfixturevalue(made)
-    pipeline._describe(work)
+    pipeline.describe(work)
     do_here(work)
     pipeline.report(work, {"trained": len(work.plan.runs), "reused": 0})
     there = used(Path(str(work.store.root)))

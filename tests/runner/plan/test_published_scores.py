@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from runner.plan.published_scores import check_file, read_file
+from tests.made.datasets import load
 from tests.made.memorization import DATA, NUM, published, save
 
 
@@ -16,6 +17,28 @@ def test_a_file_that_fits_gives_its_scores_in_order(tmp_path: Path):
     assert np.isnan(found.score[200:]).all()
     assert len(found.score) == NUM
     assert not read_file(published(tmp_path / "b.npz", score), DATA).labels_compared
+
+
+@pytest.mark.parametrize(("pool", "fraction"), [("train", 0.3), ("train+test", 0.0)])
+@pytest.mark.parametrize("own_test", [False, True])
+def test_a_score_is_that_of_its_row_wherever_the_pool_has_it(
+    tmp_path: Path, pool: str, fraction: float, own_test: bool
+):
+    """A test split that is drawn out of the file moves everybody behind it to another place."""
+    images = np.arange(40 * 16, dtype=np.int64).reshape(40, 4, 4).astype(np.uint8)
+    arrays = {"images": images, "labels": np.arange(40) % 2}
+    if own_test:
+        arrays |= {"test_images": images[:10] + np.uint8(1), "test_labels": np.arange(10) % 2}
+    np.savez(tmp_path / "my.npz", **arrays)  # pyright: ignore[reportArgumentType]
+    loaded = load("npz", tmp_path / "my.npz", pool=pool, test_fraction=fraction)
+    num = 50 if own_test and pool == "train+test" else 40
+    score = np.linspace(-1, 1, num)
+    labels = np.append(arrays["labels"], np.arange(10) % 2)[:num]
+    found = read_file(published(tmp_path / "mem.npz", score, labels), loaded).score
+    rows = loaded.pool_ids["source_row"] + 40 * (loaded.pool_ids["array"] == "test_images")
+    assert np.array_equal(found, score[rows])
+    with pytest.raises(ValueError, match=f"it has scores of {num + 1} examples, and the .* {num}"):
+        read_file(published(tmp_path / "long.npz", np.zeros(num + 1)), loaded)
 
 
 def test_a_file_of_another_order_is_refused_with_the_first_label_that_differs(tmp_path: Path):

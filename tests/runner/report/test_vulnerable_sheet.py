@@ -31,6 +31,14 @@ def one(example: int, memorization: float | None = 0.5) -> dict[str, Any]:
     }
 
 
+def test_below_an_image_stands_who_it_is():
+    row = one(3) | {"source": {"source_row": 17, "split": "train"}}
+    file = one(3) | {"source": {"file": "patients/8863/8863_idx5_x1001_y801_class0.png"}}
+    assert caption(row).splitlines()[0] == "row 17"
+    assert caption(file).splitlines()[0] == "\N{HORIZONTAL ELLIPSIS}5_x1001_y801_class0.png"
+    assert caption(one(3)).splitlines()[0] == "class 0"
+
+
 def results_of(**tops: list[dict[str, Any]] | None) -> dict[str, Any]:
     return {"arms": {arm: {"vulnerable": top and {"top": top}} for arm, top in tops.items()}}
 
