@@ -69,6 +69,16 @@ class MembershipAttack(Keys):
     def reads(self) -> Column:
         return "log_odds"
 
+    @property
+    def shadows_apart(self) -> bool:
+        """Whether `sums` and `score_all` take member (M, M, B), the shadows of each target apart.
+
+        Say so where they are overridden and hang on how many shadows there are of a kind: then a
+        design that tells members by these numbers is mended; else all models count.
+        """
+        cls, base = type(self), MembershipAttack
+        return cls.score_all is base.score_all and cls.sums is base.sums
+
     def needs(self, num_views: int = 1) -> Needs:
         """Return the other models that it takes to judge answers to so many views."""
         return Needs()
@@ -134,7 +144,9 @@ class MembershipAttack(Keys):
 
         Args:
             answers: (M, B, K) float, the models' signals.
-            member: (M, B) int8, 1 in, 0 out, -1 not judged.
+            member: (M, B) int8, 1 in, 0 out, -1 not judged; or, of an attack with `shadows_apart`,
+                (M, M, B): of each target, what the others are to it, -1 those that it leaves out,
+                itself and its partner among them.
             partner: (M,) int, the model complementary to each, or the model itself.
             examples: the B of this block.
             totals: `sums` added over all blocks.
@@ -142,10 +154,10 @@ class MembershipAttack(Keys):
         Returns:
             (M, B) float64.
         """
-        models = np.arange(len(answers))
+        models, apart = np.arange(len(answers)), member.ndim == 3
         shadows = [(models != m) & (models != partner[m]) for m in models]
         scores = [
-            self.score(answers[m], answers[s], member[s], examples, m)
+            self.score(answers[m], answers[s], (member[m] if apart else member)[s], examples, m)
             for m, s in enumerate(shadows)
         ]
         return np.stack(scores)

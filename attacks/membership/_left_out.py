@@ -20,7 +20,16 @@ class Moments(NamedTuple):
 
 
 def fitted(values: np.ndarray, in_class: np.ndarray, partner: np.ndarray | None) -> Moments:
-    """Return a class's statistics for each model as target, or for one that is not among them."""
+    """Return a class's statistics for each model as target, or for one that is not among them.
+
+    Args:
+        values: (M, B, G) float64.
+        in_class: (M, B) bool, or (T, M, B) where each target has shadows of its own.
+        partner: (M,) int, not looked at there; None: of one that is not among them.
+    """
+    if in_class.ndim == 3:
+        each = [moments(values, of_target) for of_target in in_class]
+        return Moments(*(np.concatenate(of_all) for of_all in zip(*each, strict=True)))
     if partner is None:
         return moments(values, in_class)
     return moments_left_out(values, in_class, partner)
@@ -114,14 +123,27 @@ def mean_of_others(values: np.ndarray, in_class: np.ndarray, partner: np.ndarray
 
     Args:
         values: (M, B) float.
-        in_class: (M, B) bool.
-        partner: (M,) int.
+        in_class: (M, B) bool, or (M, M, B) where each target has shadows of its own.
+        partner: (M,) int, not looked at there.
 
     Returns:
         (M, B) float64.
     """
+    if in_class.ndim == 3:
+        return np.stack([mean_of_class(values, of_target) for of_target in in_class])
     total = sum_of_others(np.where(in_class, values, 0), partner)
     number = sum_of_others(in_class.astype(np.float32), partner)
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+
+
+def mean_of_class(values: np.ndarray, in_class: np.ndarray) -> np.ndarray:
+    """Return the mean (B,) float64 of a class of (S, B) values; NaN where it is empty.
+
+    Added up model by model: the order of `np.sum` hangs on how an array lies in memory, and a
+    mean of some examples must have the bits that it has among others.
+    """
+    total = np.cumsum(np.where(in_class, values, 0), axis=0, dtype=np.float64)[-1]
+    number = in_class.sum(axis=0)
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
 

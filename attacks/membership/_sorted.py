@@ -59,7 +59,12 @@ def median_left_out(values: np.ndarray, in_class: np.ndarray, partner: np.ndarra
 
 
 def medians(values: np.ndarray, in_class: np.ndarray, partner: np.ndarray | None) -> np.ndarray:
-    """Return medians (T, B, V) by view of (M, B, V); without partners, of all models, T = 1."""
+    """Return medians (T, B, V) by view of (M, B, V); without partners, of all models, T = 1.
+
+    Where in_class is (T, M, B), each target has shadows of its own.
+    """
+    if in_class.ndim == 3:
+        return np.concatenate([medians(values, of_target, None) for of_target in in_class])
     of_views = [
         median(values[:, :, view], in_class)[None]
         if partner is None
@@ -80,7 +85,8 @@ def trimmed_mean_left_out(
 
     Args:
         values: (M, B) float.
-        in_class: (M, B) bool, whose values are in the class.
+        in_class: (M, B) bool, whose values are in the class, or (M, M, B) where each target has
+            shadows of its own.
         partner: (M,) int; a model that is its own partner is left out alone.
         trim: share of either end, in [0, 0.5).
 
@@ -92,6 +98,8 @@ def trimmed_mean_left_out(
     """
     if not 0 <= trim < 0.5:
         raise ValueError(f"expected a share of each end in [0, 0.5) to trim, got {trim}")
+    if in_class.ndim == 3:
+        return np.stack([trimmed_mean(values, of_target, trim) for of_target in in_class])
     kept = _sort(values, in_class, partner)
     num_examples, num_models = kept.values.shape
     count = in_class.sum(axis=0)[:, None]
@@ -114,6 +122,17 @@ def trimmed_mean_left_out(
         total -= np.where((start < place) & (place < end), own, 0)
     mean = middle + total / np.maximum(kept.left - 2 * dropped, 1)
     return np.where(kept.left > 0, mean, np.nan).T
+
+
+def trimmed_mean(values: np.ndarray, in_class: np.ndarray, trim: float) -> np.ndarray:
+    """Return the mean (B,) of a class of (S, B) values without int(trim * n) of n at each end."""
+    number = in_class.sum(axis=0)
+    cut = (trim * number).astype(int)
+    order = np.arange(len(values))[:, None]
+    kept = (order >= cut) & (order < number - cut)
+    rising = np.sort(np.where(in_class, values, np.inf), axis=0)
+    total = np.cumsum(np.where(kept, rising, 0), axis=0)[-1]  # in one order, wherever it lies
+    return np.where(number > 0, total / np.maximum(number - 2 * cut, 1), np.nan)
 
 
 def _sort(values: np.ndarray, in_class: np.ndarray, partner: np.ndarray) -> Sorted:

@@ -30,7 +30,7 @@ def sums(
     Args:
         variance: one of LiRA's, and not per_example.
         values: (M, B, G) float64 answers.
-        in_class: (M, B) bool.
+        in_class: (M, B) bool, or (T, M, B) where each target has shadows of its own.
         partner: (M,) int, where each model is a target; None: of one that is not among them.
     """
     if variance == "total":
@@ -43,11 +43,15 @@ def known(
     variance: str,
     totals: Mapping[str, np.ndarray],
     freedom: float | Literal["estimated"],
-    partner: np.ndarray | None,
+    kept: np.ndarray,
 ) -> Known:
-    """Return what the `sums` of all examples tell of the variance of one, for each target."""
+    """Return what the `sums` of all examples tell of the variance of one, for each target.
+
+    Args:
+        kept: (T, K) of 0 and 1, which of the K sums of `raw_sums` are a target's; see `sums_kept`.
+    """
     if variance == "total":
-        return raw_covariance(totals, partner)
+        return raw_covariance(totals, kept)
     if variance == "pooled":
         return ratio(totals["squares"], totals["count"])
     return prior(totals, freedom) if variance == "shrunk" else None
@@ -90,9 +94,14 @@ def pooled_sums(found: Moments) -> dict[str, np.ndarray]:
 def raw_sums(values: np.ndarray, in_class: np.ndarray) -> dict[str, np.ndarray]:
     """Return each model's sums of the answers (M, B, G) that are of the class, and products.
 
+    Where each target has shadows of its own, they are each target's, over these.
+
     In float64 they lose the digits by which the spread of all answers, of a few units, is less
     than their mean: two or three of sixteen.
     """
+    if in_class.ndim == 3:
+        each = [raw_sums(values, of_target) for of_target in in_class]
+        return {key: np.stack([one[key].sum(axis=0) for one in each]) for key in each[0]}
     of_class = values * in_class[:, :, None]
     return {
         "number": in_class.sum(axis=1).astype(np.float64),
@@ -101,13 +110,24 @@ def raw_sums(values: np.ndarray, in_class: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def raw_covariance(sums: Mapping[str, np.ndarray], partner: np.ndarray | None) -> np.ndarray:
+def sums_kept(num_models: int, partner: np.ndarray | None, apart: bool) -> np.ndarray:
+    """Return which of `raw_sums` each target adds up, (T, K): 1 or 0.
+
+    Args:
+        partner: (M,) int; None: there is one target, which is not among the models.
+        apart: whether each target has shadows of its own, and so a sum of its own.
+    """
+    if apart:
+        return np.eye(num_models)
+    if partner is None:
+        return np.ones((1, num_models))
+    kept = 1 - np.eye(num_models)
+    kept[np.arange(num_models), partner] = 0
+    return kept
+
+
+def raw_covariance(sums: Mapping[str, np.ndarray], kept: np.ndarray) -> np.ndarray:
     """Return the covariance of the raw answers of each target's shadows, (T, G, G)."""
-    num_models = len(sums["number"])
-    kept = np.ones((1, num_models))
-    if partner is not None:
-        kept = 1 - np.eye(num_models)
-        kept[np.arange(num_models), partner] = 0
     number, total, products = (
         np.tensordot(kept, sums[key], axes=1) for key in ("number", "sums", "products")
     )

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from attacks.membership import Column, Examples, MembershipAttack, Needs, Sums
-from attacks.membership._left_out import mean_of_others
+from attacks.membership._left_out import mean_of_class, mean_of_others
 
 
 class LabelOnly(MembershipAttack):
@@ -34,6 +34,10 @@ class LabelOnly(MembershipAttack):
     def reads(self) -> Column:
         return "correct"
 
+    @property
+    def shadows_apart(self) -> bool:
+        return True
+
     def needs(self, num_views: int = 1) -> Needs:
         return Needs(inside=0, outside=1 if self.calibrate == "out" else 0)
 
@@ -52,11 +56,7 @@ class LabelOnly(MembershipAttack):
         """Return the share of views, less the usual one; the contract has the shapes."""
         if self.calibrate == "none":
             return target[:, 0]
-        out = shadow_member == 0
-        total = np.sum(shadows[:, :, 0], axis=0, where=out)
-        number = out.sum(axis=0)
-        usual = np.where(number > 0, total / np.maximum(number, 1), np.nan)
-        return target[:, 0] - usual
+        return target[:, 0] - mean_of_class(shadows[:, :, 0], shadow_member == 0)
 
     def score_all(
         self,

@@ -105,6 +105,11 @@ class Lira(MembershipAttack):
                     )
         return self
 
+    @property
+    def shadows_apart(self) -> bool:
+        """Not in the authors' code, which evens their numbers itself."""
+        return self.preset != "lira-carlini-code"
+
     def needs(self, num_views: int = 1) -> Needs:
         """Two of each class that is compared, of which residuals are taken; one without any.
 
@@ -174,7 +179,7 @@ class Lira(MembershipAttack):
         for part, place, group in self._parts(answers):
             values = answers[:, part, group].astype(np.float64)
             for name, in_class in classes.items():
-                sums = spread.sums(self.variance, values, in_class[:, part], partner)
+                sums = spread.sums(self.variance, values, in_class[..., part], partner)
                 for key, more in sums.items():
                     key = f"{name}_{place}_{key}"
                     totals[key] = totals.get(key, 0) + more
@@ -190,17 +195,18 @@ class Lira(MembershipAttack):
     ) -> np.ndarray:
         """The scores (T, B) of targets' answers (T, B, V), by the models' answers (M, B, V)."""
         freedom, scores = self.prior_freedom or "estimated", np.zeros(judged.shape[:2])
+        kept = spread.sums_kept(len(answers), partner, classes["out"].ndim == 3)
         known: dict[tuple[str, int], spread.Known] = {}
         for part, place, group in self._parts(answers):
             values, predicted = answers[:, part, group].astype(np.float64), []
             for name, in_class in classes.items():
                 if (name, place) not in known:
                     of = spread.named(totals, f"{name}_{place}_")
-                    known[name, place] = spread.known(self.variance, of, freedom, partner)
-                found = fitted(values, in_class[:, part], partner)
+                    known[name, place] = spread.known(self.variance, of, freedom, kept)
+                found = fitted(values, in_class[..., part], partner)
                 centre = found.mean
                 if self.centre == "median":
-                    centre = medians(values, in_class[:, part], partner)
+                    centre = medians(values, in_class[..., part], partner)
                 predicted.append(spread.predicted(centre, found, known[name, place]))
             scores[:, part] += self._evidence(judged[:, part, group], predicted)
         return scores / len(self._groups(answers.shape[2]))

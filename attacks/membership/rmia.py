@@ -9,7 +9,7 @@ from scipy.special import expit
 from attacks.membership import Column, Examples, MembershipAttack, Needs, Sums
 from attacks.membership._left_out import mean_of_others
 from attacks.membership._relative import share_won, taylor_softmax, wins_of
-from attacks.membership._sorted import trimmed_mean_left_out
+from attacks.membership._sorted import trimmed_mean, trimmed_mean_left_out
 
 MARGIN = 0.6  # of the 2024 signal
 MANY_CLASSES = 100  # from here on the 2024 values are those for CIFAR-100
@@ -93,6 +93,10 @@ class RMIA(MembershipAttack):
     def reads(self) -> Column:
         return PRESETS[self.preset].reads
 
+    @property
+    def shadows_apart(self) -> bool:
+        return True
+
     def needs(self, num_views: int = 1) -> Needs:
         """Online one of each kind, though it has a score of either: p(x) is the mean of both."""
         return Needs(inside=1 if self.mode == "online" else 0, outside=1)
@@ -116,7 +120,7 @@ class RMIA(MembershipAttack):
     ) -> np.ndarray:
         """Return the share of z that x beats; the contract has the shapes."""
         known = self._known(shadow_member)
-        means = [_trimmed_mean(shadows[:, :, v], known, self._trim) for v in range(target.shape[1])]
+        means = [trimmed_mean(shadows[:, :, v], known, self._trim) for v in range(target.shape[1])]
         ratio = target / self._expected(np.stack(means, axis=1), examples)
         wins, compared = np.zeros((2, len(ratio)))
         for z in self.places(examples.num_pool):
@@ -135,7 +139,7 @@ class RMIA(MembershipAttack):
         here = np.searchsorted(examples.number, z[rank])
         part = Examples(z[rank], examples.label[here], examples.num_pool, examples.num_classes)
         ratios = np.zeros((len(answers), len(z), answers.shape[2]))
-        ratios[:, rank] = self._ratios(answers[:, here], member[:, here], partner, part)
+        ratios[:, rank] = self._ratios(answers[:, here], member[..., here], partner, part)
         return {"ratios": ratios}
 
     def score_all(
@@ -195,14 +199,3 @@ class RMIA(MembershipAttack):
             else:
                 means.append(mean_of_others(values, known, partner))
         return answers / self._expected(np.stack(means, axis=2), examples)
-
-
-def _trimmed_mean(values: np.ndarray, known: np.ndarray, trim: float) -> np.ndarray:
-    """The mean over the known of (S, N) values, without int(trim * n) of n at each end."""
-    number = known.sum(axis=0)
-    cut = (trim * number).astype(int)
-    order = np.arange(len(values))[:, None]
-    kept = (order >= cut) & (order < number - cut)
-    rising = np.sort(np.where(known, values, np.inf), axis=0)
-    total = np.sum(rising, axis=0, where=kept)
-    return np.where(number > 0, total / np.maximum(number - 2 * cut, 1), np.nan)

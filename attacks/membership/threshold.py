@@ -46,6 +46,10 @@ class Threshold(MembershipAttack):
     def reads(self) -> Column:
         return "logits" if self.statistic == "modified_entropy" else "log_odds"
 
+    @property
+    def shadows_apart(self) -> bool:
+        return self.per_class  # else it has no shadows
+
     def needs(self, num_views: int = 1) -> Needs:
         """None, or such as know members and non-members of the class, whichever those are."""
         return Needs(0, 0)
@@ -83,8 +87,16 @@ class Threshold(MembershipAttack):
     def sums(
         self, answers: np.ndarray, member: np.ndarray, partner: np.ndarray, examples: Examples
     ) -> Sums:
-        """Return how many of each model's answers lie between two cuts, by class and membership."""
-        return {"counts": self._counts(answers, member, examples)} if self.per_class else {}
+        """Return how many of each model's answers lie between two cuts, by class and membership.
+
+        Where targets have shadows of their own, it is of each target's.
+        """
+        if not self.per_class:
+            return {}
+        if member.ndim == 3:
+            each = [self._counts(answers, seen, examples).sum(axis=0) for seen in member]
+            return {"counts": np.stack(each)}
+        return {"counts": self._counts(answers, member, examples)}
 
     def score_all(
         self,
@@ -97,7 +109,10 @@ class Threshold(MembershipAttack):
         """Return the scores of every model as target."""
         if not self.per_class:
             return answers[:, :, 0]
-        thresholds = self._thresholds(sum_of_others(totals["counts"], partner))
+        counts = totals["counts"]
+        thresholds = self._thresholds(
+            counts if member.ndim == 3 else sum_of_others(counts, partner)
+        )
         return answers[:, :, 0] - thresholds[:, examples.label]
 
     def _counts(self, values: np.ndarray, member: np.ndarray, examples: Examples) -> np.ndarray:

@@ -10,6 +10,7 @@ from attacks.membership import Examples, MembershipAttack, Sums
 from runner.audit._packed import Packed, packed
 from runner.audit._scoring import Scoring
 from runner.audit._tasks import Tasks, arrays_of, write
+from runner.plan.shadows import EvenShadows
 from runner.storage.answers import (
     Source,
     Sources,
@@ -22,6 +23,7 @@ from runner.storage.answers import (
 from runner.storage.parquet import BLOCK, arrays_table
 from runner.storage.scores import PARTITIONS, Reading, scores_table
 
+APART = 512  # examples whose shadows are held of each target at once
 SPAN = 16  # blocks whose sums one task adds, so that few of them reach the driver
 
 
@@ -32,6 +34,7 @@ class BlockScoring(NamedTuple):
     members: Mapping[str, Packed]
     partner: np.ndarray
     attacks: Mapping[str, MembershipAttack]
+    even: EvenShadows | None = None
     tasks: Sequence[tuple[Source, int]] = ()  # (source, block) of each
     totals: Mapping[Reading, Sums] = {}
 
@@ -47,7 +50,7 @@ def score_blocks(scoring: Scoring, in_ray: bool) -> list[str]:
     nothing is shuffled. A first pass adds up what some attacks must know of all examples.
     """
     matrices = {name: packed(matrix) for name, matrix in scoring.members.items()}
-    job = BlockScoring(scoring.sources, matrices, scoring.partner, scoring.attacks)
+    job = BlockScoring(scoring.sources, matrices, scoring.partner, scoring.attacks, scoring.even)
     expected = -(-job.num_examples // BLOCK)
     for paths in job.sources.values():
         _check_footers(paths, expected)
@@ -66,8 +69,9 @@ def _sums_of_span(job: BlockScoring, task: int) -> Iterator[pa.Table]:
     totals: dict[Reading, dict[str, np.ndarray]] = {}
     for block in range(first, last):
         for reading, answers, examples, member in _readings(job, source, block):
-            sums = job.attacks[reading.attack].sums(answers, member, job.partner, examples)
-            _add(totals.setdefault(reading, {}), sums)
+            attack, added = job.attacks[reading.attack], totals.setdefault(reading, {})
+            for part in _parts(job, attack, answers, examples, member):
+                _add(added, attack.sums(part.answers, part.member, job.partner, part.examples))
     for part, reading in enumerate(_names(job, source)):
         if sums := totals.get(reading):
             yield arrays_table(task, part, {k: v.astype(np.float64) for k, v in sums.items()})
@@ -78,7 +82,11 @@ def _scores_of_block(job: BlockScoring, task: int) -> Iterator[pa.Table]:
     for reading, answers, examples, member in _readings(job, *job.tasks[task]):
         totals = job.totals.get(reading, {})
         attack = job.attacks[reading.attack]
-        scores = attack.score_all(answers, member, job.partner, examples, totals)
+        parts = [
+            attack.score_all(part.answers, part.member, job.partner, part.examples, totals)
+            for part in _parts(job, attack, answers, examples, member)
+        ]
+        scores = np.concatenate(parts, axis=1)
         if np.isnan(scores[member >= 0]).any():
             raise ValueError(
                 f"{reading.attack} cannot judge every example of {reading.arm} under the "
@@ -141,6 +149,32 @@ def _readings(
         for matrix, member in job.members.items():
             columns = member.columns(start, stop)
             yield Reading(*source, name, matrix), signals, examples, columns
+
+
+class _Part(NamedTuple):
+    """Some examples of a block, as an attack is given them."""
+
+    answers: np.ndarray  # (M, B, K)
+    member: np.ndarray  # (M, B), or (M, M, B) where each target has shadows of its own
+    examples: Examples
+
+
+def _parts(
+    job: BlockScoring,
+    attack: MembershipAttack,
+    answers: np.ndarray,
+    examples: Examples,
+    member: np.ndarray,
+) -> Iterator[_Part]:
+    """The whole block, or, where each target has shadows of its own, a few examples at a time."""
+    if job.even is None or not attack.shadows_apart:
+        yield _Part(answers, member, examples)
+        return
+    for start in range(0, len(examples.number), APART):
+        part = slice(start, start + APART)
+        number, label = examples.number[part], examples.label[part]
+        seen = job.even.seen(member[:, part], int(number[0]))
+        yield _Part(answers[:, part], seen, examples._replace(number=number, label=label))
 
 
 def _signals(

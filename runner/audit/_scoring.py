@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attacks.membership import MembershipAttack
+from runner.plan.shadows import EvenShadows
 from runner.storage.answers import Sources
 from runner.storage.cloud import Folder
 
@@ -19,4 +20,5 @@ class Scoring(NamedTuple):
     shadows: Sequence[np.ndarray]  # of each model as target, whom an attacker of it alone has
     attacks: Mapping[str, MembershipAttack]  # by the name that the scores are filed under
     folder: Folder  # all nodes must see it, and the answers
+    even: EvenShadows | None = None  # None: all of a target's shadows count
     seed: int = 0  # of attacks that draw at random

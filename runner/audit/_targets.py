@@ -49,7 +49,8 @@ def _scores_of_target(job: TargetScoring, task: int) -> Iterator[pa.Table]:
     of_shadows = [_signal(scoring, attack, theirs, m, examples) for m in others]
     # Arms and attacks share the seed of a target: they are compared in pairs.
     seed = seed_of(scoring.seed, reading.matrix, model) % 2**32
-    scores = attack.score(target, np.stack(of_shadows), member[others], examples, seed)
+    seen = member if scoring.even is None else scoring.even.seen_by(model, member)
+    scores = attack.score(target, np.stack(of_shadows), seen[others], examples, seed)
     if not np.isfinite(scores[member[model] >= 0]).all():
         raise ValueError(
             f"{reading.attack} cannot judge every example of {reading.arm}, model {model}"

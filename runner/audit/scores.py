@@ -24,7 +24,14 @@ def _scoring_of(work: "Subject") -> Scoring:
     plan, settings = work.plan, work.settings
     attacks = settings.membership.attacks
     return Scoring(
-        work.sources, plan.matrices, plan.partner, plan.shadows, attacks, work.scores, settings.seed
+        work.sources,
+        plan.matrices,
+        plan.partner,
+        plan.shadows,
+        attacks,
+        work.scores,
+        plan.even,
+        settings.seed,
     )
 
 

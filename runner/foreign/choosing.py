@@ -14,9 +14,11 @@ from attacks.membership.threshold import Threshold
 from runner.faults import BadAnswers
 from runner.foreign.answered import Kind
 from runner.foreign.schema import Audit
-from runner.plan.plan import num_others
+from runner.plan.plan import others_of
+from runner.plan.shadows import num_others
 
 Attacks = Mapping[str, MembershipAttack]
+MORE = "train more models, or mark such examples -1 in every row"
 
 
 class _Usual(NamedTuple):
@@ -42,6 +44,7 @@ class _Others(NamedTuple):
     inside: int
     outside: int
     example: int  # one that has so few inside or outside
+    all: int  # whatever they were trained on
 
 
 def chosen(
@@ -53,16 +56,17 @@ def chosen(
         kind: what the answers of every arm have.
 
     Raises:
-        BadAnswers: an attack that was asked for reads what is not there.
+        BadAnswers: an attack that was asked for reads what is not there, or needs more models.
     """
+    others = _fewest_others(member, partner)
     if audit.asked:
         for name, attack in audit.membership.attacks.items():
+            told = f"membership.attacks.{name}"
             if why := _unreadable(attack, kind):
-                raise BadAnswers(
-                    f"membership.attacks.{name}", why, "write those answers too, or leave it out"
-                )
+                raise BadAnswers(told, why, "write those answers too, or leave it out")
+            if why := "; ".join(_lacking(attack, kind, others)):
+                raise BadAnswers(told, why, f"{MORE}, or leave it out")
         return audit.membership.attacks, []
-    others = _fewest_others(member, partner)
     left_out = {name: "; ".join(_missing(usual, kind, others)) for name, usual in USUAL.items()}
     made = {name: usual.attack for name, usual in USUAL.items() if not left_out[name]}
     return made, [f"{name} is left out: {why}" for name, why in left_out.items() if why]
@@ -101,7 +105,8 @@ def _fewest_others(member: np.ndarray, partner: np.ndarray) -> _Others:
             others[row < 0] = len(member)
             if others.min() < fewest[c]:
                 fewest[c], scarce = int(others.min()), int(others.argmin())
-    return _Others(inside=fewest[1], outside=fewest[0], example=scarce)
+    every = min(map(len, others_of(partner)))
+    return _Others(inside=fewest[1], outside=fewest[0], example=scarce, all=every)
 
 
 def _missing(usual: _Usual, kind: Kind, others: _Others) -> Iterator[str]:
@@ -110,16 +115,24 @@ def _missing(usual: _Usual, kind: Kind, others: _Others) -> Iterator[str]:
         yield why
     if len(kind.views) < usual.views:
         yield "it needs several views"
+    for why in _lacking(usual.attack, kind, others):
+        yield f"{why}; {MORE}"
+
+
+def _lacking(attack: MembershipAttack, kind: Kind, others: _Others) -> Iterator[str]:
+    """Which other models an attack needs and does not have."""
+    needs = attack.needs(len(attack.columns(kind.views)))
     for there, needed, which in (
-        (others.inside, usual.attack.needs().inside, "trained on it"),
-        (others.outside, usual.attack.needs().outside, "not trained on it"),
+        (others.inside, needs.inside, "trained on it"),
+        (others.outside, needs.outside, "not trained on it"),
     ):
         if there < needed:
             yield (
                 f"it needs {needed} other models {which} for every example, and some have {there} "
-                f"(example {others.example} may be one); train more models, or mark such examples "
-                "-1 in every row"
+                f"(example {others.example} may be one)"
             )
+    if others.all < (needs.num_shadows or 0):
+        yield f"it needs {needs.num_shadows} other models, and some target has {others.all}"
 
 
 def _unreadable(attack: MembershipAttack, kind: Kind) -> str:

@@ -13,11 +13,14 @@ from runner.foreign.converting import Converted
 from runner.foreign.members import partners, redrawn
 from runner.foreign.schema import Audit
 from runner.plan.plan import Plan, others_of
+from runner.plan.shadows import even_shadows
 from runner.plan.subject import scores_in
 from runner.statistics.averages import Averaging
 from runner.storage.answers import Source, Sources, read_answers
 from runner.storage.cloud import Folder
 from runner.storage.sources import Ids
+
+SHADOWS_VERSION = 1  # raise it when other shadows would be left out of the same design
 
 
 class GivenWork(NamedTuple):
@@ -67,6 +70,9 @@ class GivenWork(NamedTuple):
             "answers": {arm: [one.folder.name for one in of] for arm, of in self.converted.items()},
             "members": [_sum(matrix) for matrix in self.plan.matrices.values()],
         }
+        if even := self.plan.even:
+            sizes = [_sum(each) for each in (even.inside, even.outside)]
+            answers["shadows"] = {"version": SHADOWS_VERSION, "seed": even.seed, "sizes": sizes}
         return scores_in(self.folder, self.settings, answers)
 
 
@@ -93,12 +99,15 @@ def given_of(
     attacks, left_out = attacks_of(audit, member, every[0].kind, converted)
     membership = audit.membership.model_copy(update={"attacks": attacks})
     null, arms = redrawn(member, audit.seed), dict.fromkeys(converted, ())
-    plan = Plan(member, null, partner, others_of(partner), arms)
+    even = even_shadows(member, partner, audit.seed)
+    plan = Plan(member, null, partner, others_of(partner), arms, even)
+    of_design = (even.told(member),) if even else ()
     of_files = {
         f"{arm}: {note}": None for arm, of in converted.items() for c in of for note in c.notes
     }
     settled = audit.model_copy(update={"membership": membership})
-    return GivenWork(settled, plan, converted, (*notes, *of_files, *left_out), folder)
+    told = (*notes, *of_design, *of_files, *left_out)
+    return GivenWork(settled, plan, converted, told, folder)
 
 
 def attacks_of(

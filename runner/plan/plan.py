@@ -1,7 +1,7 @@
 """From an experiment to its member matrix and its Runs. Nothing here trains or writes."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from runner.experiment.fields import Arm
 from runner.experiment.training import Design, Selection, Training
 from runner.models import Model
 from runner.plan.canaries import coins, num_ordinary, trained_on
+from runner.plan.shadows import EvenShadows
 from runner.storage.ids import digest, generator_of, seed_of
 
 WEIGHTS_VERSION = 2  # raise it when the same Run would come out with other weights
@@ -88,6 +89,7 @@ class Plan:
     partner: np.ndarray  # (M,) int64, the other model of each one's pair, or the model itself
     shadows: tuple[np.ndarray, ...]  # of each model as target, the models that its attacker has
     arms: Mapping[str, tuple[Run, ...]]  # M Runs each
+    even: EvenShadows | None = None  # how many shadows each target keeps; None: all
 
     @property
     def matrices(self) -> dict[str, np.ndarray]:
@@ -163,24 +165,6 @@ def others_of(partner: np.ndarray) -> tuple[np.ndarray, ...]:
     models = np.arange(len(partner))
     others = [np.roll(models, -m)[1:] for m in models]
     return tuple(others[m][others[m] != partner[m]] for m in models)
-
-
-def num_others(member: np.ndarray, partner: np.ndarray, kind: int) -> Iterator[np.ndarray]:
-    """Yield of each model as target how many others but its partner are of a kind, (N,) int32.
-
-    Args:
-        member: (M, N) int8: 1 in, 0 out, -1 not judged.
-        partner: (M,) int, the model complementary to each, or the model itself.
-        kind: 1 or 0.
-    """
-    total = np.zeros(member.shape[1], np.int32)
-    for row in member:
-        total += row == kind
-    for m, row in enumerate(member):
-        others = total - (row == kind)
-        if partner[m] != m:
-            others -= member[partner[m]] == kind
-        yield others
 
 
 def member_matrix(

@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from runner.plan.plan import num_others
+from runner.plan.shadows import EvenShadows, num_others
 
 
-def count_aucs(member: np.ndarray, partner: np.ndarray) -> np.ndarray:
+def count_aucs(
+    member: np.ndarray, partner: np.ndarray, even: EvenShadows | None = None
+) -> np.ndarray:
     """Return the AUC of guessing each target's members by how few of its shadows hold an example.
 
     Where every example is in exactly half of the models, a target that holds it leaves one fewer
@@ -14,13 +16,16 @@ def count_aucs(member: np.ndarray, partner: np.ndarray) -> np.ndarray:
     Args:
         member: (M, N) int8: 1 in, 0 out, -1 not judged.
         partner: (M,) int, the model complementary to each, or the model itself.
+        even: how many shadows each target keeps; None: all.
 
     Returns:
         (M,) float64; 0.5 where a target has members or non-members alone. Below 0.5 where its
         members are those that more of the shadows hold: turned round, chance would not be 0.5.
     """
-    aucs = []
-    for row, others in zip(member, num_others(member, partner, 1), strict=True):
+    aucs, both = [], (num_others(member, partner, kind) for kind in (1, 0))
+    for m, (row, others, without) in enumerate(zip(member, *both, strict=True)):
+        if even is not None:
+            others = np.minimum(others, even.inside[m][others + without])
         counts = [np.bincount(others[row == c], minlength=len(member) + 1) for c in (0, 1)]
         aucs.append(_auc(*counts))
     return np.array(aucs)

@@ -8,6 +8,7 @@ import numpy as np
 from attacks.membership import MembershipAttack
 from runner.data import Dataset
 from runner.plan.plan import Plan, Run
+from runner.plan.shadows import EvenShadows
 from runner.plan.work import Work
 from runner.results._design import chance_errors, count_aucs
 from runner.results._twins import TOLERATED, find_twins
@@ -87,9 +88,9 @@ def null_check(nulls: Mapping[tuple[str, str], Interval]) -> Check:
     return Check("a redrawn member matrix gives chance", verdict, told)
 
 
-def count_check(member: np.ndarray, partner: np.ndarray) -> Check:
+def count_check(member: np.ndarray, partner: np.ndarray, even: EvenShadows | None = None) -> Check:
     """Whether the number of members among a target's shadows gives the target's away."""
-    aucs = count_aucs(member, partner)
+    aucs = count_aucs(member, partner, even)
     auc = mean_interval(aucs, partner)
     low, high = float(aucs.min()), float(aucs.max())
     verdict, errors = null_verdict(auc), chance_errors(member)
@@ -104,6 +105,8 @@ def count_check(member: np.ndarray, partner: np.ndarray) -> Check:
     )
     if verdict == "fail":
         told += "; rows that complement the target's must be left out, or drawn independently"
+    elif even is not None:
+        told += f": {even.told(member)}"
     return Check("the shadows' membership does not give the target away", verdict, told)
 
 

@@ -91,7 +91,7 @@ def results_json(
         for attack in attacks
     }
     nulls = {key: work.over.mean(values) for key, values in aucs.items()}
-    checks = [null_check(nulls), count_check(plan.member, plan.partner), *blocks.checks]
+    checks = [null_check(nulls), count_check(plan.member, plan.partner, plan.even), *blocks.checks]
     return {
         "experiment": settings.name,
         "description": settings.description,

@@ -11,10 +11,10 @@ from runner.plan.plan import (
     Run,
     make_plan,
     member_matrix,
-    num_others,
     others_of,
     resolve_precision,
 )
+from runner.plan.shadows import num_others
 from runner.plan.work import Work
 from runner.storage.ids import seed_of
 from tests.conftest import TINY

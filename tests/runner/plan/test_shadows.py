@@ -1,0 +1,204 @@
+"""Whether shadows that are evened say nothing of the target by their number, and who they are."""
+
+import numpy as np
+import pytest
+
+from attacks.membership import Examples, MembershipAttack
+from attacks.membership.label_only import LabelOnly
+from attacks.membership.lira import Lira
+from attacks.membership.rmia import RMIA
+from attacks.membership.shadow_mlp import ShadowMLP
+from attacks.membership.threshold import Threshold
+from runner.experiment.training import Design
+from runner.plan.canaries import coins
+from runner.plan.plan import member_matrix, others_of
+from runner.plan.shadows import EvenShadows, even_shadows
+from runner.results._design import count_aucs
+from runner.results.checks import count_check
+from runner.statistics import metrics
+
+ATTACKS: dict[str, MembershipAttack] = {
+    "shrunk": Lira(),
+    "pooled": Lira(variance="pooled"),
+    "per_example": Lira(variance="per_example"),
+    "median": Lira(variance="per_example", centre="median"),
+    "total": Lira(variance="total"),
+    "offline": Lira(mode="offline"),
+    "two_sided": Lira(mode="offline", variance="per_example", sides="two"),
+    "carlini": Lira(preset="lira-carlini-code"),
+    "rmia": RMIA(),
+    "rmia_offline": RMIA(mode="offline"),
+    "rmia_2024": RMIA(preset="rmia-2024"),
+    "per_class": Threshold(per_class=True),
+    "labels": LabelOnly(calibrate="out"),
+}
+UNEVEN = {("shrunk", 8): 0.45, ("per_example", 8): 0.43, ("per_example", 16): 0.49}
+
+
+def fixed(num_models: int, num_examples: int, num_in: int, seed: int = 0) -> np.ndarray:
+    """Each example in exactly so many models, and no complementary rows."""
+    ranks = np.random.default_rng(seed).random((num_models, num_examples)).argsort(0)
+    return (ranks < num_in).astype(np.int8)
+
+
+def alone(member: np.ndarray) -> np.ndarray:
+    return np.arange(len(member))
+
+
+def evened(member: np.ndarray, seed: int = 0) -> EvenShadows:
+    found = even_shadows(member, alone(member), seed)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(("num_models", "num_in"), [(4, 2), (8, 4), (8, 3), (16, 5), (16, 13)])
+def test_every_target_keeps_as_many_shadows_of_each_kind(num_models: int, num_in: int):
+    member = fixed(num_models, 300, num_in)
+    seen = evened(member).seen(member, 0)
+    assert (seen[alone(member), alone(member)] == -1).all()
+    np.testing.assert_array_equal((seen == 1).sum(1), num_in - 1)
+    np.testing.assert_array_equal((seen == 0).sum(1), num_models - num_in - 1)
+    kept = seen >= 0
+    assert (seen[kept] == np.broadcast_to(member, seen.shape)[kept]).all()
+
+
+def test_who_is_left_out_hangs_on_the_seed_and_the_place_alone():
+    member = fixed(8, 1300, 4)
+    even = evened(member)
+    whole = even.seen(member, 0)
+    blocks = [even.seen(member[:, s : s + 200], s) for s in range(0, 1300, 200)]
+    np.testing.assert_array_equal(np.concatenate(blocks, axis=2), whole)
+    np.testing.assert_array_equal(even.seen_by(3, member), whole[3])
+    assert (evened(member, 1).seen(member, 0) != whole).any()
+    out = (whole[0] == -1).mean(1)[1:]  # the one model that is left out is each as often
+    assert np.all(np.abs(out - 1 / 7) < 5 * np.sqrt(1 / 7 * 6 / 7 / 1300))
+
+
+def test_the_row_of_the_target_moves_nothing_that_it_sees():
+    """Its own row but for the counts of the design, which everybody knows."""
+    member = fixed(8, 400, 4)
+    even, changed = evened(member), member.copy()
+    changed[2] = np.random.default_rng(5).integers(0, 2, 400)
+    np.testing.assert_array_equal(even.seen(changed, 0)[2], even.seen(member, 0)[2])
+
+
+def test_coins_and_complementary_pairs_are_left_as_they_are():
+    pairs = member_matrix(Design(num_models=8), 400, 0)
+    assert even_shadows(pairs, alone(pairs) ^ 1, 0) is None
+    for num_models, num_examples, seed in [(3, 400, 0), (8, 40, 1), (32, 3000, 2), (64, 100, 3)]:
+        drawn = coins(num_models, num_examples, np.arange(num_examples), seed)
+        assert even_shadows(drawn, alone(drawn), 0) is None
+        rare = (np.random.default_rng(seed).random(drawn.shape) < 0.1).astype(np.int8)
+        assert even_shadows(rare, alone(rare), 0) is None
+    one_lost = pairs[:-1]
+    partner = np.array([1, 0, 3, 2, 5, 4, 6])
+    assert even_shadows(one_lost, partner, 0) is None
+    halves = np.stack([np.random.default_rng(m).permutation(np.arange(400) % 2) for m in range(8)])
+    assert even_shadows(halves.astype(np.int8), alone(halves), 0) is None
+
+
+def nearly() -> dict[str, np.ndarray]:
+    lost = fixed(16, 2000, 8)[:-1]
+    hidden = fixed(16, 2000, 8, 1)
+    hidden[np.random.default_rng(0).random(hidden.shape) < 0.05] = -1
+    nowhere = fixed(8, 2000, 3, 2)
+    nowhere[:, :700] = -1
+    mixed = np.vstack([member_matrix(Design(num_models=8), 2000, 3), fixed(8, 2000, 4, 3)])
+    return {"a model lost": lost, "some hidden": hidden, "not judged": nowhere, "pairs too": mixed}
+
+
+@pytest.mark.parametrize("name", list(nearly()))
+def test_designs_that_are_nearly_so_are_evened_where_counts_tell(name: str):
+    member = nearly()[name]
+    partner = alone(member)
+    if name == "pairs too":
+        partner[:8] ^= 1
+    even = even_shadows(member, partner, 0)
+    assert even is not None
+    assert even.evened.tolist() == [m for m in partner if name != "pairs too" or m >= 8]
+    assert count_check(member, partner).verdict == "fail"
+    assert count_check(member, partner, even).verdict == "pass"
+    assert abs(count_aucs(member, partner, even) - 0.5).max() < 0.06
+    for m, (seen, row) in enumerate(zip(even.seen(member, 0), member, strict=True)):
+        judged, there = row >= 0, (np.delete(member, [m, partner[m]], axis=0) >= 0).sum(axis=0)
+        for number in np.unique(there[judged]):
+            some = judged & (there == number)
+            counts = np.stack([(seen == 1).sum(0)[some], (seen == 0).sum(0)[some]])
+            if m in even.evened:
+                assert (counts == counts[:, :1]).all()
+            else:
+                assert (counts.sum(0) == number).all()
+        assert (seen[partner[m]] == -1).all()
+
+
+def scored(attack: MembershipAttack, member: np.ndarray, gap: float, even: bool, seed: int):
+    """The mean AUC over the targets, of made-up answers to which members are surer by `gap`."""
+    rng, (num_models, num_examples) = np.random.default_rng(seed), member.shape
+    label = rng.integers(0, 4, num_examples)
+    scatter = rng.gamma(3, 0.3, num_examples)
+    ease = rng.normal(2, 2, num_examples) + rng.normal(0, 1, member.shape) * scatter
+    odds = (ease + gap * (member == 1))[:, :, None]
+    logits = rng.normal(0, 0.3, (*member.shape, 1, 4))
+    logits[:, np.arange(num_examples), 0, label] += odds[:, :, 0]
+    correct = (logits.argmax(3) == label[:, None]).astype(np.uint8)
+    given = {"log_odds": odds, "view_logits": logits, "logits": logits[:, :, 0], "correct": correct}
+    examples = Examples(np.arange(num_examples), label, num_examples, 4)
+    signals = np.stack([attack.signal(one, examples) for one in given[attack.reads]])
+    partner, seen = alone(member), member
+    found = even_shadows(member, partner, seed)
+    if even and found and attack.shadows_apart:
+        seen = found.seen(member, 0)
+    if attack.per_target:
+        scores = np.stack(
+            [
+                attack.score(signals[m], signals[s], (seen[m] if even else seen)[s], examples, m)
+                for m, s in enumerate(others_of(partner))
+            ]
+        )
+    else:
+        totals = attack.sums(signals, seen, partner, examples)
+        scores = attack.score_all(signals, seen, partner, examples, totals)
+        if seen.ndim == 3:  # the definition, target by target, is the closed form
+            for m in (0, num_models - 1):
+                slow = attack.score(signals[m], signals, seen[m], examples, m)
+                np.testing.assert_allclose(scores[m], slow, rtol=1e-6, atol=1e-9)
+    return np.mean([metrics.auc(s, row == 1) for s, row in zip(scores, member, strict=True)])
+
+
+@pytest.mark.parametrize("name", list(ATTACKS))
+@pytest.mark.parametrize(("num_models", "num_in"), [(8, 4), (8, 3), (16, 8)])
+def test_models_that_keep_nothing_are_told_by_no_attack(name: str, num_models: int, num_in: int):
+    aucs = [
+        scored(ATTACKS[name], fixed(num_models, 300, num_in, seed), 0, True, seed)
+        for seed in range(10)
+    ]
+    assert abs(np.mean(aucs) - 0.5) < max(4 * np.std(aucs) / np.sqrt(10), 0.008), np.mean(aucs)
+
+
+@pytest.mark.parametrize(("name", "num_models"), list(UNEVEN))
+def test_without_evening_the_same_attack_is_biased_against_the_attacker(name: str, num_models: int):
+    of_each = {
+        even: [
+            scored(ATTACKS[name], fixed(num_models, 300, num_models // 2, s), 0, even, s)
+            for s in range(10)
+        ]
+        for even in (False, True)
+    }
+    assert np.mean(of_each[False]) == pytest.approx(UNEVEN[name, num_models], abs=0.012)
+    assert np.mean(of_each[False]) < np.mean(of_each[True]) - 0.006
+
+
+def test_where_members_leave_a_trace_more_of_it_is_found():
+    members = [fixed(8, 400, 4, seed) for seed in range(6)]
+    attack = ATTACKS["per_example"]
+    before, after = (
+        np.mean([scored(attack, member, 1.0, even, s) for s, member in enumerate(members)])
+        for even in (False, True)
+    )
+    assert after > before + 0.03
+
+
+def test_a_network_over_shadows_learns_nothing_of_who_is_left_out():
+    attack = ShadowMLP(num_shadows=7)
+    aucs = [scored(attack, fixed(8, 120, 4, seed), 0, True, seed) for seed in range(1)]
+    assert abs(np.mean(aucs) - 0.5) < 0.06
