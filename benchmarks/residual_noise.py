@@ -85,7 +85,7 @@ def main() -> None:
         model = naive(model) if by_hand else model
         model = model.to(device=device, memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
         optimizer = SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
-        return ours(defense, model, optimizer, bf16, device)
+        return ours(defense, model, optimizer, bf16)
 
     print(f"{options.model}, batch {options.batch} of 28x28x1, {device}, torch {torch.__version__}")
     print("| precision | noise | written | ms | ratio | range |")

@@ -27,6 +27,7 @@ from defenses.pgd_at import PGDAT
 from defenses.trades import TRADES
 from runner.models import ImageShape, Model
 from runner.models.small_cnn import ConvNorm
+from runner.train.bf16 import in_bf16
 
 SHAPE = ImageShape(1, 28, 28, 10, (0.286,), (0.353,))
 EPS, STEP_SIZE, NUM_STEPS, BETA = 8 / 255, 2 / 255, 10, 6.0
@@ -87,12 +88,13 @@ def public_trades(
     (clean.argmax(1) == labels).sum().item()
 
 
-def ours(defense: Defense, model: nn.Module, optimizer: Optimizer, bf16: bool, device: str) -> Step:
+def ours(defense: Defense, model: nn.Module, optimizer: Optimizer, bf16: bool) -> Step:
     """Return a step of the defense as the runner makes it."""
 
+    model = in_bf16(model) if bf16 else model
+
     def step(images: Tensor, labels: Tensor) -> None:
-        with torch.autocast(device, torch.bfloat16, enabled=bf16):
-            loss = defense.losses(model, images, labels).total.mean()
+        loss = defense.losses(model, images, labels).total.mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -186,7 +188,7 @@ def main() -> None:
 
     def ours_of(name: str, precision: str) -> Step:
         model = copy.deepcopy(initial).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        return ours(defenses[name], *fresh(model), precision == "bf16", device)
+        return ours(defenses[name], *fresh(model), precision == "bf16")
 
     print(f"{options.model}, batch {options.batch} of 28x28x1, {device}, torch {torch.__version__}")
     print("| defense | public inner loop | public ms | our precision | ours ms | ratio | range |")

@@ -144,8 +144,8 @@ class Defense(Keys):
         Two methods, so that a wrapper can come in between; override those and not this one.
 
         Args:
-            model: in train mode; (N, channels, H, W) float in [0, 1] -> (N, C) logits. It may be
-                wrapped for training.
+            model: in train mode; (N, channels, H, W) float in [0, 1] -> (N, C) logits, float32
+                where it computes in bf16 too. It may be wrapped for training.
             images: (N, channels, H, W) float in [0, 1], already augmented.
             labels: (N,) int64 in [0, C).
         """

@@ -19,6 +19,9 @@ class NoisyJoin(nn.Module):
 
     I: gamma n. II: gamma n x, with x the shortcut, held away from 0. enresnet: gamma n times the
     standard deviation of the whole batch's sum. At gamma 0 nothing is drawn.
+
+    Under autocast the sum is made in float32: bf16 would round a noise that is small beside a
+    feature away, all of it.
     """
 
     def __init__(self, strategy: Strategy, gamma: float, eta: float, skip: bool) -> None:
@@ -30,6 +33,8 @@ class NoisyJoin(nn.Module):
 
     def forward(self, shortcut: Tensor, mapping: Tensor) -> Tensor:
         # A projection without any gradient would stop DistributedDataParallel and DP-SGD: 0 times.
+        if self.gamma > 0:
+            shortcut, mapping = in_float32(shortcut), in_float32(mapping)
         joined = shortcut + mapping if self.skip else mapping + 0 * shortcut
         if self.gamma == 0:
             return joined
@@ -59,7 +64,7 @@ class Ensemble(nn.Module):
         self.average = average
 
     def forward(self, images: Tensor) -> Tensor:
-        logits = torch.stack([member(images) for member in self.members])
+        logits = torch.stack([in_float32(member(images)) for member in self.members])
         if self.average == "logits":
             return logits.mean(0)
         return logits.log_softmax(-1).logsumexp(0) - math.log(len(self.members))
@@ -69,16 +74,18 @@ def normal_like(values: Tensor) -> Tensor:
     """Return standard normal noise of the shape, dtype, device and memory layout of `values`.
 
     On a CPU, `torch.randn_like` of a channels_last tensor is 5 to 8 times slower than a contiguous
-    buffer that is then viewed as channels_last, and bf16 is drawn slower than float32 is drawn and
-    rounded.
+    buffer that is then viewed as channels_last.
     """
-    cpu_bf16 = values.device.type == "cpu" and values.dtype == torch.bfloat16
-    dtype = torch.float32 if cpu_bf16 else values.dtype
+    like = {"dtype": values.dtype, "device": values.device}
     if values.dim() != 4 or not values.is_contiguous(memory_format=torch.channels_last):
-        return torch.randn(values.shape, dtype=dtype, device=values.device).to(values.dtype)
+        return torch.randn(values.shape, **like)
     n, channels, height, width = values.shape
-    drawn = torch.randn((n, height, width, channels), dtype=dtype, device=values.device)
-    return drawn.to(values.dtype).permute(0, 3, 1, 2)
+    return torch.randn((n, height, width, channels), **like).permute(0, 3, 1, 2)
+
+
+def in_float32(values: Tensor) -> Tensor:
+    """Return what autocast left in bf16 as float32, and anything else as it is."""
+    return values.float() if values.dtype == torch.bfloat16 else values
 
 
 def away_from_0(values: Tensor, eta: float) -> Tensor:
@@ -135,6 +142,7 @@ def perturb_logits(network: nn.Module, std: float) -> None:
 
 def _add_noise(std: float, module: nn.Module, inputs: tuple[Tensor], outputs: Tensor) -> Tensor:
     """A forward hook, at module level so that the network can be copied and pickled."""
+    outputs = in_float32(outputs)
     return torch.add(outputs, normal_like(outputs), alpha=std)
 
 
@@ -142,5 +150,6 @@ def _add_noise_of_features(
     std: float, module: nn.Module, inputs: tuple[Tensor], outputs: Tensor
 ) -> Tensor:
     """A forward hook: outputs + std ||x|| n, with the features x (N, channels) of each example."""
-    size = torch.linalg.vector_norm(inputs[0], dim=1, keepdim=True)
+    outputs, features = in_float32(outputs), in_float32(inputs[0])
+    size = torch.linalg.vector_norm(features, dim=1, keepdim=True)
     return outputs + std * size * normal_like(outputs)

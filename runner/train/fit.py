@@ -19,6 +19,7 @@ from runner.norms import least_batch
 from runner.plan.plan import Run
 from runner.storage.ids import generator_of, seed_of
 from runner.train.augment import augmented
+from runner.train.bf16 import in_bf16
 
 Group = dist.ProcessGroup | None
 
@@ -69,6 +70,8 @@ def fit(
     training, device = run.training, images.device
     rank, world = (dist.get_rank(group), dist.get_world_size(group)) if group else (0, 1)
     model = build_model(run, shape, device)
+    if training.precision == "bf16":
+        model = in_bf16(model)
     optimizer = _optimizer(model, training)
     least = max(2 * world, least_batch(model, to_float(images[:2])))
     first = 0
@@ -86,7 +89,6 @@ def fit(
             seed_of(run.seed, "defense"),
         )
     )
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bf16")
     steps = math.ceil(len(run.members) / training.batch_size)
     lr = training.lr
     for epoch in range(first, training.epochs):
@@ -104,10 +106,9 @@ def fit(
                 # All workers draw for the whole part and keep their share: the same at any world.
                 shown = augmented(images[chosen], run.augment, draws)[rank::world]
                 kit.optimizer.zero_grad(set_to_none=True)
-                with autocast:
-                    losses = run.defense.losses(kit.model, shown, labels[chosen][rank::world])
-                    # Mean over all workers' shares, whatever they are: gradients are averaged.
-                    loss = losses.total.sum() * (world / len(part))
+                losses = run.defense.losses(kit.model, shown, labels[chosen][rank::world])
+                # Mean over all workers' shares, whatever they are: gradients are averaged.
+                loss = losses.total.sum() * (world / len(part))
                 loss.backward()
                 kit.optimizer.step()
                 sums.add(losses._asdict())
