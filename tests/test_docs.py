@@ -409,7 +409,7 @@ def test_the_arms_of_the_configuration_page_override_single_keys():
     assert experiment.arms["erm"].training == experiment.training
     wide = experiment.arms["wide"]
     assert wide.model == experiment.model.model_copy(update={"width": 64})
-    schedule = experiment.training.schedule.model_copy(update={"warmup_epochs": 2})
+    schedule = experiment.training.schedule.model_copy(update={"warmup_epochs": 1})
     assert wide.training == experiment.training.model_copy(
         update={"lr": 0.05, "schedule": schedule}
     )

@@ -10,7 +10,7 @@ from attacks.by_name import unknown
 from attacks.membership import MembershipAttack
 from runner.experiment.fields import Fields, dials
 from runner.experiment.judging import LowerBounds
-from runner.experiment.training import Design
+from runner.experiment.training import Design, Training
 from runner.models import ImageShape
 
 Fault = tuple[tuple[str, ...], str]  # where, and why
@@ -29,6 +29,7 @@ def faults_of(experiment: Fields) -> Iterator[Fault]:
     yield from _of_design(experiment.design)
     yield from _of_canaries(experiment)
     yield from _of_workers(experiment)
+    yield from _of_schedules(experiment)
     yield from _of_defenses(experiment)
     yield from _of_checkpoints(experiment)
     yield from _of_membership(experiment)
@@ -126,18 +127,43 @@ def _of_workers(experiment: Fields) -> Iterator[Fault]:
                 "on CPUs each worker of a Run would keep BatchNorm statistics of its own; use "
                 "`norm: group`, or fleet.workers_per_run: 1",
             )
-    trainings = {("training",): experiment.training} | {
-        ("arms", name, "training"): arm.training
-        for name, arm in experiment.arms.items()
-        if arm.training != experiment.training
-    }
-    for at, training in trainings.items():
+    for at, training in _trainings(experiment).items():
         if training.batch_size < 2 * workers:
             yield (
                 (*at, "batch_size"),
                 f"a batch of {training.batch_size} leaves fewer than two examples to each of "
                 f"the {workers} workers of a Run",
             )
+
+
+def _of_schedules(experiment: Fields) -> Iterator[Fault]:
+    """Parts of a schedule that training would never come to."""
+    for at, training in _trainings(experiment).items():
+        schedule, epochs = training.schedule, training.epochs
+        warmup, milestones = schedule.warmup_epochs, schedule.milestones
+        if warmup > epochs or (warmup == epochs and schedule.name == "cosine"):
+            longer = "is longer than" if warmup > epochs else "leaves cosine none of"
+            yield (
+                (*at, "schedule", "warmup_epochs"),
+                f"a warm-up of {warmup:g} epochs {longer} the {epochs} of training; shorten it, "
+                "or train for more epochs",
+            )
+        elif never := [m for m in milestones if not warmup < m < epochs]:
+            yield (
+                (*at, "schedule", "milestones"),
+                f"expected epochs above {warmup:g} (the warm-up) and below {epochs} (the epochs of "
+                f"training), at which lr is multiplied; got {', '.join(f'{m:g}' for m in never)}. "
+                "Leave these out; without any, `name: constant` and `milestones: []`",
+            )
+
+
+def _trainings(experiment: Fields) -> dict[tuple[str, ...], Training]:
+    """The experiment's recipe, and those of its arms that differ from it, by where they stand."""
+    return {("training",): experiment.training} | {
+        ("arms", name, "training"): arm.training
+        for name, arm in experiment.arms.items()
+        if arm.training != experiment.training
+    }
 
 
 def _of_defenses(experiment: Fields) -> Iterator[Fault]:

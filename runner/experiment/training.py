@@ -1,27 +1,50 @@
 """How models are trained, and on which examples: blocks of an experiment's YAML."""
 
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from attacks.by_name import Keys
 from attacks.evasion.pgd import PGD
 from runner.experiment.describe import one_line
 from runner.experiment.questions import Evasion
 
+FACTOR = 0.1
+
 
 class Schedule(Keys):
     """How the learning rate moves from `lr` with the epochs done, fractions of them included."""
 
     name: Literal["constant", "cosine", "step"] = "cosine"
-    warmup_epochs: NonNegativeFloat = 0.0  # linear, from 0
+    warmup_epochs: NonNegativeFloat = 0.0  # linear, the last of its steps at `lr`
     milestones: tuple[PositiveFloat, ...] = ()  # step only: epochs at which lr is multiplied
-    factor: PositiveFloat = 0.1  # step only
+    factor: PositiveFloat = FACTOR  # step only
+
+    @field_validator("milestones")
+    @classmethod
+    def _in_order(cls, milestones: tuple[float, ...]) -> tuple[float, ...]:
+        if any(a >= b for a, b in pairwise(milestones)):
+            wanted = ", ".join(f"{m:g}" for m in sorted({*milestones}))
+            raise ValueError(f"expected each once, in order; did you mean [{wanted}]?")
+        return milestones
 
     @model_validator(mode="after")
     def _steps_have_milestones(self) -> Self:
         if (self.name == "step") != bool(self.milestones):
             raise ValueError("`milestones` go with `name: step`, and `step` needs them")
+        if self.name != "step" and self.factor != FACTOR:
+            raise ValueError(
+                f"`factor` goes with `name: step`, and {self.name} does not look at it; leave it "
+                f"out, or set it to {FACTOR} where it is taken over from the experiment"
+            )
         return self
 
 
@@ -42,11 +65,6 @@ class Training(Keys):
     def _can_train(self) -> Self:
         if self.nesterov and not self.momentum:
             raise ValueError("`nesterov` needs a momentum above 0")
-        if self.schedule.warmup_epochs > self.epochs:
-            raise ValueError(
-                f"schedule.warmup_epochs: {self.schedule.warmup_epochs:g} is longer than the "
-                f"{self.epochs} epochs of training"
-            )
         return self
 
 

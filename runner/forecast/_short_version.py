@@ -7,6 +7,7 @@ from pydantic import ValidationError as Invalid
 
 from runner.experiment.experiment import Experiment
 from runner.experiment.judging import Averages, Vulnerable
+from runner.experiment.training import FACTOR
 from runner.plan.plan import make_plan
 from runner.plan.work import Work
 
@@ -61,8 +62,11 @@ def _shorten(
     for path, training, part in parts:
         epochs = min(EPOCHS, training.epochs)
         changes: dict[str, Any] = {"epochs": epochs}
-        if training.schedule.warmup_epochs > epochs:
+        if training.schedule.warmup_epochs >= epochs:
             changes["schedule.warmup_epochs"] = 0
+        if training.schedule.name == "step":  # its milestones lie behind
+            constant = {"name": "constant", "milestones": [], "factor": FACTOR}
+            changes |= {f"schedule.{key}": value for key, value in constant.items()}
         for key, value in changes.items():
             *into, last = key.split(".")
             (part[into[0]] if into else part)[last] = value

@@ -89,7 +89,7 @@ def fit(
             seed_of(run.seed, "defense"),
         )
     )
-    steps = math.ceil(len(run.members) / training.batch_size)
+    num_steps = sum(1 for _ in kit.steps(first))  # of each epoch; DP-SGD has steps of its own
     lr = training.lr
     for epoch in range(first, training.epochs):
         started = time.perf_counter()
@@ -98,7 +98,8 @@ def fit(
         kit.model.train()
         sums = _Sums(device)
         for step, parts in enumerate(kit.steps(epoch)):
-            lr = training.lr * lr_factor(training.schedule, epoch + step / steps, training.epochs)
+            done = epoch * num_steps + step
+            lr = training.lr * lr_factor(training.schedule, done, num_steps, training.epochs)
             for parameters in kit.optimizer.param_groups:
                 parameters["lr"] = lr
             for part in parts:
@@ -130,13 +131,26 @@ def fit(
         yield Epoch(epoch, metrics, now, plain(kit.model))
 
 
-def lr_factor(schedule: Schedule, epoch: float, epochs: int) -> float:
-    """Return the learning rate as a multiple of its base, `epoch` epochs in, fractions included."""
-    if epoch < schedule.warmup_epochs:
-        return epoch / schedule.warmup_epochs
+def lr_factor(schedule: Schedule, step: int, num_steps: int, epochs: int) -> float:
+    """Return the learning rate of a step as a multiple of its base.
+
+    A warm-up of w steps has the rates 1/w, 2/w, ..., 1, as in Goyal et al. (2017),
+    https://arxiv.org/abs/1706.02677: a first step at rate 0 would learn nothing, and DP-SGD would
+    pay for it. Cosine falls from 1 over the steps that are left, so that nothing jumps; milestones
+    count from the start.
+
+    Args:
+        schedule: how it moves.
+        step: of the whole training, from 0.
+        num_steps: of an epoch.
+        epochs: of the whole training.
+    """
+    warmup = schedule.warmup_epochs * num_steps
+    if step < warmup:
+        return min(1.0, (step + 1) / warmup)
     if schedule.name == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * epoch / epochs))
-    return schedule.factor ** sum(epoch >= milestone for milestone in schedule.milestones)
+        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (epochs * num_steps - warmup)))
+    return schedule.factor ** sum(step / num_steps >= each for each in schedule.milestones)
 
 
 def _batches(run: Run, epoch: int, least: int) -> Iterable[Tensor]:

@@ -60,6 +60,7 @@ NUMBERS = ("eps", "step_size", "num_steps", "weight")  # of attacks and of DeMem
 SHRUNK = (
     "model.width=4",
     "training.epochs=1",
+    "training.schedule=null",  # milestones would lie behind
     "training.batch_size=40",
     "data.num_examples=80",
     "robustness.num_examples=4",

@@ -37,6 +37,7 @@ SHRUNK = (
     "answers.draws=2",
     "model.width=4",
     "training.epochs=1",
+    "training.schedule=null",  # milestones would lie behind
     "fleet.checkpoint_every_s=1000",
 )
 ATTACKS = ("respert_paper", "adaptive")  # the paper's shadow and the defended one, in every table
@@ -96,10 +97,11 @@ def shrunk(
         overrides += ["data.train_counts=[60,60]", "data.test_counts=[20,20]", "data.size=16"]
     else:
         overrides.append("data.num_examples=80")
-    plain = config.load(preset, overrides, Experiment)
-    for arm, chosen in plain.arms.items():  # an arm's own recipe is shrunk as the shared one is
-        if chosen.training.epochs > 1:
+    for arm, chosen in whole.arms.items():  # an arm's own recipe is shrunk as the shared one is
+        if chosen.training.epochs != whole.training.epochs:
             overrides.append(f"arms.{arm}.training.epochs=1")
+        if chosen.training.schedule != whole.training.schedule:
+            overrides.append(f"arms.{arm}.training.schedule=null")
         if chosen.training.batch_size > batch_size:
             overrides.append(f"arms.{arm}.training.batch_size={batch_size}")
     return config.load(preset, overrides, Experiment)

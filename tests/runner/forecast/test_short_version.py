@@ -36,6 +36,14 @@ def test_the_last_epoch_of_a_short_version_stands_for_all(tmp_path: Path):
     [
         {**EPOCHS, "design": {"num_models": 64}},
         {"training": {"epochs": 30, "schedule": {"warmup_epochs": 5}}},
+        {"training": {"epochs": 30, "schedule": {"name": "step", "milestones": [20]}}},
+        {
+            "training": {
+                "epochs": 30,
+                "schedule": {"name": "step", "milestones": [20], "factor": 0.5},
+            },
+            "arms": {**TINY["arms"], "short": {"defense": "erm", "training": {"epochs": 25}}},
+        },
         {
             **EPOCHS,
             "arms": {**TINY["arms"], "long": {"defense": "erm", "training": {"epochs": 20}}},
@@ -51,6 +59,8 @@ def test_the_last_epoch_of_a_short_version_stands_for_all(tmp_path: Path):
     ids=[
         "more models",
         "warmup",
+        "milestones",
+        "milestones and an arm of its own",
         "an arm of its own",
         "averages",
         "memorization",

@@ -1,11 +1,16 @@
 import copy
+import itertools
+import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
+from defenses import Kit
 from defenses.dp_sgd import DPSGD
+from defenses.erm import ERM
 from defenses.trades import TRADES, InnerPGD
 from runner.experiment.experiment import Experiment
 from runner.experiment.training import Schedule, Training
@@ -102,11 +107,81 @@ def test_a_last_batch_too_small_for_batch_norm_is_left_out(
 
 def test_learning_rates_follow_their_closed_forms():
     cosine = Schedule(name="cosine")
-    assert [lr_factor(cosine, e, 10) for e in (0, 5, 10)] == pytest.approx([1, 0.5, 0])
+    assert [lr_factor(cosine, s, 1, 10) for s in (0, 5, 10)] == pytest.approx([1, 0.5, 0])
     step = Schedule(name="step", milestones=(5, 8))
-    assert [lr_factor(step, e, 10) for e in (0, 4.99, 5, 8)] == pytest.approx([1, 1, 0.1, 0.01])
+    assert [lr_factor(step, s, 100, 10) for s in (0, 499, 500, 800)] == pytest.approx(
+        [1, 1, 0.1, 0.01]
+    )
     warm = Schedule(name="constant", warmup_epochs=2)
-    assert [lr_factor(warm, e, 10) for e in (0, 1, 2, 9)] == pytest.approx([0, 0.5, 1, 1])
+    assert [lr_factor(warm, s, 5, 10) for s in (0, 4, 9, 10, 49)] == pytest.approx(
+        [0.1, 0.5, 1, 1, 1]
+    )
+    half_a_step = Schedule(name="constant", warmup_epochs=0.05)
+    assert lr_factor(half_a_step, 0, 10, 1) == 1
+
+
+@pytest.mark.parametrize(("epochs", "num_steps", "warmup"), [(10, 7, 3), (5, 1, 2), (4, 50, 1)])
+def test_a_warm_up_and_cosine_are_those_of_torch_in_sequence(
+    epochs: int, num_steps: int, warmup: int
+):
+    first, whole = warmup * num_steps, epochs * num_steps
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    rising = LinearLR(optimizer, 1 / first, 1.0, first - 1)
+    peer = SequentialLR(optimizer, [rising, CosineAnnealingLR(optimizer, whole - first)], [first])
+    schedule = Schedule(warmup_epochs=warmup)
+    for step in range(whole):
+        expected = optimizer.param_groups[0]["lr"]
+        assert lr_factor(schedule, step, num_steps, epochs) == pytest.approx(expected, rel=1e-9)
+        optimizer.step()
+        peer.step()
+
+
+@pytest.mark.parametrize("warmup", [0.1, 0.5, 1.3, 2])
+@pytest.mark.parametrize("name", ["constant", "cosine"])
+def test_no_rate_is_0_nothing_jumps_and_the_highest_is_the_one_that_is_asked_for(
+    name: str, warmup: float
+):
+    schedule = Schedule.model_validate({"name": name, "warmup_epochs": warmup})
+    rates = [lr_factor(schedule, step, 40, 3) for step in range(120)]
+    assert min(rates) > 0
+    assert max(rates) == pytest.approx(1, abs=1e-3)
+    jumps = [abs(b - a) for a, b in itertools.pairwise(rates)]
+    assert max(jumps) <= max(1 / (40 * warmup), math.pi / 2 / (40 * (3 - warmup))) + 1e-12
+
+
+class Told(ERM):
+    """ERM that keeps the rate of every step."""
+
+    rates: ClassVar[list[float]] = []
+
+    def protect(self, kit: Kit) -> Kit:
+        kit.optimizer.register_step_pre_hook(
+            lambda optimizer, *_: self.rates.append(optimizer.param_groups[0]["lr"])
+        )
+        return kit
+
+
+@pytest.mark.parametrize(("private", "num_steps"), [(False, 4), (True, 3)])
+def test_a_run_takes_the_rates_of_its_own_number_of_steps_and_goes_on_in_the_middle_of_them(
+    place: Workplace, work, private: bool, num_steps: int
+):
+    """Of 100 members in batches of 32 Poisson sampling makes round(100 / 32) = 3 steps."""
+    defense: Any = Told()
+    if private:
+        defense = DPSGD(noise_multiplier=1.0, accountant="rdp", base=defense)
+    run = work.plan.arms["erm"][0]
+    training = Training(
+        epochs=2, batch_size=32, lr=3.0, schedule=Schedule(warmup_epochs=1), precision="fp32"
+    )
+    run = replace(run, defense=defense, training=training)
+    Told.rates.clear()
+    first, _ = trained(run, place)
+    rising = [3 * (k + 1) / num_steps for k in range(num_steps)]
+    falling = [1.5 * (1 + math.cos(math.pi * k / num_steps)) for k in range(num_steps)]
+    assert Told.rates == pytest.approx(rising + falling)
+    Told.rates.clear()
+    trained(run, place, state=first[1])
+    assert Told.rates == pytest.approx(falling)
 
 
 def test_adam_trains_too(place: Workplace, work):
