@@ -134,6 +134,18 @@ class Defense(Keys):
         """
         return make_model()
 
+    def examine(self, network: nn.Module, images: Tensor, labels: Tensor) -> None:
+        """Look at a network before it is trained, and leave it and the random generators alone.
+
+        Args:
+            network: what `build` gave, with weights.
+            images: (n, channels, H, W) float in [0, 1], n >= 2, of the data's shape.
+            labels: (n,) int64 in [0, C).
+
+        Raises:
+            ValueError: a step would not be what the defense says that it is.
+        """
+
     def protect(self, kit: Kit) -> Kit:
         """Return the kit that training steps are made with."""
         return kit
@@ -225,6 +237,9 @@ class Wrapper(Defense):
 
     def build(self, make_model: Callable[[], nn.Module]) -> nn.Module:
         return self.base.build(make_model)
+
+    def examine(self, network: nn.Module, images: Tensor, labels: Tensor) -> None:
+        self.base.examine(network, images, labels)
 
     def protect(self, kit: Kit) -> Kit:
         return self.base.protect(kit)

@@ -4,14 +4,21 @@ from typing import Any
 
 import torch
 from opacus import GradSampleModule
-from torch import Tensor
+from opacus.grad_sample.embedding import compute_embedding_grad_sample
+from opacus.grad_sample.utils import register_grad_sampler
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+
+from runner.norms import GroupNorm
 
 
 class PerExampleGradients(GradSampleModule):
     """Leaves every parameter's gradients of each example, (n, *shape), in its `grad_sample`.
 
-    Opacus 1.6 reads a convolution's input as if it lay in memory as NCHW. In channels_last, which
-    training uses, it takes wrong numbers and other examples' too, without an error.
+    Opacus 1.6 has a formula for most kinds of layers, and some are wrong of some layers, without
+    an error: those layers are differentiated example by example. Its convolution's input is read as
+    if it lay in memory as NCHW. In channels_last, which training uses, it takes wrong numbers and
+    other examples' too. `defenses._examined` compares what comes out with autograd.
     """
 
     def forward(self, images: Tensor) -> Tensor:
@@ -29,6 +36,40 @@ class PerExampleGradients(GradSampleModule):
         """
         inputs, gradients = super().rearrange_grad_samples(**given)
         return [_row_by_row(t) for t in inputs], gradients
+
+    def _get_module_type(self, module: nn.Module) -> Any:
+        """The type by which Opacus looks for its formula; of no type, where that is wrong."""
+        return None if _has_a_wrong_formula(module) else super()._get_module_type(module)
+
+
+def _has_a_wrong_formula(layer: nn.Module) -> bool:
+    """Whether Opacus' formula passes over something that the layer does."""
+    if isinstance(layer, _ConvNd):
+        return layer.padding_mode != "zeros"
+    return isinstance(layer, nn.LayerNorm) and layer.bias is None
+
+
+@register_grad_sampler(GroupNorm)
+def _of_group_norm(
+    layer: GroupNorm, inputs: list[Tensor], gradients: Tensor
+) -> dict[nn.Parameter, Tensor]:
+    """The gradients of scale and shift, (n, channels) each."""
+    (features,) = inputs
+    plain = nn.functional.group_norm(features, layer.groups_of(features), eps=layer.eps)
+    found = {layer.weight: plain * gradients, layer.bias: gradients}
+    return {p: torch.einsum("nc...->nc", g) for p, g in found.items() if p.requires_grad}
+
+
+@register_grad_sampler(nn.Embedding)
+def _of_embedding(
+    layer: nn.Embedding, inputs: list[Tensor], gradients: Tensor
+) -> dict[nn.Parameter, Tensor]:
+    """Opacus' gradients, (n, numbers, width), without those of the row that is never trained."""
+    found = compute_embedding_grad_sample(layer, inputs, gradients)  # pyright: ignore[reportArgumentType]
+    if layer.padding_idx is not None:
+        for each in found.values():
+            each[:, layer.padding_idx] = 0
+    return found
 
 
 def _row_by_row(t: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import is_lazy
+from torch.nn.utils.parametrize import ParametrizationList
 
 from attacks.by_name import ByName
 from defenses import Defense, Facts, Guarantee, Kit, Wrapper
@@ -104,9 +105,6 @@ class DPSGD(Wrapper):
         Raises:
             ValueError: Opacus cannot take per-example gradients of a layer.
         """
-        from opacus import GradSampleModule
-        from opacus.validators import ModuleValidator
-
         network = self.base.build(make_model)
         lazy = [name for name, p in network.named_parameters() if is_lazy(p)]
         if lazy:
@@ -115,11 +113,21 @@ class DPSGD(Wrapper):
                 "give the layer its sizes"
             )
         _without_batch_norm(network.train())
-        errors = [*ModuleValidator.validate(network), *GradSampleModule.validate(network)]
-        if errors:
-            told = "; ".join(dict.fromkeys(str(error) for error in errors))
+        if refused := [*_without_gradients(network)]:
+            told = "; ".join(refused)
             raise ValueError(f"dp_sgd cannot train this network: {told}; choose another model")
         return network
+
+    def examine(self, network: nn.Module, images: Tensor, labels: Tensor) -> None:
+        """Compare per-example gradients of the base's losses with autograd's."""
+        from defenses._examined import wrong_gradients
+
+        def losses(model: nn.Module, shown: Tensor) -> Tensor:
+            return self.base.losses_at(model, shown, shown.flip(3), labels[: len(shown)]).total
+
+        self.base.examine(network, images, labels)
+        if wrong := wrong_gradients(network, losses, images):
+            raise ValueError(f"dp_sgd cannot train this network: {wrong}")
 
     def protect(self, kit: Kit) -> Kit:
         """Return the kit with per-example gradients, clipping, noise, and Poisson batches."""
@@ -229,3 +237,30 @@ def _is_fixed(norm: _BatchNorm) -> bool:
     """Whether a BatchNorm does the same to every example whatever is trained."""
     trained = any(p.requires_grad for p in norm.parameters())
     return not norm.training and norm.running_mean is not None and not trained
+
+
+def _without_gradients(network: nn.Module) -> Iterator[str]:
+    """The layers that Opacus takes no per-example gradients of, by name and kind, and why."""
+    from opacus.grad_sample import GradSampleModule
+    from opacus.validators import ModuleValidator
+
+    for name, layer in network.named_modules():
+        trained = {n for n, p in layer.named_parameters(recurse=False) if p.requires_grad}
+        if not trained:
+            continue
+        kind, known = type(layer), type(layer) in GradSampleModule.GRAD_SAMPLERS
+        where = f"{name} ({kind.__name__})" if name else f"the {kind.__name__} itself"
+        if kind in ModuleValidator.VALIDATORS and ModuleValidator.VALIDATORS[kind](layer):
+            yield f"Opacus takes no per-example gradients of {where}"
+        elif [*layer.buffers()]:
+            yield f"{where} has weights to train and buffers, in itself or in a layer within"
+        elif known and not trained <= {"weight", "bias"}:
+            yield f"a hook computes the weight of {where} from {', '.join(sorted(trained))}"
+        elif isinstance(layer, ParametrizationList) and not _is_trained_itself(network, name):
+            yield f"{name} gives its weight to a layer without a bias, which Opacus passes over"
+
+
+def _is_trained_itself(network: nn.Module, parametrization: str) -> bool:
+    """Whether the layer that a parametrization is of has weights of its own beside it."""
+    layer = network.get_submodule(parametrization.rpartition(".parametrizations.")[0])
+    return any(p.requires_grad for p in layer.parameters(recurse=False))

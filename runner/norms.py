@@ -66,7 +66,7 @@ def narrow_norms(network: nn.Module, images: Tensor, batch_size: int) -> list[st
     Returns:
         Sentences, each about all layers of one kind: which, how many values, and the way out.
     """
-    found: dict[str, list[str]] = {}
+    found: dict[tuple[str, str], list[str]] = {}
     for training in (True, False):
         for layer, kind, values, over_batch in _norms_in(network.train(training), images):
             if over_batch and not training:
@@ -78,9 +78,9 @@ def narrow_norms(network: nn.Module, images: Tensor, batch_size: int) -> list[st
                 values = values * batch_size // len(images) if over_batch else values
                 wrong = _too_few(kind, values)
             if wrong:
-                layers = found.setdefault(f"{kind}|{wrong}", [])
+                layers = found.setdefault((kind, wrong), [])
                 layers += [layer] if layer not in layers else []
-    return [_sentence(*told.split("|"), layers) for told, layers in found.items()]
+    return [_sentence(kind, wrong, layers) for (kind, wrong), layers in found.items()]
 
 
 def least_batch(network: nn.Module, images: Tensor) -> int:

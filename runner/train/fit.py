@@ -65,11 +65,13 @@ def fit(
         state: an earlier epoch's `state()`; None starts from the beginning.
 
     Raises:
+        ValueError: the defense cannot train this network.
         FloatingPointError: the loss is not finite any more.
     """
     training, device = run.training, images.device
     rank, world = (dist.get_rank(group), dist.get_world_size(group)) if group else (0, 1)
     model = build_model(run, shape, device)
+    run.defense.examine(model, *_noise(images, labels))
     if training.precision == "bf16":
         model = in_bf16(model)
     optimizer = _optimizer(model, training)
@@ -158,6 +160,12 @@ def _batches(run: Run, epoch: int, least: int) -> Iterable[Tensor]:
     order = generator_of(run.seed, "order", epoch)
     batches = torch.from_numpy(order.permutation(run.members)).split(run.training.batch_size)
     return [b for b in batches if len(b) >= min(least, len(batches[0]))]
+
+
+def _noise(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Three images of noise, no two alike and none of anybody, laid out as those of a step."""
+    drawn = torch.rand(3, *images.shape[1:], generator=torch.Generator().manual_seed(0))
+    return drawn.to(images.device, memory_format=torch.channels_last), labels[:3]
 
 
 def _optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:

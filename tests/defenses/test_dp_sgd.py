@@ -14,6 +14,7 @@ from defenses.erm import ERM
 from defenses.trades import TRADES
 from runner.experiment.training import Schedule
 from runner.models.resnet import ResNet
+from runner.norms import GroupNorm
 from runner.train.fit import lr_factor
 from runner.train.workplace import Workplace
 from tests.made.dp_sgd import BASES, NUM, SHAPE, backward, batch, each_gradient, network, protected
@@ -181,9 +182,9 @@ def test_the_norm_in_batchnorms_place_keeps_its_eps_and_affine_values():
     after = DPSGD(noise_multiplier=1.0).build(lambda: network)
     sides = {"flat": (), "one": (), "frozen": (2, 2), "bare": (1, 1), "solid": (2, 1, 1)}
     for name, given in norms.items():
-        old, new = cast(Any, given), cast(Any, after.get_submodule(name))
+        old, new = cast(Any, given), after.get_submodule(name)
+        assert isinstance(new, GroupNorm)
         assert new.weight is old.weight
-        assert isinstance(new, nn.GroupNorm)
         features = torch.randn(5, old.num_features, *sides[name])
         parts = features.flatten(1).reshape(5, new.groups_of(features), -1).double()
         assert parts.shape[2] >= 8

@@ -1,7 +1,6 @@
 """DP-SGD over several losses, on one batch of a small residual network."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,8 +44,10 @@ def protected(
     make_model: Callable[[], nn.Module] = network,
 ) -> Kit:
     """A kit of one epoch over all examples, laid out in memory as the loop does it."""
-    model: Any = defense.build(make_model).train()
-    model = model.to(memory_format=torch.channels_last)
+    model = defense.build(make_model).train()
+    for p in model.parameters():
+        if p.ndim == 4:
+            p.data = p.data.to(memory_format=torch.channels_last)
     everyone = torch.arange(NUM)
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     kit = Kit(model, optimizer, lambda epoch: [[everyone]], everyone, batch_size, seed)

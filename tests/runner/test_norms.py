@@ -87,7 +87,7 @@ class Calls(nn.Module):
         (nn.InstanceNorm1d(4, track_running_stats=True), (4, 3), 64, 3),
         (nn.InstanceNorm2d(4), (4, 2, 2), 64, None),
         (nn.LayerNorm(1), (16, 1), 64, 1),
-        (nn.LayerNorm((1, 2)), (8, 1, 2), 64, 2),
+        (nn.LayerNorm([1, 2]), (8, 1, 2), 64, 2),
         (nn.RMSNorm(2), (8, 2), 64, 2),
         (nn.RMSNorm(3), (8, 3), 64, None),
         (None, (8, 3), 64, 3),  # a function, which no module holds
