@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, model_val
 from pydantic import ValidationError as Invalid
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
+from attacks import origin
+
 Contract = TypeVar("Contract", bound="Keys")
 
 
@@ -24,7 +26,11 @@ class Keys(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _suggest_keys(cls, value: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
-        """Turn pydantic's "extra inputs are not permitted" into the key the user may have meant."""
+        """Turn pydantic's "extra inputs are not permitted" into the key the user may have meant.
+
+        What a user's class raises while it is filled, other than a ValueError, is a fault as well,
+        with the line of its file.
+        """
         try:
             return handler(value)
         except Invalid as invalid:
@@ -33,9 +39,15 @@ class Keys(BaseModel):
                 message = error["msg"]
                 if error["type"] == "extra_forbidden" and len(error["loc"]) == 1:
                     message = unknown("key", str(error["loc"][0]), cls.model_fields)
+                raised = (error.get("ctx") or {}).get("error")
+                message += origin.at(raised) if raised else ""
                 fault = PydanticCustomError("fault", "{message}", {"message": message})
                 details.append(InitErrorDetails(type=fault, loc=error["loc"], input=error["input"]))
             raise Invalid.from_exception_data(cls.__name__, details) from None
+        except Exception as error:
+            if not origin.lines(error):
+                raise
+            raise ValueError(origin.in_full(error)) from error
 
 
 def unknown(kind: str, given: str, known: Iterable[str]) -> str:
@@ -52,7 +64,8 @@ def find(package: str, name: str, contract: type[Contract]) -> type[Contract]:
     Digits at the end of a name select a size inside one file: resnet18 lies in resnet.py.
 
     Raises:
-        ValueError: no file of that name; the message lists the legal names and the nearest one.
+        ValueError: no file of that name; the message lists the legal names and the nearest one. Or
+            there is one that cannot be used: the message has its line.
     """
     modules = _modules(package)
     module = name if name in modules else name.rstrip("0123456789")
@@ -60,7 +73,7 @@ def find(package: str, name: str, contract: type[Contract]) -> type[Contract]:
         found = _the_class(f"{package}.{module}", contract)
         if name in _names(found):
             return found
-    known = {known for m in modules for known in _names(_the_class(f"{package}.{m}", contract))}
+    known = {known for m in modules for known in _names_in(f"{package}.{m}", contract)}
     raise ValueError(unknown(_kind(contract), name, known))
 
 
@@ -94,14 +107,31 @@ def _modules(package: str) -> list[str]:
     return [m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_")]
 
 
+def _names_in(module: str, contract: type[Contract]) -> tuple[str, ...]:
+    """The legal names of a file; none of one that cannot be used, which nobody asked for."""
+    try:
+        return _names(_the_class(module, contract))
+    except ValueError:
+        return ()
+
+
 def _the_class(module: str, contract: type[Contract]) -> type[Contract]:
-    loaded: types.ModuleType = importlib.import_module(module)
+    file = f"{module.replace('.', '/')}.py"
+    try:
+        loaded: types.ModuleType = importlib.import_module(module)
+    except (Exception, SystemExit) as error:  # whatever a user's file does
+        raise ValueError(f"{file} cannot be imported: {origin.in_full(error)}") from error
     found = [
         c
         for c in vars(loaded).values()
         if inspect.isclass(c) and issubclass(c, contract) and c.__module__ == module
     ]
-    assert len(found) == 1, f"{module} must define exactly one {contract.__name__}, has {found}"
+    if len(found) != 1:
+        has = ", ".join(c.__name__ for c in found) or "none"
+        raise ValueError(f"{file} must define exactly one {contract.__name__}, and has {has}")
+    if "name" not in found[0].model_fields or not _names(found[0]):
+        what = f'name: Literal["{module.rpartition(".")[2]}"] = ...'
+        raise ValueError(f"{file}: {found[0].__name__} says no name; give it a field `{what}`")
     return found[0]
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from runner.budget import command as budget
 from runner.demos import command as demos
-from runner.driver.exits import INTERRUPTED, MEANINGS, TERMINATED, complaints
+from runner.driver.exits import INTERRUPTED, MEANINGS, TERMINATED, Output, complaints
 from runner.experiment import config
 from runner.storage.cloud import Folder, folder_at
 from runner.storage.store import page_at
@@ -97,7 +97,7 @@ def run(config_path: ConfigPath, overrides: Overrides = None, storage: Storage =
         from runner import pipeline
         from runner.plan.work import prepare
 
-        console = Console()
+        console = Output()
         experiment = _experiment(config_path, overrides)
         work = prepare(experiment, _storage(storage))
         results = pipeline.run(work, console)
@@ -111,7 +111,7 @@ def sweep(config_path: ConfigPath, overrides: Overrides = None, storage: Storage
         data, experiment, source = _read(config_path, overrides)
         from runner.sweep import stage  # Ray takes seconds to import; faults come first
 
-        stage.sweep(data, experiment, source, _storage(storage), Console())
+        stage.sweep(data, experiment, source, _storage(storage), Output())
 
 
 @app.command()
@@ -153,7 +153,7 @@ def audit_answers(
         from runner.foreign.schema import read_audit
         from runner.foreign.stage import audit_given
 
-        console, told = Console(), {"name": name, "shadow_recipe": shadow_recipe}
+        console, told = Output(), {"name": name, "shadow_recipe": shadow_recipe}
         asked = read_audit(config_path, overrides or [], told)
         results, folder = audit_given(answers, member, asked, _storage(storage), in_ray, console)
         _show(results, folder, console)
@@ -179,7 +179,10 @@ def say_status(
     with complaints():
         from runner.driver import status
 
-        sys.exit(status.say_all(names or [], _storage(storage), watch, as_json, Console()))
+        try:
+            sys.exit(status.say_all(names or [], _storage(storage), watch, as_json, Output()))
+        except KeyboardInterrupt:  # how one leaves it: nothing was stopped but the looking
+            sys.exit(INTERRUPTED)
 
 
 def _show(results: dict[str, Any], folder: Folder, console: Console) -> None:

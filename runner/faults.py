@@ -8,8 +8,11 @@ It imports nothing, so every command can import it, and every floor.
 class UserFault(ValueError):
     """The request is wrong or was refused; the message says why and what to do.
 
-    Its kinds lie beside what they describe, but for those that floors below must reach.
+    Its kinds lie beside what they describe, but for those that floors below must reach. Only what
+    is raised before anything has begun ends with the exit code that says so.
     """
+
+    begun = False  # whether something had been started or written
 
 
 class DataMissing(UserFault):

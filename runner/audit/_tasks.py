@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from attacks import origin
 from runner.storage import store
 from runner.storage.cloud import Folder
 from runner.storage.parquet import array_of, to_bytes
 from runner.storage.scores import place_of
+from runner.storage.store import Corrupt
 
 OfTask = Callable[[Any, int], Iterator[pa.Table]]  # (job, task) -> its rows; an importable function
 
@@ -76,5 +78,19 @@ def _rows(tasks: Tasks, in_ray: bool) -> list[dict[str, Any]]:
         from runner.audit._ray_data import over_cluster, unpacked
 
         with unpacked():
-            return over_cluster(of_task, job, number).take_all()
-    return [row for t in range(number) for part in of_task(job, t) for row in part.to_pylist()]
+            return over_cluster(_told, (of_task, job), number).take_all()
+    tables = (table for task in range(number) for table in _told((of_task, job), task))
+    return [row for table in tables for row in table.to_pylist()]
+
+
+def _told(job: tuple[OfTask, Any], task: int) -> Iterator[pa.Table]:
+    """Yield what a task does; what an attack of a user's own raises says in which line."""
+    of_task, given = job
+    try:
+        yield from of_task(given, task)
+    except Corrupt:
+        raise
+    except Exception as error:
+        if origin.lines(error):
+            raise origin.failed(error) from error
+        raise

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attacks.origin import Failed
 from runner.audit._blocks import score_blocks
 from runner.audit._scoring import Scoring
 from runner.audit._targets import score_targets
@@ -53,7 +54,9 @@ def write_scores(work: "Subject", in_ray: bool = True) -> None:
     except Corrupt:
         raise
     except ValueError as error:
-        raise Unscored(str(error)) from error
+        trace = error.trace if isinstance(error, Failed) else ""
+        kept = trace and store.keep_traceback(work.folder, trace)
+        raise Unscored("; ".join(filter(None, [str(error), kept]))) from error
     store.finish(work.scores, files, {})
 
 

@@ -4,9 +4,8 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from runner.driver.exits import complaints
+from runner.driver.exits import Output, complaints
 
 app = typer.Typer(
     help="Say what epsilon some noise gives, or what noise an epsilon takes; and audit DP-SGD.",
@@ -91,7 +90,7 @@ def dp_audit(
         from runner.budget.dp_trials import Setting
 
         setting = Setting(num_examples, batch_size, steps)
-        found = command(noise_multiplier, max_grad_norm, setting, trials, delta, seed, Console())
+        found = command(noise_multiplier, max_grad_norm, setting, trials, delta, seed, Output())
         print(told(found))
         if found.guarantee.alarm(found.lower_bound):
             sys.exit(1)

@@ -1,13 +1,15 @@
 """What a demonstration writes: figures as PNG and SVG, and its figures in numbers as JSON."""
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
 
-from runner.demos import BadInput, expect
+from runner.demos import expect
+from runner.faults import Unfinished
 from runner.report.style import RC, save
 from runner.storage import store
 
@@ -20,13 +22,18 @@ def check_folder(folder: Path) -> None:
     """
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     expect(there.is_dir(), "--out to be a folder", f"{folder}, and {there} is a file")
+    expect(
+        os.access(there, os.W_OK | os.X_OK),
+        "--out to be a folder that can be written",
+        f"{folder}, and {there} cannot",
+    )
 
 
 def write(folder: Path, figures: dict[str, Figure], facts: dict[str, Any]) -> None:
     """Write <name>.png and <name>.svg of each figure, and results.json; the same facts, same bytes.
 
     Raises:
-        BadInput: the folder cannot be made or written.
+        Unfinished: the folder cannot be made or written any more.
     """
     content = {f"{name}.svg": save(figure, "svg") for name, figure in figures.items()}
     content |= {f"{name}.png": as_png(figure) for name, figure in figures.items()}
@@ -35,8 +42,8 @@ def write(folder: Path, figures: dict[str, Figure], facts: dict[str, Any]) -> No
             store.write(folder / name, data)
         store.write_json(folder / "results.json", facts)
     except OSError as error:
-        raise BadInput(
-            f"{folder}: {error.strerror or error}; name another folder with --out"
+        raise Unfinished(
+            f"{folder}: {error.strerror or error}; make room, or name another folder with --out"
         ) from None
 
 

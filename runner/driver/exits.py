@@ -1,23 +1,30 @@
 """How a command leaves: what its exit code means, what it says, and what a signal does to it."""
 
+import errno
 import os
+import select
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from rich.console import Console
+
+from attacks import origin
 from runner.faults import Stopped, TakenOver, Unfinished, UserFault
 from runner.storage.store import Corrupt
 
-DONE, UNFINISHED, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+DONE, UNFINISHED, REFUSED, INTERRUPTED, UNREAD, TERMINATED = 0, 1, 2, 130, 141, 143
 MEANINGS = {
     DONE: "done",
     UNFINISHED: "something failed or was not finished; what is finished is kept, and the same "
     "command goes on",
-    REFUSED: "the request is wrong or was refused; nothing was started",
+    REFUSED: "the request is wrong or was refused; nothing was started or written",
     INTERRUPTED: "stopped by Ctrl-C; the same command goes on",
-    TERMINATED: "stopped by SIGTERM, as `ray job stop` does; the same command goes on",
+    UNREAD: "whoever read what it printed is gone, as `| head` is",
+    TERMINATED: "stopped by SIGTERM, as `ray job stop` does, or as nobody reads what is printed; "
+    "the same command goes on",
 }
 KEPT = "What is finished is kept; mend the cause and run the same command again."
 LEAVE_S = 20.0  # after a signal; workers take up to 15 s for their checkpoints
@@ -32,13 +39,15 @@ def ending(error: BaseException) -> tuple[int, str]:
     """
     cause = getattr(error, "cause", None)
     error = cause if isinstance(cause, Exception) else error  # of a task of Ray
+    if isinstance(error, Stopped):
+        return error.code, "stopped; run the same command again to go on from here"
     if isinstance(error, KeyboardInterrupt):
-        code = error.code if isinstance(error, Stopped) else INTERRUPTED
-        return code, "stopped; run the same command again to go on from here"
+        return INTERRUPTED, "stopped"
+    refused = UNFINISHED if getattr(error, "begun", False) else REFUSED
     if isinstance(error, UserFault):
-        return REFUSED, str(error)
+        return refused, str(error)
     if isinstance(error, Corrupt):
-        return REFUSED, f"{error}; `run` sets it aside and makes it again"
+        return refused, f"{error}; `run` sets it aside and makes it again"
     if isinstance(error, Unfinished | TakenOver):
         return UNFINISHED, str(error)
     if isinstance(error, OSError):
@@ -50,20 +59,60 @@ def ending(error: BaseException) -> tuple[int, str]:
         first = (str(error).strip().splitlines() or [""])[0]
         lost = "the cluster was lost, or a part of it that this command needs"
         return UNFINISHED, f"{lost} ({type(error).__name__}: {first})\n{KEPT}"
+    if origin.lines(error):
+        return refused, origin.in_full(error)
     return UNFINISHED, ""
 
 
 @contextmanager
 def complaints() -> Iterator[None]:
-    """Print what a user can mend as one message, without a traceback, and exit with its code."""
+    """Print what a user can mend as one message, without a traceback, and exit with its code.
+
+    Where nobody reads what is printed any more, nothing is said.
+    """
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, BrokenPipeError) and unread():
+            _to_nowhere()
+            sys.exit(UNREAD)
         code, message = ending(error)
         if not message:
             raise
-        print(f"runner: {message}", file=sys.stderr)
+        with suppress(BrokenPipeError):
+            print(f"runner: {message}", file=sys.stderr, flush=True)
         sys.exit(code)
+
+
+def unread() -> bool:
+    """Whether standard output is a pipe whose reader is gone."""
+    poll = select.poll()
+    try:
+        poll.register(sys.stdout.fileno(), 0)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    except (OSError, ValueError):  # it is no file, as in a test, or closed
+        return False
+
+
+class Output(Console):
+    """The terminal or log that a command prints to; a pipe whose reader is gone stops it."""
+
+    def on_broken_pipe(self) -> None:
+        """Stop in order where something has begun, which a signal does in any thread; else raise.
+
+        Raises:
+            BrokenPipeError: nothing had begun.
+        """
+        _to_nowhere()
+        if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            raise BrokenPipeError(errno.EPIPE, "nobody reads what is printed")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _to_nowhere() -> None:
+    """Let what is still to be printed go nowhere: Python would complain of it when it ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

@@ -24,12 +24,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from attacks import origin
 from runner.driver import driver
 from runner.driver.driver import Driver, age_s, read, who
-from runner.driver.exits import DONE, ending, stoppable
-from runner.faults import TakenOver
+from runner.driver.exits import DONE, KEPT, REFUSED, ending, stoppable
+from runner.faults import TakenOver, Unfinished, UserFault
+from runner.storage import store
 from runner.storage.cloud import Folder
-from runner.storage.store import StorageError
+from runner.storage.store import Corrupt, StorageError
 
 LOCK = "LOCK"
 STALE_S = 30.0  # a driver that was not heard of for so long is taken for dead
@@ -55,6 +57,7 @@ def hold(folder: Folder, say: Callable[[str], object]) -> Iterator[Driver]:
     left, code, why = threading.Event(), DONE, ""
     with _locked(folder) as locked:
         wait_until_free(folder, locked, say)
+        _keep_spare(folder)
         driving.follow(read(driving.path))
         driving.write()
         if not locked:
@@ -75,12 +78,17 @@ def hold(folder: Folder, say: Callable[[str], object]) -> Iterator[Driver]:
             with stoppable():
                 heart.start()
                 yield driving
+            with contextlib.suppress(OSError):
+                (folder / store.TRACEBACK).unlink(missing_ok=True)  # of an earlier driver
         except BaseException as error:
-            code, why = ending(error)
+            ended = _begun(error, folder)
+            code, why = ending(ended)
             why = why or f"{type(error).__name__}: {error}"
             if driving.taken_over:
                 raise TakenOver(driving.taken_over) from None
-            raise
+            if ended is error:
+                raise
+            raise ended from error
         finally:
             left.set()
             heart.join()
@@ -89,6 +97,19 @@ def hold(folder: Folder, say: Callable[[str], object]) -> Iterator[Driver]:
                     os.truncate(folder / LOCK, 0)
                 if _is_own(driving):
                     driving.write(code, why)
+
+
+def _begun(error: BaseException, folder: Folder) -> BaseException:
+    """What a command that has begun ends with: nothing that says that nothing was started.
+
+    Of an error in a user's file the folder keeps the traceback.
+    """
+    if isinstance(error, UserFault | Corrupt):
+        error.begun = True
+    elif ending(error)[0] == REFUSED:
+        kept = store.keep_traceback(folder, origin.trace(error))
+        return Unfinished("\n".join(filter(None, [origin.told(error), kept, KEPT])))
+    return error
 
 
 def wait_until_free(
@@ -158,10 +179,14 @@ def _locked(folder: Folder) -> Iterator[bool]:
             if error.errno not in NO_LOCKS:
                 raise
             locked = False
-        with contextlib.suppress(OSError):
-            file.truncate(0)
-            file.write(bytes(SPARE))
         yield locked
+
+
+def _keep_spare(folder: Folder) -> None:
+    """Let the lock's file hold bytes that a full disk gives back."""
+    if isinstance(folder, Path):
+        with contextlib.suppress(OSError):
+            (folder / LOCK).write_bytes(bytes(SPARE))
 
 
 def _refusal(folder: Folder, found: dict[str, Any] | None) -> StorageError:

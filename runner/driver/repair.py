@@ -39,6 +39,8 @@ def at_work(at: Store, folder: Folder, console: Console) -> Iterator[Driver]:
     try:
         with hold(folder, partial(say, console)) as driving:
             yield driving
+    except BrokenPipeError:
+        raise  # nobody reads what is printed
     except OSError as error:
         raise Unfinished(f"{_said(error, at)}\n{KEPT}") from error
 

@@ -82,8 +82,8 @@ def _of_canaries(experiment: Fields) -> Iterator[Fault]:
             yield (
                 ("membership", "attacks", name),
                 f"{attack.name} needs models with and without each canary, and coins give so few "
-                f"models too few of one kind; use design.num_models: {enough} or more, or "
-                "`threshold`",
+                f"models too few of one kind; use design.num_models: {enough} or more, or an "
+                "attack that needs no such models, as `threshold` does",
             )
     if experiment.sweep is not None:
         yield ("sweep",), "its settings are compared by halves of the pool; use `name: pairs`"
@@ -209,11 +209,14 @@ def _of_membership(experiment: Fields) -> Iterator[Fault]:
                 f"of each; use design.num_models: {2 * needed + 2} or more",
             )
         if experiment.design.name == "quarters" and (needed or not attack.per_target):
+            does = "compares models trained with and without each example"
+            if not needed:
+                does = "is scored for all targets at once, among models that are all shadows"
             yield (
                 at,
-                f"{attack.name} compares models trained with and without each example, and "
-                "`design.name: quarters` gives a target one shadow model; use `pairs` for it, "
-                "or an attack like shadow_mlp",
+                f"{attack.name} {does}, and `design.name: quarters` gives a target one shadow "
+                "model; use `pairs` for it, or an attack that takes one target at a time, as "
+                "shadow_mlp does",
             )
         left_out = 1 if experiment.design.name == "canaries" else 2  # the target, and its partner
         num_models = experiment.design.num_models

@@ -1,5 +1,6 @@
 """YAML, with overrides from the command line, to a validated object. It knows no field by name."""
 
+import codecs
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -75,7 +76,9 @@ def parse(text: str) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)  # a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(f"not YAML: {' '.join(str(error).split())}") from None
+        told = [getattr(error, part, None) for part in ("context", "problem")]
+        why = ", ".join(filter(None, told)) or " ".join(str(error).split())
+        raise ValueError(f"not YAML: {why}") from error
 
 
 def locate(name: str, room: str = "") -> Path:
@@ -96,6 +99,10 @@ def locate(name: str, room: str = "") -> Path:
     wanted = re.sub(r"^configs/|\.yaml$", "", name)
     if wanted in names:
         return shipped / f"{wanted}.yaml"
+    if path.is_dir():
+        inside = ", ".join(sorted(p.name for p in path.glob("*.y*ml")))
+        way_out = f"give a file of it ({inside})" if inside else "give a YAML file"
+        raise ConfigError(name, [Fault("file", f"it is a folder; {way_out}")])
     stems = {Path(name).name: name for name in names}
     near = difflib.get_close_matches(Path(wanted).name, stems, n=1)
     hint = f"; did you mean {stems[near[0]]!r}?" if near else f" (shipped: {', '.join(names)})"
@@ -129,17 +136,22 @@ def read(path: Path | None, overrides: Sequence[str]) -> tuple[dict[str, Any], L
     """
     source = str(path or "options")
     try:
-        text = path.read_text(encoding="utf-8") if path else "{}"
+        text = _text(path) if path else "{}"
         data, node = parse(text), yaml.compose(text, Loader=_Loader)
         faults = [*_repeated(node, ())]
         lines: Lines = dict(_lines(node, ()))
     except RecursionError:
         raise ConfigError(source, [Fault("file", "an anchor contains itself")]) from None
-    except (OSError, ValueError) as error:
-        raise ConfigError(source, [Fault("file", str(error))]) from None
+    except OSError as error:
+        raise ConfigError(source, [Fault("file", error.strerror or str(error))]) from None
+    except ValueError as error:
+        mark = getattr(error.__cause__, "problem_mark", None)
+        fault = Fault("file", str(error), mark.line + 1 if mark else None)
+        raise ConfigError(source, [fault]) from None
     if not isinstance(data, dict):
         found = "nothing" if data is None else f"a {type(data).__name__}"
-        faults.append(Fault("file", f"expected a mapping of keys, found {found}"))
+        why = f"expected a mapping of keys, such as `name: mine`, found {found}"
+        faults.append(Fault("file", f"{why}; docs/configuration.md has every key"))
     else:
         for override in overrides:
             faults.extend(_override(data, override))
@@ -150,6 +162,21 @@ def read(path: Path | None, overrides: Sequence[str]) -> tuple[dict[str, Any], L
         raise ConfigError(source, faults)
     assert isinstance(data, dict)
     return data, lines
+
+
+def _text(path: Path) -> str:
+    """What stands in a file.
+
+    Raises:
+        ValueError: it is no text in UTF-8.
+    """
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        kind = "text in UTF-16" if utf16 else f"no text in UTF-8 (byte {error.start} of it is none)"
+        raise ValueError(f"it is {kind}; save it as UTF-8") from None
 
 
 def validate(
@@ -186,13 +213,13 @@ def _override(data: dict[str, Any], override: str) -> Iterator[Fault]:
     """Set one dotted key in place."""
     dotted, equals, text = override.partition("=")
     *parents, last = dotted.split(".")
+    if not equals or not all(key.strip() for key in (*parents, last)):
+        yield Fault("--set", f"expected dotted.key=value, got {override!r}")
+        return
     try:
         value = parse(text)
     except ValueError:
         yield Fault(dotted, f"--set {override!r}: the value is not YAML")
-        return
-    if not equals or not all([*parents, last]):
-        yield Fault(dotted, f"--set needs dotted.key=value, got {override!r}")
         return
     for depth, key in enumerate(parents):
         data = data.setdefault(key, {})

@@ -1,8 +1,8 @@
 """One worker of a lane: a process of Ray Train that does one Run after another."""
 
+import contextlib
 import faulthandler
 import time
-import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -14,12 +14,13 @@ import ray.train.torch
 import torch
 import torch.distributed as dist
 
+from attacks import origin
 from runner.fleet.queue import Task
 from runner.plan.plan import Run
 from runner.storage import store
 from runner.storage.store import Corrupt
 from runner.train.fit import Group
-from runner.train.train import Left, first_line
+from runner.train.train import Left
 from runner.train.workplace import Workplace, make_workplace
 
 FOR_EVER = timedelta(days=365)
@@ -137,15 +138,18 @@ def work(
         except Exception as error:
             waits = partial(place.tell, "waits for the storage", 0.0)
             if place.leads and store.may_pass(error) and place.store.comes_back(waits):
-                call("repair", worker, f"{task.run.id}: the storage was away; {_reason(error)}")
+                call("repair", worker, f"{task.run.id}: the storage was away; {origin.told(error)}")
             elif place.leads:
-                call("fail", worker, _reason(error), isinstance(error, OSError))
+                reason = f"{origin.told(error)}{_kept(error, place, task.run)}"
+                call("fail", worker, reason, isinstance(error, OSError))
             # Others of the group may wait for us in a collective, unless they failed alike.
             alike = place.group is None or isinstance(error, FloatingPointError)
             if not alike or not _sound(place.device):
                 raise
         else:
             if place.leads:
+                with contextlib.suppress(OSError):
+                    (place.store.run(task.run.id) / store.TRACEBACK).unlink(missing_ok=True)
                 call("finish", worker)
 
 
@@ -161,8 +165,7 @@ def _sound(device: torch.device) -> bool:
     return True
 
 
-def _reason(error: Exception) -> str:
-    """One line for people, and where it happened."""
-    frames = traceback.extract_tb(error.__traceback__)
-    at = f" (at {frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {first_line(error)}{at}"
+def _kept(error: Exception, place: Workplace, run: Run) -> str:
+    """Where the whole traceback was written, in words; "" where it could not be."""
+    told = store.keep_traceback(place.store.run(run.id), origin.trace(error))
+    return f"; {told}" if told else ""

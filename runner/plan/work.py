@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from attacks import origin
 from defenses import Guarantee
 from runner.data import Dataset, Ids
 from runner.experiment.experiment import Experiment
@@ -148,7 +149,8 @@ def prepare(
     dataset: Dataset | None = None,
     folder: Folder | None = None,
 ) -> Work:
-    """Return an experiment ready to start; nothing is written but a probe of the storage.
+    """Return an experiment ready to start: the folders of the storage are made last, when nothing
+    is left to refuse, and a file is written there and removed again.
 
     Args:
         storage: a folder, made if it is not there, or a URI.
@@ -160,8 +162,10 @@ def prepare(
         StorageError: the storage folder cannot be written.
     """
     at = Store(folder_at(storage))
+    at.check_usable()
+    work = made_ready(experiment, at, dataset, folder)
     at.check_writable()
-    return made_ready(experiment, at, dataset, folder)
+    return work
 
 
 def made_ready(
@@ -177,7 +181,7 @@ def made_ready(
     try:
         dataset = planted(dataset or experiment.data.load(), experiment)
     except (ValueError, OSError) as error:
-        raise DataMissing(f"data: {error}") from None
+        raise DataMissing(f"data: {origin.said(error)}") from error
     if experiment.robustness.on == "test" and not len(dataset.test_labels):
         raise DataMissing("robustness.on: test, but the data has no test images; use non_members")
     num_pool, workers = len(dataset.pool_labels), experiment.fleet.workers_per_run
@@ -192,5 +196,5 @@ def made_ready(
             check_file(experiment.memorization.file, dataset)
         plan = make_plan(experiment, dataset)
     except ValueError as error:  # such as more examples to a batch of DP-SGD than there are members
-        raise DataMissing(str(error)) from None
+        raise DataMissing(origin.said(error)) from error
     return Work(experiment, dataset, plan, at, folder or at.experiment(experiment.name))

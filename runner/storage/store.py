@@ -13,6 +13,7 @@ driver.json and checkpoint.pt. A name that two files must know stands here; one 
 writes and reads, there.
 """
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -33,6 +34,8 @@ POOL, TEST = "pool.parquet", "test.parquet"  # who the examples of an experiment
 RESULTS = "results.json"  # of an experiment, an audit, or one setting of a sweep
 SWEPT = "sweep.json"
 REPORT = "report"
+TRACEBACK = "traceback.txt"  # beside what could not be made
+LASTING = (errno.ENOSPC, errno.EDQUOT, errno.EPIPE)  # the last: nobody reads what is printed
 PATIENCE_S = 300.0  # for a storage that is away to come back
 TOPS = ("runs", "experiments", "audits", "sweeps")  # right below the storage folder
 OWNERS = (
@@ -46,6 +49,8 @@ OWNERS = (
 
 class Corrupt(ValueError):
     """A file that is not what it was written as. It is set aside and made again."""
+
+    begun = False  # as of a UserFault
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(path, reason)
@@ -109,24 +114,50 @@ class Store(NamedTuple):
             time.sleep(1.0)
         return False
 
+    def check_usable(self) -> None:
+        """Refuse a folder that cannot be made or written, and make nothing.
+
+        Raises:
+            StorageError: says why.
+        """
+        if isinstance(self.root, CloudPath):
+            self.check_writable()
+            return
+        for top in (self.root / top for top in TOPS):
+            there = next(path for path in (top, *top.parents) if os.path.lexists(path))
+            if not there.is_dir():
+                raise self._unusable(f"{there} is no folder")
+            if not os.access(there, os.W_OK | os.X_OK):
+                raise self._unusable(f"{there} cannot be written")
+
     def check_writable(self) -> None:
         """Make the folders that everything lies in, and try to write there.
 
         Raises:
-            StorageError: the folder cannot be made or written.
+            StorageError: the folder cannot be made or written; what was made is gone again.
         """
-        try:
-            if isinstance(self.root, CloudPath):
+        if isinstance(self.root, CloudPath):
+            try:
                 _probe(self.root / f".probe-{uuid.uuid4().hex[:8]}")
-                return
-            for folder in (self.root / top for top in TOPS):
+            except OSError as error:
+                raise self._unusable(error.strerror or str(error)) from None
+            return
+        tops = [self.root / top for top in TOPS]
+        new = {path for top in tops for path in (top, *top.parents) if not path.exists()}
+        try:
+            for folder in tops:
                 folder.mkdir(parents=True, exist_ok=True)
             self.probe()
         except OSError as error:
-            raise StorageError(
-                f"storage folder {self.root}: {error.strerror or error}; "
-                "name another with --storage FOLDER"
-            ) from None
+            for path in sorted(new, reverse=True):  # the deepest first
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+            raise self._unusable(error.strerror or str(error)) from None
+
+    def _unusable(self, why: str) -> StorageError:
+        return StorageError(
+            f"storage folder {self.root}: {why}; name another with --storage FOLDER"
+        )
 
 
 def scores_at(home: Folder, name: str) -> Folder:
@@ -151,7 +182,7 @@ def page_at(home: Folder) -> Folder:
 
 def may_pass(error: BaseException) -> bool:
     """Return whether a storage may get over an error by itself; a full one does not."""
-    return isinstance(error, OSError) and error.errno not in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, OSError) and error.errno not in LASTING
 
 
 def write(path: Folder, content: bytes) -> None:
@@ -218,6 +249,18 @@ def read_sealed(path: Folder) -> bytes:
     if hashlib.sha256(content).digest() != seal:
         raise Corrupt(str(path), "its checksum is not the one it was written with")
     return content
+
+
+def keep_traceback(folder: Folder, trace: str) -> str:
+    """Write why something could not be made into its folder, and return in words where; "" if not.
+
+    Nothing is raised: what went wrong may be the storage.
+    """
+    try:
+        write(folder / TRACEBACK, trace.encode())
+    except OSError:
+        return ""
+    return f"the whole traceback: {folder / TRACEBACK}"
 
 
 def write_json(path: Folder, facts: object) -> None:

@@ -20,7 +20,7 @@ from runner.faults import Unfinished
 from runner.fleet import fleet
 from runner.fleet.preflight import ready
 from runner.forecast.disk import checkpoint_bytes, disk_bytes
-from runner.plan.work import Work, made_ready, prepare
+from runner.plan.work import Work, made_ready
 from runner.report.blocks.events import events_in_short
 from runner.report.sweep.page import write_sweep_report
 from runner.report.sweep.terminal import terminal_tables
@@ -31,7 +31,7 @@ from runner.storage.store import Store
 from runner.sweep import recommend, results, settings
 from runner.sweep.rungs import Board
 from runner.sweep.search import SearchOutcome, search
-from runner.sweep.trial import Sweeping, measured
+from runner.sweep.trial import Sweeping, measured, reason
 
 NOT_ALIKE = "the settings are attacked or asked differently, so none is better than another"
 
@@ -58,12 +58,16 @@ def sweep(
         why = "there is no such block, so there is nothing to search; use `runner run`"
         raise ConfigError(source, [Fault("sweep", why)])
     settings.check(data, experiment, source)
-    folder = Store(folder_at(storage)).sweep(experiment.name)
     first = next(settings.to_try(experiment.sweep))
     smallest = settings.with_setting(data, experiment, first, experiment.sweep.rungs[0])
-    work = prepare(config.validate(smallest, Experiment, source), storage, folder=folder)
+    at = Store(folder_at(storage))
+    at.check_usable()
+    work = made_ready(
+        config.validate(smallest, Experiment, source), at, None, at.sweep(experiment.name)
+    )
     _check_rate(work, _objectives(experiment), source)
-    with at_work(work.store, folder, console) as driving:
+    at.check_writable()
+    with at_work(work.store, work.folder, console) as driving:
         before = _trained(work.store)
         made = until_sound(
             lambda: _sweep(data, experiment, work, before, console, driving),
@@ -160,7 +164,7 @@ def _confirm(
     try:
         record = measured(again, sweeping, driving.tell)
     except Exception as error:  # what the search found is written all the same
-        driving.tell(f"it could not be measured: {type(error).__name__}: {error}")
+        driving.tell(f"it could not be measured: {reason(error, again.folder)}")
         return told
     fresh, base, sweep = results.three(record), record["base"], experiment.sweep
     assert sweep is not None

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import ray
 from ray import tune
 
+from attacks import origin
 from runner import pipeline
 from runner.driver.repair import MadeElsewhere, Tell, set_aside_broken, until_sound
 from runner.experiment import config
@@ -61,7 +62,16 @@ def trial(config: Mapping[str, Any], sweeping: Sweeping) -> None:
                 return
     except Exception as error:
         # The others go on without it, and its reason stands in the results.
-        ray.get(board.fail.remote(id_of(setting), f"{type(error).__name__}: {error}"))
+        why = reason(error, sweeping.folder / "trials" / id_of(setting))
+        ray.get(board.fail.remote(id_of(setting), why))
+
+
+def reason(error: Exception, folder: Folder) -> str:
+    """Return why a setting was not measured; an error in a user's file leaves its traceback."""
+    if not origin.lines(error):
+        return f"{type(error).__name__}: {error}"
+    kept = store.keep_traceback(folder, origin.trace(error))
+    return "; ".join(filter(None, [origin.told(error), kept]))
 
 
 def _at_rung(sweeping: Sweeping, setting: Mapping[str, Any], rung: int) -> dict[str, Any]:

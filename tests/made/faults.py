@@ -16,6 +16,7 @@ ARGUMENTS = {  # of those that take more than a message
     "Corrupt": ("a/b", "short"),
     "Stopped": (143,),
     "ShippedError": (ValueError("odd"),),
+    "Failed": ("odd (at mine.py:1)", "a traceback"),
 }
 
 

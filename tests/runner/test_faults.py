@@ -13,6 +13,7 @@ from tests.made.faults import HOUSE, exception_classes, one_of
 ENDINGS = (UserFault, Unfinished, TakenOver, Stopped, Corrupt, Away)
 WITHIN = {  # no command ends with one of these -> where they are caught
     "ShippedError": ["runner/audit/_ray_data.py"],
+    "Failed": ["runner/audit/scores.py"],
     "Unscored": ["runner/pipeline.py", "runner/foreign/stage.py"],
     "Left": ["runner/fleet/worker.py"],
     "MadeElsewhere": ["runner/driver/repair.py"],

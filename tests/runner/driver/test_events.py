@@ -112,7 +112,7 @@ def test_the_last_ones_are_kept(tmp_path: Path):
         raise StorageError("full")
     with hold(tmp_path, print):
         assert len(left(tmp_path)) == MAX_EVENTS
-        assert left(tmp_path)[-1]["text"].endswith("exit code 2: full")
+        assert left(tmp_path)[-1]["text"].endswith("exit code 1: full")
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_how_a_driver_was_made_to_end_is_told_by_the_next_one(
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (StorageError("no room\non it"), "exit code 2: no room"),
+        (StorageError("no room\non it"), "exit code 1: no room"),
         (RuntimeError("odd"), "exit code 1: RuntimeError: odd"),
         (
             pipeline.Unfinished(

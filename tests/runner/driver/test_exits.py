@@ -29,7 +29,7 @@ HOUSE = Path(__file__).parents[3]
         (Corrupt("a/b", "short"), 2, "a/b: short; `run` sets it aside"),
         (Unfinished("2 models"), 1, "2 models"),
         (TakenOver("by them"), 1, "by them"),
-        (KeyboardInterrupt(), 130, "run the same command again"),
+        (KeyboardInterrupt(), 130, "stopped"),
         (Stopped(143), 143, "run the same command again"),
         (OSError(28, "No space left on device", "a/b"), 1, "a/b: No space left on device\nWhat is"),
         (RuntimeError("odd"), 1, ""),
@@ -38,7 +38,7 @@ HOUSE = Path(__file__).parents[3]
 def test_each_way_to_leave_has_a_code_and_a_message(error: BaseException, code: int, told: str):
     found, message = ending(error)
     assert found == code
-    assert message.startswith(told) if not isinstance(error, KeyboardInterrupt) else told in message
+    assert message.startswith(told) if not isinstance(error, Stopped) else told in message
     assert bool(message) == bool(told)
 
 

@@ -38,7 +38,14 @@ def test_an_attack_that_compares_models_with_and_without_an_example_is_refused_o
     why = faults["membership.attacks.online"]
     assert "lira" in why
     assert "gives a target one shadow model" in why
-    assert "use `pairs` for it, or an attack like shadow_mlp" in why
+    assert "use `pairs` for it, or an attack that takes one target at a time" in why
+
+
+def test_an_attack_without_shadows_is_refused_over_quarters_for_what_it_is():
+    attacks = {"own": {"name": "shadow_mlp"}, "loss": {"name": "threshold"}}
+    why = refused(NOISY, membership={"attacks": attacks})["membership.attacks.loss"]
+    assert "threshold is scored for all targets at once" in why
+    assert "compares models" not in why
 
 
 def test_the_shadow_attack_goes_with_either_design():

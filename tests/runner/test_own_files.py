@@ -1,0 +1,208 @@
+"""An error in a file that a user wrote: one message with that file and line, and the traceback.
+
+Each file lies in a folder of the test, which stands for the room that its kind is found in.
+"""
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from runner.audit.scores import Unscored, write_scores
+from runner.driver.lock import hold
+from runner.faults import Unfinished
+from runner.plan.work import Work
+from runner.storage import store
+from runner.train.train import train
+from runner.train.workplace import Workplace
+from tests.conftest import TINY, do_here
+from tests.made.commands import invoke
+from tests.made.training import do
+
+OWN = '''"""A user's own."""
+from typing import Literal
+
+import torch
+from {contract} import {cls}
+
+
+class Mine({cls}):
+    name: Literal["{name}"] = "{name}"
+'''
+Write = Callable[[str, str, str, str], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Puts a file into a room, and returns its path."""
+
+    def put(package: str, cls: str, name: str, rest: str) -> Path:
+        room = importlib.import_module(package)
+        if str(tmp_path) not in room.__path__:
+            monkeypatch.setattr(room, "__path__", [*room.__path__, str(tmp_path)])
+        path = tmp_path / f"{name}.py"
+        path.write_text(OWN.format(contract=package, cls=cls, name=name) + rest)
+        return path
+
+    return put
+
+
+def line_of(path: Path, text: str) -> str:
+    """file:line of the first line that holds a text."""
+    number = next(n for n, line in enumerate(path.read_text().splitlines(), 1) if text in line)
+    return f"{path}:{number}"
+
+
+def check_tells(command: str, tmp_path: Path, changes: dict, path: Path, text: str) -> None:
+    """Hold that a command is refused with the line, and only its traceback was written."""
+    config, storage = tmp_path / "x.yaml", tmp_path / "storage"
+    config.write_text(yaml.safe_dump({**TINY, **changes}))
+    options = [] if command == "check" else ["--storage", str(storage)]
+    code, out = invoke(command, str(config), *options)
+    assert code == 2, out
+    assert line_of(path, text) in out
+    kept = Path(out.partition("the whole traceback: ")[2].split()[0])
+    assert "Traceback (most recent call last)" in kept.read_text()
+    assert path.name in kept.read_text()
+    kept.unlink()
+    assert not storage.exists()
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "run"])
+@pytest.mark.parametrize(
+    ("name", "rest"),
+    [
+        ("own_syntax", "    def losses_at(:\n"),
+        ("own_indented", "        x = 1\n"),
+        ("own_import", "import no_such_module\n"),
+        ("own_zero", "print(1 // 0)\n"),
+        ("own_exit", "raise SystemExit('a script')\n"),
+    ],
+)
+def test_a_file_that_cannot_be_imported(
+    tmp_path: Path, write: Write, command: str, name: str, rest: str
+):
+    path = write("defenses", "Defense", name, rest)
+    arms = {"mine": {"defense": {"name": name}}}
+    check_tells(command, tmp_path, {"arms": arms}, path, rest.splitlines()[0].strip())
+
+
+def test_a_file_that_nobody_asked_for_may_be_broken(tmp_path: Path, write: Write):
+    write("defenses", "Defense", "own_unfinished", "    def losses_at(:\n")
+    config = tmp_path / "x.yaml"
+    config.write_text(yaml.safe_dump({**TINY, "arms": {"mine": {"defense": "tradse"}}}))
+    code, out = invoke("check", str(config))
+    assert code == 2
+    assert "did you mean 'trades'?" in out
+    assert "own_unfinished" not in out
+
+
+@pytest.mark.parametrize(
+    ("package", "cls", "key"),
+    [
+        ("defenses", "Defense", "arms.mine.defense"),
+        ("runner.models", "Model", "model"),
+        ("runner.data", "Data", "data"),
+        ("attacks.evasion", "EvasionAttack", "robustness.attacks.mine"),
+        ("attacks.membership", "MembershipAttack", "membership.attacks.mine"),
+    ],
+)
+def test_a_class_that_cannot_be_filled(
+    tmp_path: Path, write: Write, package: str, cls: str, key: str
+):
+    name = f"own_{cls.lower()}"
+    rest = "    def model_post_init(self, context):\n        self.missing.go()\n"
+    path = write(package, cls, name, rest)
+    changes: dict = {}
+    *parents, last = key.split(".")
+    at = changes
+    for parent in parents:
+        at = at.setdefault(parent, {})
+    at[last] = {"name": name}
+    check_tells("check", tmp_path, changes, path, "self.missing.go()")
+
+
+def test_data_that_cannot_be_read_and_a_file_that_says_no_name(tmp_path: Path, write: Write):
+    rest = "    def load(self):\n        return {}['images']\n"
+    path = write("runner.data", "Data", "own_pixels", rest)
+    check_tells("plan", tmp_path, {"data": {"name": "own_pixels"}}, path, "['images']")
+    rest = "    def load(self):\n        return torch.zeros(3).numpy().reshape(2)\n"
+    path = write("runner.data", "Data", "own_shape", rest)
+    check_tells("plan", tmp_path, {"data": {"name": "own_shape"}}, path, "reshape(2)")
+    path = write("runner.data", "Data", "own_nameless", "\n\nclass Other(Data):\n    pass\n")
+    config = tmp_path / "x.yaml"
+    config.write_text(yaml.safe_dump({**TINY, "data": {"name": "own_nameless"}}))
+    code, out = invoke("check", str(config))
+    assert code == 2
+    assert "own_nameless.py must define exactly one Data, and has Mine, Other" in out
+
+
+def test_a_worker_says_the_line_and_keeps_the_traceback_until_the_model_is_made(
+    place: Workplace, work: Work, tmp_path: Path
+):
+    pytest.importorskip("ray", reason="machines that only train have no Ray")
+    path = tmp_path / "own_step.py"
+    path.write_text("import torch\n\ndef step(run, place):\n    torch.zeros(2) @ torch.zeros(3)\n")
+    spec = importlib.util.spec_from_file_location("own_step", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    run = work.plan.runs[0]
+    reason = do([run], [module.step], place).snapshot().failed[run.id]
+    kept = place.store.run(run.id) / store.TRACEBACK
+    assert reason.startswith("RuntimeError: ")
+    assert reason.endswith(f"(at {path}:4); the whole traceback: {kept}")
+    assert b"torch.zeros(2) @ torch.zeros(3)" in kept.read_bytes()
+    do([run], [train], place)
+    assert not kept.exists()
+
+
+SCORE = """    per_target: ClassVar[bool] = {per_target}
+    def score(self, target, shadows, shadow_member, examples, seed=0):
+        return target[:, 0] + torch.zeros(3).numpy()
+"""
+
+
+@pytest.mark.parametrize("per_target", [False, True])
+def test_an_attack_that_fails_in_the_audit_says_the_line(
+    work: Work, write: Write, per_target: bool
+):
+    name = f"own_score_{per_target}".lower()
+    path = write("attacks.membership", "MembershipAttack", name, "")
+    path.write_text(
+        path.read_text().replace("Literal\n", "ClassVar, Literal\n")
+        + SCORE.format(per_target=per_target)
+    )
+    asked = work.experiment.model_dump(mode="json") | {"membership": {"attacks": {"mine": name}}}
+    experiment = type(work.experiment).model_validate(asked)
+    own = work._replace(experiment=experiment)
+    with pytest.raises(Unfinished) as caught:
+        do_here(own)
+    told = str(caught.value)
+    assert line_of(path, "torch.zeros(3)") in told
+    kept = work.folder / store.TRACEBACK
+    assert told.endswith(f"the whole traceback: {kept}")
+    assert b"return target[:, 0]" in kept.read_bytes()
+    with pytest.raises(Unscored, match="could not be broadcast"):
+        write_scores(own, in_ray=False)
+
+
+def test_what_fails_on_the_way_keeps_its_traceback_in_the_folder_until_all_is_well(
+    tmp_path: Path,
+):
+    path = tmp_path / "own_late.py"
+    path.write_text("def go():\n    {}['odd']\n")
+    space: dict = {}
+    exec(compile(path.read_text(), str(path), "exec"), space)
+    with pytest.raises(Unfinished) as caught, hold(tmp_path / "x", print):
+        space["go"]()
+    kept = tmp_path / "x" / store.TRACEBACK
+    assert f"KeyError: 'odd' (at {path}:2)\nthe whole traceback: {kept}\n" in str(caught.value)
+    assert "own_late.py" in kept.read_text()
+    with hold(tmp_path / "x", print):
+        pass
+    assert not kept.exists()
