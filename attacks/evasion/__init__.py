@@ -37,6 +37,11 @@ class EvasionAttack(Keys):
         """Whether it averages over a randomized model's draws; else it overstates robustness."""
         return False
 
+    @property
+    def remark(self) -> str:
+        """What a reader of its figure must know, where its name does not say; else ""."""
+        return ""
+
     def settled(self, randomized: bool) -> Self:
         """Return the attack as it is run on a model; without noise there is nothing to average."""
         return self

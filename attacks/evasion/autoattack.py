@@ -1,8 +1,10 @@
-"""AutoAttack in the L-infinity ball, through the package of its authors."""
+"""AutoAttack in the L-infinity ball: APGD and FAB of its authors' package, and a whole Square."""
 
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 from typing import Any, ClassVar, Literal, Self
 
 import torch
@@ -10,9 +12,11 @@ from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 
 from attacks.evasion import EvasionAttack, Radius, crafting
+from attacks.evasion.square import Square
 
 Predict = Callable[[Tensor], Tensor]  # (n, channels, H, W) -> (n, C) logits
 DRAWS = 20  # of the authors' version for randomized models
+QUERIES = 5000  # of Square, as in their package
 
 
 class AutoAttack(EvasionAttack):
@@ -22,6 +26,13 @@ class AutoAttack(EvasionAttack):
 
     `standard` runs APGD on the cross-entropy, then against each of the 9 most likely wrong classes
     APGD on the targeted DLR loss and FAB, then Square, each on what withstood those before it.
+    square: `every_position` is `attacks/evasion/square.py`. `package` is the authors', whose
+        squares never begin at the last place: after its first stripes it changes neither the last
+        row nor the last column. On a model without gradients that looks at these alone it left
+        65.6 % standing, and 4.7 % on the same model mirrored. So the default is not the published
+        ensemble, and is named so in reports. It makes as many queries, by the paper's schedule
+        rescaled to them; the package takes that of 10,000.
+
     The targeted DLR loss compares four logits. With 2 or 3 classes the attacks are APGD on the
     cross-entropy, APGD on the untargeted DLR loss (3 classes only), untargeted FAB, and Square:
     such a figure is not the published AutoAttack, and the smaller suite may be weaker.
@@ -41,6 +52,7 @@ class AutoAttack(EvasionAttack):
     name: Literal["autoattack"] = "autoattack"
     eps: Radius = 8 / 255
     version: Literal["standard", "rand"] = "standard"
+    square: Literal["every_position", "package"] = "every_position"  # of `standard`
     draws: PositiveInt = DRAWS  # of a randomized model's noise, averaged in each step of `rand`
 
     @model_validator(mode="after")
@@ -56,8 +68,17 @@ class AutoAttack(EvasionAttack):
     def averages_draws(self) -> bool:
         return self.version == "rand" and self.draws > 1
 
+    @property
+    def remark(self) -> str:
+        if self.version == "rand" or self.square == "package":
+            return ""
+        return (
+            "AutoAttack with a Square that reaches every position, where that of the published "
+            "ensemble spares the last row and column"
+        )
+
     def settled(self, randomized: bool) -> Self:
-        return self if randomized else type(self)(eps=self.eps)
+        return self if randomized else type(self)(eps=self.eps, square=self.square)
 
     def perturb(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         """Return the images found, and those for which none was found as they are.
@@ -102,9 +123,12 @@ class AutoAttack(EvasionAttack):
         left = (predict(images).argmax(1) == labels).nonzero()[:, 0]
         # The attacks seed the global generators; the caller's own draws must not follow from that.
         with torch.random.fork_rng([images.device] if images.is_cuda else []):
-            for attack in _attacks(suite, num_classes):
+            ours = partial(Square(eps=self.eps, num_queries=QUERIES).search, predict)
+            square = suite.square.perturb if self.square == "package" else ours
+            for attack in chain(_gradient_attacks(suite, num_classes), [square]):
                 if len(left) == 0:
                     break
+                torch.manual_seed(suite.seed)  # what an attack draws hangs on no other
                 low, high = images[left] - self.eps, images[left] + self.eps
                 found = torch.clamp(attack(images[left], labels[left]), low, high)
                 fooled = predict(found).argmax(1) != labels[left]
@@ -138,8 +162,8 @@ class AutoAttack(EvasionAttack):
         return total / self.draws
 
 
-def _attacks(suite: Any, num_classes: int) -> Iterator[Callable[[Tensor, Tensor], Tensor]]:
-    """The attacks of the standard version, each made ready just before it is run."""
+def _gradient_attacks(suite: Any, num_classes: int) -> Iterator[Callable[[Tensor, Tensor], Tensor]]:
+    """The package's attacks of the standard version, each made ready just before it is run."""
     suite.apgd.loss = "ce"
     yield suite.apgd.perturb
     if num_classes >= 4:
@@ -151,7 +175,6 @@ def _attacks(suite: Any, num_classes: int) -> Iterator[Callable[[Tensor, Tensor]
     suite.fab.targeted = num_classes >= 4
     suite.fab.n_target_classes = min(9, num_classes - 1)
     yield suite.fab.perturb
-    yield suite.square.perturb
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import bisect
 import math
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import torch
@@ -20,8 +21,9 @@ class Square(EvasionAttack):
     Source: Andriushchenko et al. (2020), https://arxiv.org/abs/1912.00049, algorithms 1 and 2,
     with the steps of their code, rescaled to `num_queries`. Its `p_init` is 0.8 for networks
     trained to be robust on CIFAR-10 and MNIST, as in AutoAttack; 0.05 for others. Squares lie
-    anywhere in an image. Those of the package behind `autoattack` never begin at the last place,
-    so that its small ones spare the last row and column: weaker, above all on small images.
+    anywhere in an image. Those of the package of AutoAttack's authors never begin at the last
+    place, so that after the first stripes they spare the last row and column; `autoattack` here
+    has this one.
 
     It needs no gradient, so it is the check on a network whose gradients mislead. Images that are
     answered wrongly, at first or on the way, are asked about no further.
@@ -43,28 +45,32 @@ class Square(EvasionAttack):
 
     def perturb(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         """Return the images with the smallest margins found; see the contract for shapes."""
+        with torch.no_grad(), crafting(model) as network:
+            return self.search(network, images, labels)
+
+    def search(self, ask: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor) -> Tensor:
+        """Return the same of whatever answers images with (N, C) logits, without gradients."""
         n, channels, height, width = images.shape
         generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         low, high = (images - self.eps).clamp_(0, 1), (images + self.eps).clamp_(0, 1)
-        with torch.no_grad(), crafting(model) as network:
-            harm = _harm(network(images), labels)
-            left = (harm <= 0).nonzero()[:, 0]  # the images that are still answered rightly
-            up = _signs((n, channels, 1, width), generator).to(images.device)
-            worst = images.clone()
-            worst[left] = torch.where(up > 0, high, low)[left]  # vertical stripes
-            harm[left] = _harm(network(worst[left]), labels[left])
-            for query in range(1, self.num_queries):
-                left = left[harm[left] <= 0]
-                if len(left) == 0:
-                    break
-                side = self.side(query - 1, height, width)
-                inside = _squares(n, side, height, width, generator).to(images.device)[left]
-                up = _signs((n, channels, 1, 1), generator).to(images.device)[left]
-                corner = torch.where(up > 0, high[left], low[left])
-                moved = torch.where(inside, corner, worst[left])
-                again = _harm(network(moved), labels[left])
-                better = again > harm[left]
-                worst[left[better]], harm[left[better]] = moved[better], again[better]
+        harm = _harm(ask(images), labels)
+        left = (harm <= 0).nonzero()[:, 0]  # the images that are still answered rightly
+        up = _signs((n, channels, 1, width), generator).to(images.device)
+        worst = images.clone()
+        worst[left] = torch.where(up > 0, high, low)[left]  # vertical stripes
+        harm[left] = _harm(ask(worst[left]), labels[left])
+        for query in range(1, self.num_queries):
+            left = left[harm[left] <= 0]
+            if len(left) == 0:
+                break
+            side = self.side(query - 1, height, width)
+            inside = _squares(n, side, height, width, generator).to(images.device)[left]
+            up = _signs((n, channels, 1, 1), generator).to(images.device)[left]
+            corner = torch.where(up > 0, high[left], low[left])
+            moved = torch.where(inside, corner, worst[left])
+            again = _harm(ask(moved), labels[left])
+            better = again > harm[left]
+            worst[left[better]], harm[left[better]] = moved[better], again[better]
         return worst
 
     def side(self, query: int, height: int, width: int) -> int:

@@ -91,7 +91,9 @@ class Fields(Keys):
 
     def remarks(self, arm: str, shape: ImageShape) -> tuple[str, ...]:
         """Return what a reader of an arm's figures must know."""
-        found = self.arms[arm].remarks(shape)
+        attacks = self.questions(arm).robustness.attacks
+        said = (f"{name}: {attack.remark}" for name, attack in attacks.items() if attack.remark)
+        found = (*self.arms[arm].remarks(shape), *said)
         if self.selection and self.arms[arm].checkpoint == "best":
             return (*found, self.selection.remark)
         return found

@@ -249,3 +249,65 @@ def test_only_rand_averages_draws_and_a_model_without_noise_gets_standard():
     assert standard.settled(True) == standard.settled(False) == standard
     for attack in (rand, standard):
         assert AutoAttack.model_validate(attack.model_dump()) == attack
+
+
+class Corner(nn.Module):
+    """Two classes by one pixel, or by a row or column of them, in steps that have no gradient."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.weight = weight  # (height, width)
+
+    def forward(self, images: Tensor) -> Tensor:
+        seen = (images * 40).round() / 40
+        shown = ((seen[:, 0] - 0.5) * self.weight).sum((1, 2))
+        return torch.stack([shown, -shown], dim=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (0, -1), (-1, 0), (-1, -1)])
+def test_without_gradients_each_corner_of_an_image_is_found(row: int, column: int):
+    """The package's own Square changes the last ones by its first stripes or never: half stand."""
+    weight = torch.zeros(5, 6)
+    weight[row, column] = 1.0
+    model, images = Corner(weight), 0.55 + 0.1 * torch.rand(24, 1, 5, 6)
+    labels = torch.zeros(len(images), dtype=torch.int64)
+    torch.manual_seed(0)
+    found = AutoAttack(eps=0.2).perturb(model, images, labels)
+    assert (model(found).argmax(1) == 1).all()
+    assert ((found - images).abs() <= 0.2 + 1e-6).all()
+
+
+@pytest.mark.slow
+def test_a_mirrored_model_and_mirrored_images_are_as_robust():
+    torch.manual_seed(0)
+    weight, images = torch.zeros(5, 5), 0.3 + 0.4 * torch.rand(48, 1, 5, 5)
+    weight[-1], weight[:, -1] = torch.randn(5), torch.randn(5)
+    labels = Corner(weight)(images).argmax(1)
+    standing = []
+    for axes in ([], [0], [1], [0, 1]):
+        model, shown = Corner(weight.flip(axes)), images.flip([axis + 2 for axis in axes])
+        torch.manual_seed(1)
+        found = AutoAttack(eps=0.08).perturb(model, shown, labels)
+        standing.append(int((model(found).argmax(1) == labels).sum()))
+    assert max(standing) < len(images) / 2
+    assert max(standing) - min(standing) <= 3, standing
+
+
+@pytest.mark.slow
+def test_the_square_of_the_package_spares_what_lies_last_and_the_figure_says_which_it_is():
+    weight = torch.zeros(5, 6)
+    weight[-1, -1] = 1.0
+    images, labels = torch.full((24, 1, 5, 6), 0.6), torch.zeros(24, dtype=torch.int64)
+    torch.manual_seed(0)
+    theirs = AutoAttack(eps=0.2, square="package")
+    stand = Corner(weight)(theirs.perturb(Corner(weight), images, labels)).argmax(1) == 0
+    assert 6 <= stand.sum() <= 18  # half, by the sign of the stripe
+    mirrored = Corner(weight.flip(0, 1))
+    assert (mirrored(theirs.perturb(mirrored, images, labels)).argmax(1) == 1).all()
+    assert "published ensemble spares the last row" in AutoAttack().remark
+    assert theirs.remark == AutoAttack(version="rand").remark == ""
+    assert theirs.settled(randomized=False) == theirs
+    assert AutoAttack(version="rand", square="package").settled(False) == AutoAttack(
+        square="package"
+    )
