@@ -39,7 +39,8 @@ def build_model(run: Run, shape: ImageShape, device: torch.device) -> nn.Module:
     model = run.defense.build(lambda: run.model.build(shape)).to(device)
     for t in (*model.parameters(), *model.buffers()):
         if t.ndim == 4:  # `to` would refuse a network that has weights with five as well
-            t.data = t.data.contiguous(memory_format=torch.channels_last)
+            # `contiguous` would leave the strides of one channel as they are: other kernels and bits.
+            t.data = t.data.to(memory_format=torch.channels_last)
     return model
 
 

@@ -68,6 +68,16 @@ def test_partners_start_from_their_own_weights_and_arms_from_the_same(place: Wor
     assert not torch.equal(first("erm", 0), first("erm", 1))
 
 
+def test_a_network_is_laid_out_as_torch_lays_out_a_whole_one(place: Workplace, work):
+    """Strides of one channel or one pixel included, which decide what a convolution calls."""
+    ours = build_model(work.plan.arms["erm"][0], place.shape, torch.device("cpu"))
+    expected: Any = copy.deepcopy(ours).to(memory_format=torch.contiguous_format)
+    expected = expected.to(memory_format=torch.channels_last)
+    tensors = zip(ours.state_dict().items(), expected.state_dict().values(), strict=True)
+    for (name, t), other in tensors:
+        assert t.stride() == other.stride(), name
+
+
 def test_a_run_learns_from_its_members_alone(place: Workplace, work):
     run = work.plan.arms["erm"][0]
     others = place.pool_images.clone()
