@@ -11,6 +11,7 @@ from runner.ask.answers import ask
 from runner.ask.robustness import attack_all
 from runner.audit.judge import judge, judging_of
 from runner.audit.scores import Unscored, write_scores
+from runner.code.record import code_facts
 from runner.driver import driver
 from runner.driver.driver import Driver
 from runner.driver.events import Event
@@ -209,6 +210,7 @@ def describe(work: Work) -> None:
         },
         "versions": versions(),
         "git_commit": git_commit(),
+        "code": code_facts(work.code),
         "command": discreet(sys.argv[1:]),
     }
     store.write_json(work.folder / store.DESCRIBED, facts)

@@ -277,12 +277,12 @@ def test_the_snippet_reads_what_the_stages_write(work: Work, tmp_path: Path, mon
         content = answers_to_bytes(
             labels, Answered(answers, np.zeros((len(labels), 10))), ["identity"]
         )
-        question = experiment.answers.settled(run.defense.randomized)
-        store.write(at.answers(run.id, question.id) / "answers.parquet", content)
+        store.write(at.answers_file(run.id, experiment.questions("erm").answers_id), content)
     folder = at.experiment("quickstart")
     described = {
         "experiment": experiment.model_dump(mode="json"),
         "runs": {"erm": [run.id for run in runs]},
+        "asked": {run.id: [f"answers/{experiment.questions('erm').answers_id}"] for run in runs},
     }
     store.write_json(folder / "experiment.json", described)
     store.write(folder / "member.parquet", members_to_bytes(work.plan.member))

@@ -35,6 +35,7 @@ def ask(run: Run, place: Workplace, questions: Questions) -> None:
     folder = place.store.answers(run.id, questions.answers_id)
     if not place.leads or store.facts(folder) is not None:
         return
+    questions.check_answers_code()
     place.tell("answers", 0.95)
     started = time.perf_counter()
     model, labels = place.trained(run, questions.checkpoint), place.pool_labels.cpu().numpy()

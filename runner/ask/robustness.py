@@ -28,6 +28,7 @@ def attack_all(run: Run, place: Workplace, questions: Questions) -> None:
     for name, asked in questions.attacks_of(run.number).items():
         folder = place.store.robustness(run.id, questions.robustness_id(name))
         if place.leads and store.facts(folder) is None:
+            questions.check_attack_code(name)
             _attack(run, place, questions, name or "natural images", asked, folder)
 
 

@@ -11,6 +11,7 @@ from runner.audit._packed import Packed, packed
 from runner.audit._pooled import Counts, shadow_thresholds, union
 from runner.audit._tasks import Tasks, arrays_of
 from runner.audit.judged import write_judged
+from runner.code.deciding import deciding
 from runner.storage import store
 from runner.storage.cloud import Folder
 from runner.storage.ids import digest, seed_of
@@ -39,12 +40,14 @@ class Judging(NamedTuple):
     def folder(self) -> Folder:
         """Where the outcome lies: its name stands for exactly these scores and questions."""
         done = self.scores / store.DONE
-        facts = {
+        facts: dict[str, Any] = {
             "judged_version": JUDGED_VERSION,
             "scores": self.scores.name,
             "written": hashlib.sha256(done.read_bytes()).hexdigest() if done.exists() else "",
             "asked": [[*reading, *asked] for reading, asked in self.asked.items()],
         }
+        if code := deciding("judged", {}):
+            facts["code"] = code
         return store.judged_at(self.home, digest(facts))
 
 

@@ -87,7 +87,7 @@ class Fields(Keys):
         """Return what a model of this arm is asked, and how it is attacked."""
         randomized = self.arms[arm].defense.randomized
         answers, robustness = self.answers.settled(randomized), self.robustness.settled(randomized)
-        return Questions(answers, robustness, self.arms[arm].checkpoint)
+        return Questions(answers, robustness, self.arms[arm].checkpoint).planned()
 
     def remarks(self, arm: str, shape: ImageShape) -> tuple[str, ...]:
         """Return what a reader of an arm's figures must know."""

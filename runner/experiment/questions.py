@@ -9,6 +9,7 @@ from attacks.by_name import ByName, Keys, unknown
 from attacks.evasion import EvasionAttack
 from attacks.evasion.pgd import PGD
 from attacks.sanity import sanity_attacks
+from runner.code.deciding import check_same, deciding
 from runner.data import VIEWS
 from runner.storage.ids import digest
 
@@ -16,6 +17,11 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]  #
 Checkpoint = Literal["last", "best"]
 Evasion = Annotated[EvasionAttack, ByName("attacks.evasion")]
 VERSION = 2  # of what is written about each example; raise it and trained models are asked again
+ROBUSTNESS_VERSION = 1  # likewise, of what is answered under attack
+
+
+Code = Mapping[str, str]  # the digest of each file that counts, by its name
+NOTHING: Code = {}
 
 
 class Answers(Keys):
@@ -46,13 +52,17 @@ class Answers(Keys):
         draws = self.draws if randomized else 1
         return self.model_copy(update={"draws": draws, "adversarial": adversarial})
 
-    @property
-    def id(self) -> str:
-        """The folder name of this question: another one never overwrites its answers."""
+    def id(self, code: Code = NOTHING) -> str:
+        """Return the folder name of this question: another one never overwrites its answers.
+
+        Args:
+            code: that decides the answers beside the version.
+        """
         unsaid = {"draws"} if self.draws == 1 else set()
         unsaid |= set() if self.adversarial else {"adversarial"}
         unsaid |= set() if self.logits == "all" else {"logits"}
         facts = {"version": VERSION} | self.model_dump(mode="json", exclude=unsaid)
+        facts |= {"code": dict(code)} if code else {}
         return f"views{len(self.names)}-{digest(facts)}"
 
     @field_validator("views")
@@ -113,14 +123,23 @@ class Robustness(Keys):
         """The varied attacks, by names of their own; none where there is no PGD to vary."""
         return sanity_attacks(self.varied) if self.varied and self.sanity.num_models else {}
 
-    def id(self, attack: EvasionAttack | None, num_examples: int | None, draws: int) -> str:
+    def id(
+        self,
+        attack: EvasionAttack | None,
+        num_examples: int | None,
+        draws: int,
+        code: Code = NOTHING,
+    ) -> str:
         """Return the folder name of one attack's outcome; attack None is the natural images.
 
         Args:
             num_examples: that are attacked; None: all.
             draws: of the model's noise, over which its answers are averaged.
+            code: that decides the outcome beside the version.
         """
         facts: dict[str, Any] = {"draws": draws} if draws > 1 else {}
+        facts |= {"code": dict(code)} if code else {}
+        facts |= {"version": ROBUSTNESS_VERSION} if ROBUSTNESS_VERSION > 1 else {}
         facts |= {
             "on": self.on,
             "num_examples": num_examples,
@@ -144,22 +163,53 @@ class Questions(NamedTuple):
     answers: Answers
     robustness: Robustness
     checkpoint: Checkpoint
+    # What decides them beside the versions, where the plan was made: `runner.code.deciding`.
+    answers_code: Code = NOTHING
+    attacks_code: Mapping[str | None, Code] = {}
 
     @property
     def answers_id(self) -> str:
         """The folder name of the answers."""
-        return self.answers.id + self._suffix
+        return self.answers.id(self.answers_code) + self._suffix
 
     def robustness_id(self, attack: str | None) -> str:
         """Return the folder name of one attack's outcome; None is the natural images."""
         chosen = self._all()[attack]
-        return self.robustness.id(*chosen, self.answers.draws) + self._suffix
+        code = self.attacks_code.get(attack, NOTHING)
+        return self.robustness.id(*chosen, self.answers.draws, code) + self._suffix
+
+    def planned(self) -> Self:
+        """Return them with the source and files that decide them, as they are here and now."""
+        attacks = {name: self._deciding(name) for name in self._all()}
+        return self._replace(
+            answers_code=deciding("answers", self.answers.adversarial), attacks_code=attacks
+        )
+
+    def check_answers_code(self) -> None:
+        """Refuse to ask with other source or files than was planned.
+
+        Raises:
+            OtherCode: something was changed since, or is not the same on this machine.
+        """
+        check_same(self.answers_code, deciding("answers", self.answers.adversarial))
+
+    def check_attack_code(self, attack: str | None) -> None:
+        """Refuse to attack with other source or files than was planned; None: natural images.
+
+        Raises:
+            OtherCode: as above.
+        """
+        check_same(self.attacks_code.get(attack, NOTHING), self._deciding(attack))
 
     def attacks_of(self, number: int) -> Mapping[str | None, Attacked]:
         """Return everything that a Run of this number is attacked with, by name."""
         few = self.robustness.sanity_attacks
         checked = number < self.robustness.sanity.num_models
         return {n: a for n, a in self._all().items() if checked or n not in few}
+
+    def _deciding(self, attack: str | None) -> Code:
+        chosen = self._all()[attack].attack
+        return deciding("robustness", {attack: chosen} if attack and chosen else {})
 
     def _all(self) -> dict[str | None, Attacked]:
         robustness = self.robustness

@@ -1,6 +1,5 @@
 """What must hold before anything is trained, on every node, as one list."""
 
-import hashlib
 import importlib.metadata
 import platform
 import shutil
@@ -16,12 +15,10 @@ import ray.exceptions
 import torch
 from rich.console import Console
 
-import attacks
-import defenses
-import runner
 from runner.cluster import connect
 from runner.cluster.connect import on_node
 from runner.cluster.sites import Site, refuse, sites
+from runner.code.record import digest_of_ours
 from runner.data import Dataset
 from runner.driver.progress import duration, say
 from runner.experiment.fleet import Fleet
@@ -185,17 +182,7 @@ def _look(folder: Folder, token: str, node: str) -> Seen:
         marker = str(error)
     versions = {"Python": platform.python_version()}
     versions |= {name: importlib.metadata.version(name) for name in VERSIONS}
-    return Seen(socket.gethostname(), marker, free, versions, _code())
-
-
-def _code() -> str:
-    """A digest of our own source, as it would be imported here."""
-    found = hashlib.sha256()
-    for package in (attacks, defenses, runner):
-        root = Path(package.__path__[0])
-        for file in sorted(root.rglob("*.py")):
-            found.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
-    return found.hexdigest()[:12]
+    return Seen(socket.gethostname(), marker, free, versions, digest_of_ours())
 
 
 def _storage(seen: Sequence[Seen], at: Store, disk_bytes: float) -> list[Requirement]:

@@ -14,6 +14,7 @@ from runner.forecast._step_times import (
 )
 from runner.forecast.disk import disk_bytes
 from runner.forecast.named_cluster import NamedCluster
+from runner.forecast.why import Before
 from runner.plan.work import Work
 from runner.statistics import metrics
 from runner.storage import store
@@ -34,7 +35,8 @@ def forecast(work: Work, cluster: NamedCluster | None = None, command: str = "ru
     if cluster and unknown_steps(work, times):
         short = short_version(work, command)
         times = step_times_of(work, short and short.work, measured_on)
-    total_s, unknown = 0.0, False
+    total_s, unknown, before = 0.0, False, Before(work)
+    again = before.of_arms()
     for name, runs in work.plan.arms.items():
         todo = [r for r in runs if not quietly(work.is_trained, r)]
         time_s = times.trained(runs[0])
@@ -42,13 +44,18 @@ def forecast(work: Work, cluster: NamedCluster | None = None, command: str = "ru
         total_s += (time_s or 0.0) * len(todo)
         each = f"{time_s:.1f} s each" if time_s is not None else "time not known yet"
         lines.append(f"  {name}: {len(runs) - len(todo)} done, {len(todo)} to train ({each})")
+        if name in again:
+            lines.append(f"    made anew: {again[name]}")
     unasked = sum(
         1 for r in work.plan.runs if quietly(work.is_trained, r) and not quietly(work.is_done, r)
     )
     if unasked:
-        lines.append(f"to ask: {unasked} trained models have not answered everything yet")
+        why = before.of_stage("answers", "robustness", keys=("answers", "robustness"))
+        told_why = f" ({why})" if why else ""
+        lines.append(f"to ask: {unasked} trained models have not answered everything yet{told_why}")
     if not quietly(lambda _: store.facts(work.scores) is not None, work.plan.runs[0]):
-        lines.append("audit: membership scores are to be computed")
+        why = before.of_stage("scores", keys=("membership.attacks", "seed"))
+        lines.append(f"audit: membership scores are to be computed{f' ({why})' if why else ''}")
     if cluster:
         lines += told(work, cluster, times, short)
     elif unknown:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from runner.code.deciding import deciding
 from runner.driver.repair import set_aside_broken
 from runner.faults import BadAnswers
 from runner.foreign._numbers import Rows, tied
@@ -73,9 +74,15 @@ def convert_all(
     return found
 
 
+def converted_code() -> Mapping[str, str]:
+    """Return which source decides what is converted beside VERSION, as it is here."""
+    return deciding("converted", {})
+
+
 def place_of(folder: Folder, arm: str, number: int, given: Given) -> Folder:
     """Return where a file is converted: another one, or the same one changed, goes elsewhere."""
-    facts = [VERSION, BLOCK, given.told, given.size, given.modified]
+    facts: list[Any] = [VERSION, BLOCK, given.told, given.size, given.modified]
+    facts += [code] if (code := converted_code()) else []
     return folder / f"{arm}-m{number:03d}-{digest(facts)}"
 
 

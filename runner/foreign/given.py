@@ -9,12 +9,12 @@ import numpy as np
 from runner.experiment.judging import AuditSettings
 from runner.foreign.answered import Kind
 from runner.foreign.choosing import Attacks, check_names, chosen
-from runner.foreign.converting import Converted
+from runner.foreign.converting import Converted, converted_code
 from runner.foreign.members import partners, redrawn
 from runner.foreign.schema import Audit
 from runner.plan.plan import Plan, others_of
 from runner.plan.shadows import even_shadows
-from runner.plan.subject import scores_in
+from runner.plan.subject import scores_code, scores_in
 from runner.statistics.averages import Averaging
 from runner.storage.answers import Source, Sources, read_answers
 from runner.storage.cloud import Folder
@@ -62,6 +62,11 @@ class GivenWork(NamedTuple):
     def sources(self) -> Sources:
         """The files of converted answers, of one draw each."""
         return {Source(arm, 1): [one.path for one in of] for arm, of in self.converted.items()}
+
+    @property
+    def code(self) -> Mapping[str, Mapping[str, str]]:
+        """By what it decides, which source and files do beside the versions: digests by name."""
+        return {"converted": converted_code(), "scores": scores_code(self.settings)}
 
     @property
     def scores(self) -> Folder:

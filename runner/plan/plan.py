@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from defenses import Defense, Facts
+from runner.code.deciding import check_same, deciding
 from runner.data import Augment, Dataset
 from runner.experiment.experiment import Experiment
 from runner.experiment.fields import Arm
@@ -39,13 +40,15 @@ class Run:
     delta: float  # at which epsilon is logged; moves no weight
     selection: Selection | None = None  # how the best epoch is found
     selected_on: np.ndarray | None = None  # (S,) int64, the examples that it is found on
+    code: Mapping[str, str] = field(default_factory=dict)  # that decides it beside the version
 
     def recipe(self) -> dict[str, Any]:
         """Return exactly what changes the weights, as JSON; never an arm's or experiment's name."""
-        chosen = {}
+        chosen: dict[str, Any] = {"code": {**self.code}} if self.code else {}
         if self.selection is not None and self.selected_on is not None:
             examples = hashlib.sha256(self.selected_on.tobytes()).hexdigest()
-            chosen = {"selection": {**self.selection.model_dump(mode="json"), "examples": examples}}
+            settings = self.selection.model_dump(mode="json")
+            chosen["selection"] = {**settings, "examples": examples}
         return {
             "weights_version": WEIGHTS_VERSION,
             "data": self.data_digest,
@@ -62,6 +65,14 @@ class Run:
     @cached_property
     def id(self) -> str:
         return f"{self.defense.name}-m{self.number:03d}-{digest(self.recipe())}"
+
+    def check_code(self) -> None:
+        """Refuse to train it with other source or files than it was planned with.
+
+        Raises:
+            OtherCode: something was changed since, or is not the same on this machine.
+        """
+        check_same(self.code, weights_code(self.defense, self.model, self.selection))
 
     @property
     def members(self) -> np.ndarray:
@@ -108,6 +119,11 @@ class Plan:
         return int((self.member == 0).sum(1).min())
 
 
+def weights_code(defense: Defense, model: Model, selection: Selection | None) -> Mapping[str, str]:
+    """Return which source and files decide weights beside WEIGHTS_VERSION, as they are here."""
+    return deciding("weights", {"defense": defense, "model": model, "selection": selection})
+
+
 def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
     """Return the plan; it depends on the experiment and the data alone.
 
@@ -122,6 +138,10 @@ def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
     null_member = member_matrix(design, num_pool, seed_of(experiment.seed, "null"), judged)
     trained = trained_on(member, design.canaries, ordinary) if design.canaries else member
     data_digest = dataset.digest()
+    code = {
+        name: weights_code(arm.defense, arm.model, experiment.selection)
+        for name, arm in experiment.arms.items()
+    }
     arms = {
         name: tuple(
             Run(
@@ -142,6 +162,7 @@ def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
                 delta=experiment.guarantee.delta,
                 selection=experiment.selection,
                 selected_on=_selected_on(experiment.selection, row, held_out),
+                code=code[name],
             )
             for m, row in enumerate(trained)
         )

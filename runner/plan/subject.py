@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from runner.code.deciding import deciding
 from runner.data import Ids
 from runner.experiment.judging import AuditSettings
 from runner.plan.plan import Plan
@@ -55,6 +56,11 @@ class Subject(Protocol):
         ...
 
     @property
+    def code(self) -> Mapping[str, Mapping[str, str]]:
+        """By what it decides, which source and files do beside the versions: digests by name."""
+        ...
+
+    @property
     def scores(self) -> Folder:
         """The scores of exactly these answers, attacks and matrices."""
         ...
@@ -63,6 +69,11 @@ class Subject(Protocol):
     def over(self) -> Averaging:
         """How its figures are averaged over models."""
         ...
+
+
+def scores_code(settings: AuditSettings) -> Mapping[str, str]:
+    """Return which source and files decide scores beside SCORES_VERSION, as they are here."""
+    return deciding("scores", settings.membership.attacks)
 
 
 def scores_in(folder: Folder, settings: AuditSettings, answers: Mapping[str, Any]) -> Folder:
@@ -74,4 +85,6 @@ def scores_in(folder: Folder, settings: AuditSettings, answers: Mapping[str, Any
     """
     attacks = {k: a.model_dump(mode="json") for k, a in settings.membership.attacks.items()}
     judged = {"scores_version": SCORES_VERSION, "attacks": attacks, "seed": settings.seed}
+    if code := scores_code(settings):
+        judged["code"] = code
     return store.scores_at(folder, digest({**answers, **judged}))

@@ -1,6 +1,7 @@
 """One experiment made ready: its data, its plan, and where everything of it lies."""
 
-from collections.abc import Sequence
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from runner.models import image_shape
 from runner.plan.canaries import planted
 from runner.plan.plan import Plan, Run, make_plan
 from runner.plan.published_scores import check_file
-from runner.plan.subject import scores_in
+from runner.plan.subject import scores_code, scores_in
 from runner.statistics.averages import Averaging
 from runner.storage import store
 from runner.storage.answers import Source
@@ -63,6 +64,18 @@ class Work(NamedTuple):
             "design": self.experiment.design.model_dump(exclude_none=True),
         }
         return scores_in(self.folder, self.settings, answers)
+
+    @property
+    def code(self) -> Mapping[str, Mapping[str, str]]:
+        """By what it decides, which source and files do beside the versions: digests by name."""
+        asked = [self.experiment.questions(name) for name in self.plan.arms]
+        every = {
+            "weights": [run.code for runs in self.plan.arms.values() for run in runs[:1]],
+            "answers": [questions.answers_code for questions in asked],
+            "robustness": [code for q in asked for code in q.attacks_code.values()],
+            "scores": [scores_code(self.settings)],
+        }
+        return {stage: dict(ChainMap(*map(dict, of))) for stage, of in every.items()}
 
     @property
     def remarks(self) -> dict[str, list[str]]:

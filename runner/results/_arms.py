@@ -23,12 +23,13 @@ def arm_blocks(work: Work, name: str) -> ArmBlocks:
         Corrupt: something that was finished cannot be read any more.
     """
     run, guarantee = work.plan.arms[name][0], work.guarantee(name)
-    answers, robustness, checkpoint = work.experiment.questions(name)
+    questions = work.experiment.questions(name)
+    answers, robustness = questions.answers, questions.robustness
     trained = [store.facts(work.store.run(r.id)) for r in work.plan.arms[name]]
     return ArmBlocks(
         defense=one_line(run.defense),
         recipe={"model": one_line(run.model), "training": fields_in_line(run.training)},
-        checkpoint=checkpoint,
+        checkpoint=questions.checkpoint,
         guarantee=guarantee and guarantee._asdict(),
         once=_accuracies(work, name, 1),
         averaged=_accuracies(work, name, answers.draws) if answers.draws > 1 else None,

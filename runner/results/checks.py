@@ -191,7 +191,8 @@ def _differing(one: Run, other: Run) -> list[str]:
     own = {"member", "seed", "selection"}
     follows = {"noise_multiplier"} if len(one.members) != len(other.members) else set()
     first, second = (_without(follows, run.recipe()) for run in (one, other))
-    return [key for key in first if key not in own and first[key] != second[key]]
+    keys = dict.fromkeys((*first, *second))
+    return [key for key in keys if key not in own and first.get(key) != second.get(key)]
 
 
 def _without(keys: set[str], facts: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from runner.audit.judged import read_judged
+from runner.code.record import code_facts
 from runner.driver.events import Event
 from runner.experiment.describe import one_line
 from runner.plan.subject import Subject
@@ -134,6 +135,7 @@ def results_json(
             *blocks.notes,
         ],
         "git_commit": git_commit(),
+        "code": code_facts(work.code),
         "versions": versions(),
     }
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from runner.code.record import code_facts
 from runner.driver.events import Event
 from runner.experiment.experiment import Experiment
 from runner.experiment.sweep import Objectives, Setting, Sweep
@@ -94,6 +95,7 @@ def sweep_results(
         "warnings": [*warnings],
         "versions": versions(),
         "git_commit": git_commit(),
+        "code": code_facts(),
     }
 
 

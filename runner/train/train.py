@@ -39,6 +39,7 @@ def train(run: Run, place: Workplace) -> None:
     folder = place.store.run(run.id)
     if store.facts(folder) is not None:
         return
+    run.check_code()
     state = _checkpoint(run, place)
     history = state.pop("history") if state else []
     started -= sum(line["time_s"] for line in history)  # as if no time had passed in between

@@ -8,9 +8,9 @@ from tests.made.experiments import refused
 
 
 def test_a_model_that_is_not_randomized_is_asked_once_whatever_draws_says():
-    ids = {Answers(draws=draws).settled(randomized=False).id for draws in (1, 3, 10)}
-    assert ids == {Answers(draws=1).id}
-    assert len({Answers(draws=draws).settled(randomized=True).id for draws in (1, 3, 10)}) == 3
+    ids = {Answers(draws=draws).settled(randomized=False).id() for draws in (1, 3, 10)}
+    assert ids == {Answers(draws=1).id()}
+    assert len({Answers(draws=draws).settled(randomized=True).id() for draws in (1, 3, 10)}) == 3
 
 
 def test_an_attack_averages_over_draws_only_where_there_are_any():

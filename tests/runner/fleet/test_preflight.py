@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 ray = pytest.importorskip("ray", reason="machines that only train have no Ray")
 
+from runner.code.record import digest_of_ours  # noqa: E402
 from runner.fleet.preflight import (  # noqa: E402
     NotReady,
     Seen,
-    _code,
     _look,
     _storage,
     _versions,
@@ -97,7 +97,7 @@ def test_a_node_says_what_it_reads_and_leaves_its_own_mark(tmp_path: Path):
     assert not found.marker
     assert (tmp_path / "node-1").read_text() == "token"
     assert found.versions["torch"] == torch.__version__.split("+")[0]
-    assert found.code == _code()
+    assert found.code == digest_of_ours()
     assert _look(tmp_path, "another", "node-2").marker == "another file lies there"
     assert "No such file" in _look(tmp_path / "not here", "token", "node-3").marker
 

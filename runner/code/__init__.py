@@ -1,0 +1,1 @@
+"""Which code and which files decide a result, beyond what the versions stand for."""
