@@ -215,9 +215,13 @@ def _by_layer(_: Tensor, normalized_shape: tuple[int, ...], *__: Any, **___: Any
 
 
 _NORMS: dict[Any, tuple[str, Callable[..., _Measured]]] = {
-    F.batch_norm: ("BatchNorm", _by_batch),
-    F.instance_norm: ("InstanceNorm", _by_instance),
-    F.group_norm: ("GroupNorm", _by_group),
-    F.layer_norm: ("LayerNorm", _by_layer),
-    F.rms_norm: ("RMSNorm", _by_layer),
+    function: (kind, measure)
+    for kind, measure, *functions in (
+        ("BatchNorm", _by_batch, F.batch_norm, torch.batch_norm),
+        ("InstanceNorm", _by_instance, F.instance_norm, torch.instance_norm),
+        ("GroupNorm", _by_group, F.group_norm, torch.group_norm),
+        ("LayerNorm", _by_layer, F.layer_norm, torch.layer_norm),
+        ("RMSNorm", _by_layer, F.rms_norm, torch.rms_norm),
+    )
+    for function in functions
 }

@@ -165,7 +165,8 @@ def _batches(run: Run, epoch: int, least: int) -> Iterable[Tensor]:
 
 def _noise(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Three images of noise, no two alike and none of anybody, laid out as those of a step."""
-    drawn = torch.rand(3, *images.shape[1:], generator=torch.Generator().manual_seed(0))
+    shape = (len(labels[:3]), *images.shape[1:])
+    drawn = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     return drawn.to(images.device, memory_format=torch.channels_last), labels[:3]
 
 

@@ -12,7 +12,9 @@ from torch.nn.utils import parametrizations
 
 from attacks.by_name import find
 from defenses import Defense
+from defenses.demem import DeMem
 from defenses.dp_sgd import DPSGD
+from defenses.residual_perturbation import ResidualPerturbation
 from runner.models import Model
 from tests.made.dp_sgd import BASES, NUM, SHAPE, backward, batch, network, protected
 from tests.made.networks import SMALL
@@ -307,6 +309,14 @@ def test_networks_with_wrong_gradients_are_refused_in_a_sentence(name: str):
     with pytest.raises(ValueError, match=f"^dp_sgd cannot train this network: .*{why}") as refused:
         raise ValueError(examined(make_model))
     assert "\n" not in str(refused.value)
+
+
+def test_a_defense_over_dp_sgd_is_examined_as_it_is():
+    over = DeMem(base=DPSGD(noise_multiplier=1.0), weight=0.0)
+    assert examined(network, over) == ""
+    assert "depends on which others" in examined(WRONG["examples that meet"][0], over)
+    noisy = ResidualPerturbation(base=DPSGD(noise_multiplier=1.0), strategy="I", gamma=0.5)
+    assert examined(network, noisy) == ""
 
 
 def test_other_defenses_take_any_network():

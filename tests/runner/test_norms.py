@@ -1,6 +1,7 @@
 """GroupNorm with enough values a group, and what a look at any network's norms finds."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -63,13 +64,13 @@ def test_our_networks_keep_a_gradient_behind_every_group_norm(fields, sides):
 class Calls(nn.Module):
     """Runs something on features of some shape."""
 
-    def __init__(self, run: nn.Module | None, *shape: int) -> None:
+    def __init__(self, run: Callable[[Tensor], Tensor], *shape: int) -> None:
         super().__init__()
         self.norm, self.shape = run, shape
 
     def forward(self, images: Tensor) -> Tensor:
         features = images.flatten(1)[:, : math.prod(self.shape)].reshape(len(images), *self.shape)
-        return self.norm(features) if self.norm else F.layer_norm(features, self.shape[-1:])
+        return self.norm(features)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,8 @@ class Calls(nn.Module):
         (nn.LayerNorm([1, 2]), (8, 1, 2), 64, 2),
         (nn.RMSNorm(2), (8, 2), 64, 2),
         (nn.RMSNorm(3), (8, 3), 64, None),
-        (None, (8, 3), 64, 3),  # a function, which no module holds
+        (lambda x: F.layer_norm(x, x.shape[-1:]), (8, 3), 64, 3),  # which no module holds
+        (lambda x: torch.group_norm(x, 8), (16,), 64, 2),
     ],
     ids=str,
 )
@@ -103,7 +105,7 @@ def test_a_norm_over_too_few_values_is_told_with_their_number(
     assert len(told) == (values is not None)
     for sentence in told:
         assert f"normalises {values} value{'s' * (values > 1)} at a time" in sentence
-        assert ("in norm " in sentence) == (norm is not None)
+        assert ("in norm " in sentence) == isinstance(norm, nn.Module)
         assert ("batch_size" in sentence) == isinstance(norm, nn.modules.batchnorm._BatchNorm)
     assert (values is None) == (values not in range(NEEDED - isinstance(norm, nn.RMSNorm)))
 
