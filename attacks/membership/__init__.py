@@ -29,6 +29,8 @@ class Needs(NamedTuple):
 
     inside: int = 1  # trained on an example, for the example to have a score
     outside: int = 1  # not trained on it
+    either: bool = False  # whether as many of one kind alone give a score, though a worse one
+    of_class: bool = False  # whether others must be trained, and not, on examples of its class
     num_shadows: int | None = None  # that `score` looks at, from the first on; None: all
     shadow_arm: str | None = None  # whose models they are; None: those of the target's own arm
 

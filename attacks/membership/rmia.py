@@ -99,7 +99,8 @@ class RMIA(MembershipAttack):
 
     def needs(self, num_views: int = 1) -> Needs:
         """Online one of each kind, though it has a score of either: p(x) is the mean of both."""
-        return Needs(inside=1 if self.mode == "online" else 0, outside=1)
+        online = self.mode == "online"
+        return Needs(inside=1 if online else 0, outside=1, either=online)
 
     def signal(self, answers: np.ndarray, examples: Examples) -> np.ndarray:
         """Return probabilities of the label, (B, 1) of rmia-simple and else (B, V), float64."""

@@ -52,7 +52,7 @@ class Threshold(MembershipAttack):
 
     def needs(self, num_views: int = 1) -> Needs:
         """None, or such as know members and non-members of the class, whichever those are."""
-        return Needs(0, 0)
+        return Needs(0, 0, of_class=self.per_class)
 
     def signal(self, answers: np.ndarray, examples: Examples) -> np.ndarray:
         """Return the statistic, (B, 1) float64."""

@@ -9,6 +9,8 @@ from runner.faults import BadAnswers
 from runner.foreign.reading import SCHEMA, Columns
 from runner.storage.answers import Answered
 
+NEAR = 0.05  # nats, and their share, by which log-odds of float16 logits are others
+TAIL = 15.0  # nats, beyond which float32 softmax is about 0 or 1
 PLAIN = "identity"  # the name of the view that is the image as it is
 
 
@@ -63,10 +65,12 @@ def block_of(columns: Columns, views: tuple[str, ...] | None, first: int, told: 
         of_views = logits[:, None]
     if of_views is not None:
         each = [of_views[:, v] for v in range(num_views)]
-        if odds is None:
-            odds = np.stack([log_odds(one, label) for one in each], axis=1)
-        if correct is None:
-            correct = np.stack([one.argmax(1) == label for one in each], axis=1)
+        follows = np.stack([log_odds(one, label) for one in each], axis=1)
+        right = np.stack([one.argmax(1) == label for one in each], axis=1)
+        _check_follows("log_odds", odds, np.abs(follows) * NEAR + NEAR, follows, told)
+        _check_follows("correct", correct, np.zeros_like(follows), right, told)
+        odds = follows if odds is None else odds
+        correct = right if correct is None else correct
     assert odds is not None
     kept = of_views if num_views > 1 else None
     answered = Answered(odds, logits, correct, kept)
@@ -118,7 +122,8 @@ def _logits(
         if values is None:
             continue
         if values.ndim != axes or values.shape[-1] < 2:
-            raise BadAnswers(told, f"{name} of shape {values.shape} are not (N, C)", SCHEMA)
+            one = "; of two classes with one logit z write [0, z]" if values.ndim < 3 else ""
+            raise BadAnswers(told, f"{name} of shape {values.shape} are not (N, C)", SCHEMA + one)
         _check_numbers(name, values, told)
         if label.max() >= values.shape[-1]:
             raise BadAnswers(
@@ -144,6 +149,26 @@ def _by_view(columns: Columns, name: str, told: str) -> np.ndarray | None:
     return values
 
 
+def _check_follows(
+    name: str, given: np.ndarray | None, near: np.ndarray, follows: np.ndarray, told: str
+) -> None:
+    """Refuse a column that says otherwise than the logits, of which it follows, in most rows.
+
+    Where softmax of float32 is 0 or 1, whoever computed it from that has a floor: those are apart.
+    """
+    if given is None:
+        return
+    apart = np.abs(given.astype(np.float64) - follows) > near
+    tail = np.abs(follows) > TAIL if name == "log_odds" else np.zeros_like(apart)
+    if 2 * (apart & ~tail).sum() > max((~tail).sum(), 1):
+        raise BadAnswers(
+            told,
+            f"{name} are not those of the logits beside them, in {(apart & ~tail).sum()} of "
+            f"{(~tail).sum()} answers",
+            "leave them out: they follow from logits",
+        )
+
+
 def _check_numbers(name: str, values: np.ndarray, told: str) -> None:
     if not np.issubdtype(values.dtype, np.floating):
         raise BadAnswers(told, f"{name} are {values.dtype}, not float", SCHEMA)
@@ -160,23 +185,26 @@ def _check_numbers(name: str, values: np.ndarray, told: str) -> None:
 def _notes(columns: Columns) -> tuple[str, ...]:
     notes = []
     for name in ("logits", "view_logits", "log_odds"):
-        if name in columns and columns[name].dtype == np.float16:
+        if name not in columns:
+            continue
+        kinds = (("bfloat16", "two", _is_bfloat16), ("float16", "three", _is_float16))
+        found = next(((kind, few) for kind, few, of in kinds if of(columns[name])), None)
+        if found:
             notes.append(
-                f"{name} are float16, whose three digits let scores tie; true positive rates at "
-                "small false positive rates suffer from ties"
+                f"{name} have no more digits than {found[0]}, whose {found[1]} digits let scores "
+                "tie; true positive rates at small false positive rates suffer from ties"
             )
-        elif name in columns and _is_bfloat16(columns[name]):
-            notes.append(
-                f"{name} have no more digits than bfloat16, whose two digits let scores tie; true "
-                "positive rates at small false positive rates suffer from ties"
-            )
-    odds = columns.get("log_odds")
-    if odds is not None and len(odds) > 1 and odds.min() >= 0 and odds.max() <= 1:
-        notes.append(
-            "all log_odds of a block lie in [0, 1], as probabilities do; they should be "
-            "log(p / (1 - p)) of the label"
-        )
     return tuple(notes)
+
+
+def _is_float16(values: np.ndarray) -> bool:
+    """Whether numbers are float16, or floats that float16 has, and not whole ones alone."""
+    if values.dtype == np.float16:
+        return True
+    if values.dtype.kind != "f" or not (values != np.rint(values)).any():
+        return False
+    with np.errstate(over="ignore"):
+        return bool((values.astype(np.float16) == values).all())
 
 
 def _is_bfloat16(values: np.ndarray) -> bool:

@@ -1,6 +1,6 @@
 """Which membership attacks given answers allow."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -44,27 +44,34 @@ class _Others(NamedTuple):
     inside: int
     outside: int
     example: int  # one that has so few inside or outside
-    all: int  # whatever they were trained on
+    judged: int  # that are judged on an example, trained on it or not
+    all: int  # whatever they are judged on
+    no_class: str  # which class no other was trained on, or all, for some target; "": none
 
 
 def chosen(
-    audit: Audit, kind: Kind, member: np.ndarray, partner: np.ndarray
+    audit: Audit,
+    kind: Kind,
+    member: np.ndarray,
+    partner: np.ndarray,
+    labels: np.ndarray | None,
 ) -> tuple[Attacks, list[str]]:
     """Return the attacks, and a sentence on each usual one that is left out.
 
     Args:
         kind: what the answers of every arm have.
+        labels: (N,) int; None: no attack is refused for them.
 
     Raises:
         BadAnswers: an attack that was asked for reads what is not there, or needs more models.
     """
-    others = _fewest_others(member, partner)
+    others = _fewest_others(member, partner, labels)
     if audit.asked:
         for name, attack in audit.membership.attacks.items():
             told = f"membership.attacks.{name}"
             if why := _unreadable(attack, kind):
                 raise BadAnswers(told, why, "write those answers too, or leave it out")
-            if why := "; ".join(_lacking(attack, kind, others)):
+            if why := "; ".join(_lacking(attack, kind, others, attack.needs().either)):
                 raise BadAnswers(told, why, f"{MORE}, or leave it out")
         return audit.membership.attacks, []
     left_out = {name: "; ".join(_missing(usual, kind, others)) for name, usual in USUAL.items()}
@@ -92,21 +99,43 @@ def check_names(audit: Audit, attacks: Attacks, arms: Collection[str]) -> None:
             raise BadAnswers(key, unknown(kind, name, known), "give one of those")
 
 
-def _fewest_others(member: np.ndarray, partner: np.ndarray) -> _Others:
+def _fewest_others(member: np.ndarray, partner: np.ndarray, labels: np.ndarray | None) -> _Others:
     """Return the fewest shadows of each class that any target has for an example it is judged on.
 
     Args:
         member: (M, N) int8.
         partner: (M,) int.
+        labels: (N,) int.
     """
-    fewest, scarce = {0: len(member), 1: len(member)}, 0
-    for c in (0, 1):
-        for row, others in zip(member, num_others(member, partner, c), strict=True):
-            others[row < 0] = len(member)
-            if others.min() < fewest[c]:
-                fewest[c], scarce = int(others.min()), int(others.argmin())
-    every = min(map(len, others_of(partner)))
-    return _Others(inside=fewest[1], outside=fewest[0], example=scarce, all=every)
+    fewest, judged, scarce = {0: len(member), 1: len(member)}, len(member), 0
+    of_kind = (num_others(member, partner, kind) for kind in (0, 1))
+    for row, *both in zip(member, *of_kind, strict=True):
+        for kind, others in enumerate(both):
+            there = np.where(row < 0, len(member), others)
+            if there.min() < fewest[kind]:
+                fewest[kind], scarce = int(there.min()), int(there.argmin())
+        judged = min(judged, int(np.where(row < 0, len(member), both[0] + both[1]).min()))
+    others = others_of(partner)
+    return _Others(
+        inside=fewest[1],
+        outside=fewest[0],
+        example=scarce,
+        judged=judged,
+        all=min(map(len, others)),
+        no_class="" if labels is None else _no_class(member, others, labels),
+    )
+
+
+def _no_class(member: np.ndarray, others: Sequence[np.ndarray], labels: np.ndarray) -> str:
+    """A class of which some target's shadows hold no example, or all; "" where there is none."""
+    for label in np.unique(labels):
+        of_class = member[:, labels == label]
+        for entry, said in ((1, "trained on an example of it"), (0, "not trained on one of it")):
+            there = (of_class == entry).any(axis=1)
+            for m, shadows in enumerate(others):
+                if (of_class[m] >= 0).any() and not there[shadows].any():
+                    return f"class {label} has none that was {said} beside model {m}"
+    return ""
 
 
 def _missing(usual: _Usual, kind: Kind, others: _Others) -> Iterator[str]:
@@ -115,18 +144,22 @@ def _missing(usual: _Usual, kind: Kind, others: _Others) -> Iterator[str]:
         yield why
     if len(kind.views) < usual.views:
         yield "it needs several views"
-    for why in _lacking(usual.attack, kind, others):
+    for why in _lacking(usual.attack, kind, others, either=False):
         yield f"{why}; {MORE}"
 
 
-def _lacking(attack: MembershipAttack, kind: Kind, others: _Others) -> Iterator[str]:
-    """Which other models an attack needs and does not have."""
+def _lacking(attack: MembershipAttack, kind: Kind, others: _Others, either: bool) -> Iterator[str]:
+    """Which other models an attack needs and does not have; `either`: one kind of them will do."""
     needs = attack.needs(len(attack.columns(kind.views)))
+    if either and others.judged < max(needs.inside, needs.outside):
+        yield f"it needs other models for every example (example {others.example} may have none)"
+    if needs.of_class and others.no_class:
+        yield f"it needs other models that know each class, and {others.no_class}"
     for there, needed, which in (
         (others.inside, needs.inside, "trained on it"),
         (others.outside, needs.outside, "not trained on it"),
     ):
-        if there < needed:
+        if there < needed and not either:
             yield (
                 f"it needs {needed} other models {which} for every example, and some have {there} "
                 f"(example {others.example} may be one)"

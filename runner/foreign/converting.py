@@ -21,7 +21,7 @@ from runner.storage.ids import digest
 from runner.storage.parquet import BLOCK
 
 VERSION = 1  # raise it when the same file would be converted otherwise
-CHECKS = 1  # raise it when a file that was converted might be refused now: it is looked at again
+CHECKS = 2  # raise it when a file that was converted might be refused now: it is looked at again
 
 
 class Converted(NamedTuple):

@@ -116,14 +116,21 @@ def given_of(
 
 
 def attacks_of(
-    audit: Audit, member: np.ndarray, kind: Kind, arms: Collection[str]
+    audit: Audit,
+    member: np.ndarray,
+    kind: Kind,
+    arms: Collection[str],
+    labels: np.ndarray | None = None,
 ) -> tuple[Attacks, list[str]]:
     """Return the attacks, and a sentence on each usual one that is left out.
+
+    Args:
+        labels: (N,) int; None where it has been looked at that every class has its shadows.
 
     Raises:
         BadAnswers: an attack, an arm or a view is asked for that is not there.
     """
-    attacks, left_out = chosen(audit, kind, member, partners(member))
+    attacks, left_out = chosen(audit, kind, member, partners(member), labels)
     check_names(audit, attacks, arms)
     return attacks, left_out
 

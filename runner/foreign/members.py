@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import fs
 
 from runner.faults import BadAnswers
 from runner.foreign.listing import ENDINGS, by_number, locate
 from runner.foreign.reading import given_numbers, npz_arrays, readable
 from runner.storage.ids import generator_of
 
+NEARLY = 0.02  # the share of examples on which rows may agree that are taken for mirrors
 AT_ONCE = 1 << 16  # examples that rows are compared on at a time
 Arms = Sequence[Sequence[str]]
 ROWS = "row m is the model of file m, sorted by name; entries 1 in, 0 out, -1 not judged"
@@ -32,17 +34,29 @@ def read_member(where: str, arms: Arms = ()) -> np.ndarray:
             columns are.
     """
     place = locate(where)
-    ending = place.path.rpartition(".")[2]
-    if ending not in READERS:
+    name = place.path.rpartition("/")[2]
+    ending = name.rpartition(".")[2]
+    with readable(place.told):
+        is_folder = place.filesystem.get_file_info(place.path).type == fs.FileType.Directory
+    if is_folder or ending not in READERS:
         known = ", ".join(f".{name}" for name in READERS)
-        raise BadAnswers(place.told, f"its name ends on .{ending}", f"give one of {known}")
+        what = f"its name ends on .{ending}" if "." in name else "its name has no ending"
+        what = "it is a folder" if is_folder else what
+        raise BadAnswers(place.told, what, f"give a file of the member matrix: {known}")
     with readable(place.told), place.filesystem.open_input_file(place.path) as file:
         matrix = READERS[ending](file, place.told, arms)
     if matrix.ndim != 2:
         raise BadAnswers(place.told, f"shape {matrix.shape} is no matrix (M, N)", ROWS)
     if matrix.dtype.kind not in "biuf" or not np.isin(matrix, (-1, 0, 1)).all():
-        raise BadAnswers(place.told, "it holds other entries than 1, 0 and -1", ROWS)
+        raise BadAnswers(place.told, "it holds other entries than 1, 0 and -1", _way_out(matrix))
     return matrix.astype(np.int8)
+
+
+def _way_out(matrix: np.ndarray) -> str:
+    """What to do with a matrix of other entries: places of members look like this."""
+    if matrix.dtype.kind in "iu" and all(len(np.unique(row)) == len(row) for row in matrix):
+        return f"of places of members make a row by np.isin(np.arange(N), places); {ROWS}"
+    return ROWS
 
 
 def check_member(member: np.ndarray, num_models: int, told: str) -> None:
@@ -62,12 +76,13 @@ def check_member(member: np.ndarray, num_models: int, told: str) -> None:
     for m, row in enumerate(member):
         for kind, entry in (("members", 1), ("non-members", 0)):
             if not (row == entry).any():
-                raise BadAnswers(
-                    told,
-                    f"row {m} has no {kind}",
+                way_out = (
                     "an attack is judged by telling the one from the other: ask each model about "
-                    "examples that it was trained on and others",
+                    "examples that it was trained on and others"
                 )
+                if entry == 0 and (row < 0).any():
+                    way_out += "; -1 says that a model is not judged, non-members are 0"
+                raise BadAnswers(told, f"row {m} has no {kind}", way_out)
     mirrored = _alike(member, _mirror(member))
     for said, found, way_out in (
         (
@@ -120,10 +135,11 @@ def with_counterparts(member: np.ndarray, told: str) -> tuple[np.ndarray, list[s
 
 
 def partners(member: np.ndarray) -> np.ndarray:
-    """Return the model whose row mirrors each one's wherever both are judged, or itself.
+    """Return the model whose row mirrors each one's, or itself.
 
-    They must be judged together on half or more of what one of them is, so that one example less
-    of one of them hides no mirror.
+    Two rows mirror each other that differ wherever both are judged, or all but everywhere: one that
+    agrees with the target's on an example in fifty still gives it away. Both must be judged
+    together on half or more of what one of them is.
 
     Args:
         member: (M, N) int8, no two rows alike, and no two that mirror the same.
@@ -131,8 +147,28 @@ def partners(member: np.ndarray) -> np.ndarray:
     Returns:
         (M,) int64.
     """
-    mirrored = _alike(member, _mirror(member))
-    return np.where(mirrored.any(axis=1), mirrored.argmax(axis=1), np.arange(len(member)))
+    exact = _alike(member, _mirror(member))
+    if exact.any(axis=1).all():
+        return exact.argmax(axis=1)
+    agreeing, both = _compared(member, _mirror(member))
+    near = _enough(member, both) & (agreeing <= NEARLY * both)
+    models = np.arange(len(member))
+    found = np.where(near.any(axis=1), np.where(near, agreeing, np.inf).argmin(axis=1), models)
+    return np.where(found[found] == models, found, models)
+
+
+def nearly_partners(member: np.ndarray) -> list[str]:
+    """Return a sentence on partners whose rows mirror each other but for some examples, if any."""
+    agreeing, _ = _compared(member, _mirror(member))
+    found = [(m, n) for m, n in enumerate(partners(member)) if m < n and agreeing[m, n]]
+    if not found:
+        return []
+    most = int(max(agreeing[m, n] for m, n in found))
+    one, other = found[0]
+    return [
+        f"rows of {len(found)} pairs mirror each other but for {most} examples or fewer, as rows "
+        f"{one} and {other} do: they are taken for partners, and neither is a shadow of the other"
+    ]
 
 
 def _mirror(member: np.ndarray) -> np.ndarray:
@@ -145,6 +181,18 @@ def _alike(member: np.ndarray, others: np.ndarray) -> np.ndarray:
     if (unjudged == unjudged[0]).all():  # then rows that agree are the same
         rows, theirs = (np.array([row.tobytes() for row in m], object) for m in (member, others))
         return np.asarray(rows[:, None] == theirs, bool)
+    differing, both = _compared(member, others)
+    return (differing == 0) & _enough(member, both)
+
+
+def _enough(member: np.ndarray, both: np.ndarray) -> np.ndarray:
+    """Whether two rows are judged together on half or more of what one of them is; (M, M) bool."""
+    judged = (member >= 0).sum(axis=1)
+    return (both > 0) & (2 * both >= np.minimum(judged[:, None], judged))
+
+
+def _compared(member: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """On how many examples rows differ, and on how many both judge; (M, M) int64 each."""
     both, differing = np.zeros((2, len(member), len(member)), np.int64)
     for start in range(0, member.shape[1], AT_ONCE):
         some = slice(start, start + AT_ONCE)
@@ -153,8 +201,7 @@ def _alike(member: np.ndarray, others: np.ndarray) -> np.ndarray:
         unlike = (one @ lacking.T + without @ other.T).astype(np.int64)
         differing += unlike
         both += unlike + (one @ other.T + without @ lacking.T).astype(np.int64)
-    judged = (~unjudged).sum(axis=1)
-    return (differing == 0) & (both > 0) & (2 * both >= np.minimum(judged[:, None], judged))
+    return differing, both
 
 
 def redrawn(member: np.ndarray, seed: int) -> np.ndarray:

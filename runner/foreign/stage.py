@@ -16,7 +16,7 @@ from runner.foreign.converting import convert_all
 from runner.foreign.given import GivenWork, attacks_of, given_of
 from runner.foreign.listing import listed, locate
 from runner.foreign.looking import look_over
-from runner.foreign.members import check_member, read_member, with_counterparts
+from runner.foreign.members import check_member, nearly_partners, read_member, with_counterparts
 from runner.foreign.results import gather_given
 from runner.foreign.schema import Audit
 from runner.storage import store
@@ -52,16 +52,17 @@ def audit_given(
     matrix, alone = with_counterparts(every, told)
     check_member(matrix, len(names[0]), told)
     at = Store(folder_at(storage))
+    at.check_usable()
     folder = at.audit(audit.name)
     looked = look_over(files, matrix, folder / "answers", partial(say, console))
-    attacks_of(audit, matrix, looked.kind, files)
+    attacks_of(audit, matrix, looked.kind, files, looked.labels)
     at.check_writable()
     with at_work(at, folder, console) as driving:
 
         def attempt() -> dict[str, Any]:
             driving.enter("reading")
             converted = convert_all(files, matrix.shape[1], folder / "answers", driving.tell)
-            notes = *alone, *looked.notes
+            notes = *alone, *nearly_partners(matrix), *looked.orders, *looked.notes
             given = given_of(audit, matrix, converted, folder, notes)
             return _audited(given, in_ray, console, driving)
 

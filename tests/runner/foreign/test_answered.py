@@ -10,16 +10,15 @@ from runner.faults import BadAnswers
 from tests.made.given import N, convert, labels_of, logits_of, member_of, write
 
 
-def test_float16_and_log_odds_that_look_like_probabilities_are_noted(tmp_path: Path):
+@pytest.mark.parametrize("stored", [np.float16, np.float32, np.float64])
+def test_digits_of_float16_are_noted_whatever_they_are_stored_as(tmp_path: Path, stored: type):
     member = member_of()
-    write(tmp_path / "half", member, logits=logits_of(member)[7].astype(np.float16))
+    half = logits_of(member)[7].astype(np.float16).astype(stored)
+    write(tmp_path / "half", member, logits=half)
     *rest, half = convert(tmp_path / "half", tmp_path / "to")["models"]
-    assert "ties" in half.notes[0]
+    assert "no more digits than float16" in half.notes[0]
+    assert "tie" in half.notes[0]
     assert not any(one.notes for one in rest)
-    (tmp_path / "p").mkdir()
-    np.savez(tmp_path / "p" / "a.npz", label=labels_of(), log_odds=np.linspace(0, 1, N))
-    (one,) = convert(tmp_path / "p", tmp_path / "to")["models"]
-    assert "log(p / (1 - p))" in one.notes[0]
 
 
 def probabilities() -> np.ndarray:
@@ -55,6 +54,13 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "views too many": ({"views": np.array(["identity", "flip"])}, "2 names of views for .* to 1"),
     "a view twice": ({"views": np.array(["flip", "flip"])}, "named twice"),
     "views of log-odds": ({"log_odds": np.zeros((N, 2))}, "its views: .'view0', 'view1'"),
+    "log-odds of others": ({"log_odds": LOGITS[:, 0] + 9}, "not those of the logits beside them"),
+    "answers of others": ({"correct": LOGITS.argmax(1) != LABELS}, "correct are not those of"),
+    "each class's log-odds": (
+        {"logits": np.log(probabilities() / (1 - probabilities()))},
+        r"log\(p / \(1 - p\)\) of each class",
+    ),
+    "one logit of two classes": ({"logits": LOGITS[:, 0]}, r"one logit z write \[0, z\]"),
     "correct": ({"correct": LABELS}, "other numbers than 0 and 1"),
     "other columns": ({"logits": None, "log_odds": LOGITS[:, 0]}, "its number of classes: None"),
     "objects": ({"logits": np.array([{}] * N, object)}, "without objects"),

@@ -71,12 +71,12 @@ def test_log_odds_alone_are_enough(tmp_path: Path):
 
 def test_our_own_answers_come_out_as_they_were(tmp_path: Path):
     rng, label = np.random.default_rng(0), labels_of()
-    logits = rng.normal(0, 1, (N, C)).astype(np.float32)
+    of_views = rng.normal(0, 1, (N, 2, C)).astype(np.float32)
     own = Answered(
-        log_odds=rng.normal(0, 1, (N, 2)).astype(np.float32),
-        logits=logits,
-        correct=rng.integers(0, 2, (N, 2)).astype(bool),
-        view_logits=rng.normal(0, 1, (N, 2, C)).astype(np.float32),
+        log_odds=np.stack([log_odds(of_views[:, v], label) for v in (0, 1)], 1).astype(np.float32),
+        logits=of_views[:, 1],
+        correct=of_views.argmax(axis=2) == label[:, None],
+        view_logits=of_views,
     )
     (tmp_path / "given").mkdir()
     once = answers_to_bytes(label, own, ["flip", "identity"])

@@ -46,11 +46,13 @@ def test_what_was_converted_is_looked_at_where_it_lies_and_a_damaged_copy_is_not
     put(tmp_path / "a", logits=LOGITS)
     before, _ = looked(tmp_path / "a", to="../to")
     convert(tmp_path / "a", tmp_path / "to", N)
-    assert looked(tmp_path / "a", to="../to") == (before, [])
+    again, told = looked(tmp_path / "a", to="../to")
+    assert (again._replace(labels=None), told) == (before._replace(labels=None), [])
     broken = next((tmp_path / "to").glob("*/answers.parquet"))
     broken.write_bytes(broken.read_bytes()[:-9])
     again, told = looked(tmp_path / "a", to="../to")
-    assert (again, told) == (before, ["models: looking over 1 of 8 files of answers"])
+    assert again.notes == before.notes
+    assert told == ["models: looking over 1 of 8 files of answers"]
 
 
 @pytest.mark.parametrize(("one", "other"), [(0, 1), (0, 2), (3, 7)])
@@ -79,20 +81,102 @@ def test_losses_in_place_of_log_odds_are_refused(tmp_path: Path):
         looked(tmp_path / "a")
 
 
+SURE = 1 / (1 + np.exp(-4 * ODDS))
+CERTAIN: dict[str, tuple[Callable[[], np.ndarray], str]] = {
+    "probabilities": (lambda: SURE, "probabilities: all .* lie in"),
+    "rounded probabilities": (lambda: SURE.round(2), "probabilities: all .* lie in"),
+    "losses without a leak": (
+        lambda: np.logaddexp(0, 4 * (3 * (MEMBER == 1) - ODDS)),
+        "losses: none .* end at 0",
+    ),
+    "percent": (lambda: 100 * SURE, "probabilities in percent"),
+    "log-probabilities": (lambda: np.log(SURE), "log-probabilities: none .* end at 0"),
+}
 STRANGE: dict[str, tuple[Callable[[], np.ndarray], str]] = {
-    "losses without a leak": (lambda: np.logaddexp(0, -ODDS + 3 * (MEMBER == 1)), "as no loss"),
-    "percent": (lambda: 100 * P, "no probability in percent"),
-    "log-probabilities": (lambda: np.log(P), "as no log-probability"),
+    "losses, all large": (lambda: np.logaddexp(0, -ODDS + 3 * (MEMBER == 1)) + 0.5, "as no loss"),
+    "percent, clipped": (lambda: np.clip(100 * P, 1, 97), "no probability in percent"),
+    "log-probabilities of models that are never sure": (
+        lambda: np.log(0.8 * P),
+        "as no log-probability",
+    ),
     "turned round": (lambda: -ODDS, "members are lower than others'"),
 }
 
 
+@pytest.mark.parametrize("name", CERTAIN)
+def test_log_odds_that_can_be_none_are_refused(tmp_path: Path, name: str):
+    made, told = CERTAIN[name]
+    put(tmp_path / "a", log_odds=made())
+    with pytest.raises(BadAnswers, match=rf"model_0\.npz: log_odds are {told}"):
+        looked(tmp_path / "a")
+
+
 @pytest.mark.parametrize("name", STRANGE)
-def test_log_odds_that_are_something_else_are_noted(tmp_path: Path, name: str):
+def test_log_odds_that_may_be_something_else_are_noted(tmp_path: Path, name: str):
     made, told = STRANGE[name]
     put(tmp_path / "a", log_odds=made())
     (note,) = looked(tmp_path / "a")[0].notes
     assert told in note
+
+
+ROWS: dict[str, list[int]] = {
+    "sorted as text": [0, 2, 3, 4, 5, 6, 7, 1],
+    "two of them changed": [0, 1, 5, 3, 4, 2, 6, 7],
+    "in reverse": [7, 6, 5, 4, 3, 2, 1, 0],
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_of_other_models_are_refused_by_name(tmp_path: Path, name: str):
+    put(tmp_path / "a", logits=LOGITS)
+    with pytest.raises(BadAnswers, match=r"its answers go with row \d of .* and not with row \d"):
+        looked(tmp_path / "a", MEMBER[ROWS[name]])
+
+
+def test_models_that_keep_nothing_beside_others_that_do_are_not_taken_for_them(tmp_path: Path):
+    much = np.array([0, 0, 6, 6, 6, 6, 6, 6])[:, None, None]
+    base = logits_of(MEMBER, 0.0)
+    kept = much * ((MEMBER == 1)[..., None] * (LABELS[:, None] == np.arange(3)))
+    put(tmp_path / "a", logits=(base + kept).astype(np.float32))
+    assert looked(tmp_path / "a")[0].notes == ()
+    fixed = np.random.default_rng(2).permuted(np.tile([0, 1], (N, M // 2)), axis=1).T
+    kept = much * ((fixed == 1)[..., None] * (LABELS[:, None] == np.arange(3)))
+    put(tmp_path / "b", logits=(base + kept).astype(np.float32))
+    assert looked(tmp_path / "b", fixed.astype(np.int8))[0].notes == ()
+
+
+def test_which_row_was_taken_for_which_file_is_said_with_what_confirms_it(tmp_path: Path):
+    put(tmp_path / "a", logits=LOGITS)
+    (said,) = looked(tmp_path / "a")[0].orders
+    assert "row m of the member matrix is the m-th file by name, model_0 to model_7" in said
+    aucs = [
+        (odds[row == 1][:, None] > odds[row == 0]).mean()
+        for odds, row in zip(ODDS, MEMBER, strict=True)
+    ]
+    assert (
+        f"8 of 8 models answer their members better than others (AUC {np.mean(aucs):.3f})" in said
+    )
+    shuffled = MEMBER[:, np.random.default_rng(1).permutation(N)]
+    (said,) = looked(tmp_path / "a", shuffled)[0].orders
+    assert said.endswith("does not confirm that rows and examples are in this order")
+
+
+LABELLED: dict[str, np.ndarray] = {
+    "counted from 1": np.roll(np.arange(3), 1),
+    "columns in another order": np.array([2, 1, 0]),
+}
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_labels_that_mean_other_columns_are_refused(tmp_path: Path, name: str):
+    put(tmp_path / "a", logits=logits_of(MEMBER, 6.0)[:, :, LABELLED[name]])
+    with pytest.raises(BadAnswers, match="number the labels as the logits' columns"):
+        looked(tmp_path / "a")
+
+
+def test_models_that_are_wrong_about_everything_in_no_order_are_read(tmp_path: Path):
+    put(tmp_path / "a", logits=logits_of(MEMBER, -1.0))
+    looked(tmp_path / "a")
 
 
 def test_models_that_are_right_about_everything_are_not_taken_for_losses(tmp_path: Path):

@@ -9,6 +9,7 @@ import pytest
 from runner.faults import BadAnswers
 from runner.foreign.members import (
     check_member,
+    nearly_partners,
     partners,
     read_member,
     redrawn,
@@ -40,7 +41,7 @@ def test_every_kind_of_file_gives_the_same_matrix(tmp_path: Path):
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("a.txt", b"", r"ends on \.txt; give one of \.npy, \.npz, \.csv, \.parquet"),
+        ("a.txt", b"", r"ends on \.txt; give a file of the .* \.npy, \.npz, \.csv, \.parquet"),
         ("a.npy", b"", "cannot be read"),
         ("a.npy", b"\x80\x04K\x01.", "pickled files can run code"),
         ("a.csv", b"1,0\n1,x\n", "cannot be read"),
@@ -63,6 +64,7 @@ def test_a_file_that_is_no_matrix_is_refused(
         (np.zeros(5), r"shape \(5,\) is no matrix"),
         (np.full((2, 5), 2), "other entries than 1, 0 and -1"),
         (np.full((2, 5), 0.5), "other entries"),
+        (np.arange(10).reshape(2, 5), r"row by np\.isin\(np\.arange\(N\), places\)"),
         (np.full((2, 5), np.nan), "other entries"),
         (np.full((2, 5), "1"), "other entries"),
         (np.array([[{}]], object), "pickled files can run code"),
@@ -80,6 +82,37 @@ def test_an_npz_without_the_matrix_and_a_missing_file_are_refused(tmp_path: Path
         read_member(str(tmp_path / "a.npz"))
     with pytest.raises(BadAnswers, match=r"none\.npy: it cannot be read"):
         read_member(str(tmp_path / "none.npy"))
+
+
+def test_a_folder_and_a_name_without_an_ending_are_told_as_what_they_are(tmp_path: Path):
+    (tmp_path / "answers.npz").mkdir()
+    (tmp_path / "member").write_bytes(b"")
+    for name, what in (("answers.npz", "it is a folder"), ("member", "its name has no ending")):
+        with pytest.raises(BadAnswers, match=f"{what}; give a file of the member matrix"):
+            read_member(str(tmp_path / name))
+
+
+def test_minus_ones_for_non_members_are_told_what_they_say():
+    with pytest.raises(BadAnswers, match=r"row 0 has no non-members; .* non-members are 0"):
+        check_member(2 * member_of() - 1, M, "member.npy")
+
+
+@pytest.mark.parametrize("changed", [1, 3])
+def test_rows_that_mirror_each_other_but_for_some_examples_are_partners_and_it_is_said(
+    changed: int,
+):
+    member = member_of(num_examples=200)
+    member[0, :changed] = member[1, :changed]
+    np.testing.assert_array_equal(partners(member), np.arange(M) ^ 1)
+    (said,) = nearly_partners(member)
+    assert said.startswith(f"rows of 1 pairs mirror each other but for {changed} examples or fewer")
+    assert nearly_partners(member_of(num_examples=200)) == []
+
+
+def test_rows_that_mirror_each_other_by_half_are_no_partners():
+    member = member_of(num_examples=200)
+    member[0, :20] = member[1, :20]
+    np.testing.assert_array_equal(partners(member), [0, 1, 3, 2, 5, 4, 7, 6])
 
 
 @pytest.mark.parametrize("ending", ["", ".npz"])
