@@ -55,16 +55,20 @@ Storage = Annotated[
 def check(config_path: ConfigPath, overrides: Overrides = None) -> None:
     """Say everything that is wrong with a configuration, or that nothing is."""
     with complaints():
-        data, experiment, source = _read(config_path, overrides)
+        data, experiment, source, lines = _read(config_path, overrides)
         models = len(experiment.arms) * experiment.design.num_models
-        told = f"{len(experiment.arms)} arms, {models} models"
+        told = [f"{config_path}: no fault; {len(experiment.arms)} arms, {models} models"]
+        from runner.forecast.rehearsal.rehearse import at_hand, rehearse_early
+
+        dataset, note = at_hand(experiment.data)
+        notes = rehearse_early(experiment, dataset, source, lines) if dataset else []
         if experiment.sweep:
             from runner.experiment.sweep import num_asked
             from runner.sweep import settings
 
-            settings.check(data, experiment, source)
-            told += f"; a sweep of {num_asked(experiment.sweep)} settings"
-        print(f"{config_path}: no fault; {told}")
+            settings.check(data, experiment, source, dataset)
+            told[0] += f"; a sweep of {num_asked(experiment.sweep)} settings"
+        print("\n".join(told + [f"note: {each}" for each in (note, *notes) if each]))
 
 
 @app.command()
@@ -81,13 +85,18 @@ def plan(
     with complaints():
         from runner.forecast.forecast import forecast
         from runner.forecast.named_cluster import read_cluster
+        from runner.forecast.rehearsal.rehearse import rehearse
         from runner.plan.work import prepare
 
         asked = read_cluster(cluster) if cluster else None
-        work = prepare(_experiment(config_path, overrides), _storage(storage))
+        _, experiment, source, lines = _read(config_path, overrides)
+        work = prepare(experiment, _storage(storage))
+        notes = rehearse(work, source, lines)
         given = [part for override in overrides or [] for part in ("--set", override)]
         given += ["--storage", str(storage)] if storage else []
         print(forecast(work, asked, shlex.join(["runner", "run", config_path, *given])))
+        for note in notes:
+            print(f"note: {note}")
 
 
 @app.command()
@@ -95,11 +104,15 @@ def run(config_path: ConfigPath, overrides: Overrides = None, storage: Storage =
     """Do what is missing: train, ask, audit, report. Safe to repeat after any stop."""
     with complaints():
         from runner import pipeline
+        from runner.driver.progress import say
+        from runner.forecast.rehearsal.rehearse import rehearse
         from runner.plan.work import prepare
 
         console = Output()
-        experiment = _experiment(config_path, overrides)
+        _, experiment, source, lines = _read(config_path, overrides)
         work = prepare(experiment, _storage(storage))
+        for note in rehearse(work, source, lines):
+            say(console, f"note: {note}")
         results = pipeline.run(work, console)
         _show(results, work.folder, console)
 
@@ -108,7 +121,7 @@ def run(config_path: ConfigPath, overrides: Overrides = None, storage: Storage =
 def sweep(config_path: ConfigPath, overrides: Overrides = None, storage: Storage = None) -> None:
     """Search the settings that `sweep` names: who is accurate, robust and private at once."""
     with complaints():
-        data, experiment, source = _read(config_path, overrides)
+        data, experiment, source, _ = _read(config_path, overrides)
         from runner.sweep import stage  # Ray takes seconds to import; faults come first
 
         stage.sweep(data, experiment, source, _storage(storage), Output())
@@ -203,13 +216,13 @@ def _experiment(config_path: str, overrides: list[str] | None) -> "Experiment":
 
 def _read(
     config_path: str, overrides: list[str] | None
-) -> tuple[dict[str, Any], "Experiment", str]:
-    """The YAML with its overrides, the experiment made from it, and what faults call it."""
+) -> tuple[dict[str, Any], "Experiment", str, config.Lines]:
+    """The YAML with its overrides, the experiment made from it, what faults call it, and lines."""
     from runner.experiment.experiment import Experiment
 
     path = config.locate(config_path)
     data, lines = config.read(path, overrides or [])
-    return data, config.validate(data, Experiment, str(path), lines), str(path)
+    return data, config.validate(data, Experiment, str(path), lines), str(path), lines
 
 
 def _storage(storage: str | None) -> Folder:

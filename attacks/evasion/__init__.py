@@ -46,6 +46,16 @@ class EvasionAttack(Keys):
         """Return the attack as it is run on a model; without noise there is nothing to average."""
         return self
 
+    def in_short(self) -> Self:
+        """Return the attack with so few steps that a try on a few images takes no time.
+
+        By it is seen, before anything starts, whether the attack can be made on such images and
+        such a network; what it finds does not matter.
+        """
+        least = {"num_steps": 1, "num_queries": 3, "num_draws": 2, "draws": 2, "restarts": 2}
+        fewer = {k: min(getattr(self, k), n) for k, n in least.items() if hasattr(self, k)}
+        return self.model_copy(update=fewer)
+
     def perturb(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         """Return adversarial images.
 

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any, ClassVar, Literal, Self
 
 import torch
-from pydantic import PositiveInt, model_validator
+from pydantic import PositiveInt, PrivateAttr, model_validator
 from torch import Tensor, nn
 
 from attacks.evasion import EvasionAttack, Radius, crafting
@@ -55,6 +55,9 @@ class AutoAttack(EvasionAttack):
     square: Literal["every_position", "package"] = "every_position"  # of `standard`
     draws: PositiveInt = DRAWS  # of a randomized model's noise, averaged in each step of `rand`
 
+    _num_steps: int | None = PrivateAttr(None)  # of each attack; None: as many as published
+    _num_queries: int = PrivateAttr(QUERIES)
+
     @model_validator(mode="after")
     def _only_rand_draws(self) -> Self:
         if self.version == "standard" and self.draws != DRAWS:
@@ -79,6 +82,11 @@ class AutoAttack(EvasionAttack):
 
     def settled(self, randomized: bool) -> Self:
         return self if randomized else type(self)(eps=self.eps, square=self.square)
+
+    def in_short(self) -> Self:
+        short = super().in_short()
+        short._num_steps, short._num_queries = 1, 3
+        return short
 
     def perturb(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         """Return the images found, and those for which none was found as they are.
@@ -107,6 +115,8 @@ class AutoAttack(EvasionAttack):
                 version=self.version,
                 device=images.device,
             )
+            if self._num_steps:
+                _shorten(suite, self._num_steps, self._num_queries)
             suite.apgd.eot_iter = self.draws if self.version == "rand" else 1
             # Else it warns of zero gradients, on stderr: Square is there for such models.
             suite.apgd.logger = suite.apgd_targeted.logger = logging.Logger("", logging.CRITICAL)
@@ -123,9 +133,10 @@ class AutoAttack(EvasionAttack):
         left = (predict(images).argmax(1) == labels).nonzero()[:, 0]
         # The attacks seed the global generators; the caller's own draws must not follow from that.
         with torch.random.fork_rng([images.device] if images.is_cuda else []):
-            ours = partial(Square(eps=self.eps, num_queries=QUERIES).search, predict)
-            square = suite.square.perturb if self.square == "package" else ours
-            for attack in chain(_gradient_attacks(suite, num_classes), [square]):
+            square = Square(eps=self.eps, num_queries=self._num_queries)
+            ours = partial(square.search, predict)
+            last = suite.square.perturb if self.square == "package" else ours
+            for attack in chain(_gradient_attacks(suite, num_classes), [last]):
                 if len(left) == 0:
                     break
                 torch.manual_seed(suite.seed)  # what an attack draws hangs on no other
@@ -175,6 +186,13 @@ def _gradient_attacks(suite: Any, num_classes: int) -> Iterator[Callable[[Tensor
     suite.fab.targeted = num_classes >= 4
     suite.fab.n_target_classes = min(9, num_classes - 1)
     yield suite.fab.perturb
+
+
+def _shorten(suite: Any, num_steps: int, num_queries: int) -> None:
+    """Give each attack so few steps and one start."""
+    for attack in (suite.apgd, suite.apgd_targeted, suite.fab):
+        attack.n_iter, attack.n_restarts = num_steps, 1
+    suite.square.n_queries = num_queries
 
 
 @contextmanager

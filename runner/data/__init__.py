@@ -87,6 +87,14 @@ class Data(Keys):
             raise ValueError(f"{sorted(twice)} named more than once in {list(classes)}")
         return classes
 
+    @property
+    def pictured(self) -> tuple[int, int, int, int] | None:
+        """Channels, H, W and number of all classes, where they are known before anything is read.
+
+        On noise of this shape `runner check` tries networks where the data are not at hand.
+        """
+        return None
+
     def load(self) -> Dataset:
         """Return the data.
 

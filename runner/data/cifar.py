@@ -66,6 +66,10 @@ class Cifar(Data):
 
     name: Literal["cifar10", "cifar100"]
 
+    @property
+    def pictured(self) -> tuple[int, int, int, int]:
+        return 3, 32, 32, VERSIONS[self.name].num_classes
+
     def load(self) -> Dataset:
         version = VERSIONS[self.name]
         archive, folder = self.root / version.archive, self.root / version.folder

@@ -17,6 +17,10 @@ class FashionMnist(Data):
 
     name: Literal["fashion_mnist"] = "fashion_mnist"
 
+    @property
+    def pictured(self) -> tuple[int, int, int, int]:
+        return 1, 28, 28, 10
+
     def load(self) -> Dataset:
         train, test = load_idx(self, "Fashion-MNIST", datasets.FashionMNIST)
         return assemble(self, train, test, 10, ((0.2860,), (0.3530,)))

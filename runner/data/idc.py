@@ -32,6 +32,10 @@ class Idc(Data):
     train_counts: tuple[NonNegativeInt, NonNegativeInt] = (29_164, 10_788)  # of class 0, of class 1
     test_counts: tuple[NonNegativeInt, NonNegativeInt] = (31_825, 11_595)
 
+    @property
+    def pictured(self) -> tuple[int, int, int, int]:
+        return 3, self.size or SIDE, self.size or SIDE, 2
+
     def load(self) -> Dataset:
         parts = [self._class(0), self._class(1)]
         train, test = (_mixed(classes) for classes in zip(*parts, strict=True))

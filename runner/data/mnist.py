@@ -14,6 +14,10 @@ class Mnist(Data):
 
     name: Literal["mnist"] = "mnist"
 
+    @property
+    def pictured(self) -> tuple[int, int, int, int]:
+        return 1, 28, 28, 10
+
     def load(self) -> Dataset:
         train, test = load_idx(self, "MNIST", datasets.MNIST)
         return assemble(self, train, test, 10, ((0.1307,), (0.3081,)))

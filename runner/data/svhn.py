@@ -17,6 +17,10 @@ class Svhn(Data):
 
     name: Literal["svhn"] = "svhn"
 
+    @property
+    def pictured(self) -> tuple[int, int, int, int]:
+        return 3, 32, 32, 10
+
     def load(self) -> Dataset:
         train, test = self._read("train"), self._read("test")
         return assemble(self, train, test, 10, ((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)))

@@ -1,6 +1,7 @@
 """What is refused of an experiment because several of its fields do not go together.
 
-What a block can tell by itself it refuses itself; what must wait for the data, the plan does.
+What a block can tell by itself it refuses itself; what must wait for the data, the plan does, and
+what must be tried on them, `runner.forecast.rehearsal`.
 """
 
 import math
@@ -11,11 +12,8 @@ from attacks.membership import MembershipAttack
 from runner.experiment.fields import Fields, dials
 from runner.experiment.judging import LowerBounds
 from runner.experiment.training import Design, Training
-from runner.models import ImageShape
 
 Fault = tuple[tuple[str, ...], str]  # where, and why
-
-ANY_IMAGES = ImageShape(3, 32, 32, 10, (0.5,) * 3, (0.25,) * 3)  # to try a network out
 
 
 def faults_of(experiment: Fields) -> Iterator[Fault]:
@@ -169,10 +167,6 @@ def _trainings(experiment: Fields) -> dict[tuple[str, ...], Training]:
 def _of_defenses(experiment: Fields) -> Iterator[Fault]:
     for name, arm in experiment.arms.items():
         at = ("arms", name, "defense")
-        try:
-            arm.network(ANY_IMAGES)
-        except ValueError as error:
-            yield at, str(error)
         if arm.defense.one_worker and experiment.fleet.workers_per_run > 1:
             yield (
                 at,

@@ -16,7 +16,7 @@ from runner.faults import UserFault
 
 Schema = TypeVar("Schema", bound=BaseModel)
 Key = str | int
-Lines = dict[tuple[Key, ...], int | None]  # of each path; None: in no line of the file
+Lines = Mapping[tuple[Key, ...], int | None]  # of each path; None: in no line of the file
 
 
 class Fault(NamedTuple):
@@ -139,7 +139,7 @@ def read(path: Path | None, overrides: Sequence[str]) -> tuple[dict[str, Any], L
         text = _text(path) if path else "{}"
         data, node = parse(text), yaml.compose(text, Loader=_Loader)
         faults = [*_repeated(node, ())]
-        lines: Lines = dict(_lines(node, ()))
+        lines = dict(_lines(node, ()))
     except RecursionError:
         raise ConfigError(source, [Fault("file", "an anchor contains itself")]) from None
     except OSError as error:
@@ -183,7 +183,7 @@ def validate(
     data: dict[str, Any],
     schema: type[Schema],
     source: str,
-    lines: Mapping[tuple[Key, ...], int | None] | None = None,
+    lines: Lines | None = None,
 ) -> Schema:
     """Return `schema` filled from data; `lines` tells where in `source` each path stands."""
     try:
@@ -194,10 +194,20 @@ def validate(
             at = tuple(error["loc"])
             reason = error["msg"].removeprefix("Value error, ")
             dotted = ".".join(str(key) for key in at) or "experiment"
-            known = [at[:n] for n in range(len(at), 0, -1) if at[:n] in (lines or {})]
-            line = lines[known[0]] if lines and known else None
-            faults.append(Fault(dotted, reason[:1].lower() + reason[1:], line))
+            fault = Fault(dotted, reason[:1].lower() + reason[1:])
+            faults.append(placed(fault, lines or {}, at))
         raise ConfigError(source, _once(faults)) from None
+
+
+def placed(fault: Fault, lines: Lines, at: tuple[Key, ...] | None = None) -> Fault:
+    """Return a fault with the line in which its path stands, or the nearest part of it above.
+
+    Args:
+        at: the keys of its path, where they have dots of their own.
+    """
+    at = tuple(fault.path.split(".")) if at is None else at
+    known = [at[:n] for n in range(len(at), 0, -1) if at[:n] in lines]
+    return fault._replace(line=lines[known[0]]) if known else fault
 
 
 def _once(faults: Sequence[Fault]) -> list[Fault]:

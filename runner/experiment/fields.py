@@ -1,5 +1,7 @@
 """The fields of an experiment's YAML."""
 
+import warnings
+from collections.abc import Callable
 from typing import Annotated
 
 import torch
@@ -36,18 +38,30 @@ class Arm(Keys):
     checkpoint: Checkpoint = "last"
 
     def network(self, shape: ImageShape) -> nn.Module:
-        """Return the network as it is trained, on the meta device: its shape, without numbers.
+        """Return the network as it is trained: its shape, and numbers only where it needs some.
 
         Raises:
             ValueError: the defense cannot be built into this model.
         """
-        with torch.device("meta"):
-            return self.defense.build(lambda: self.model.build(shape))
+        return _shapes_of(lambda: self.defense.build(lambda: self.model.build(shape)))
 
     def remarks(self, shape: ImageShape) -> tuple[str, ...]:
         """Return what a reader of this arm's figures must know."""
-        with torch.device("meta"):
-            return self.defense.remarks(self.model.build(shape))
+        return self.defense.remarks(_shapes_of(lambda: self.model.build(shape)))
+
+
+def _shapes_of(build: Callable[[], nn.Module]) -> nn.Module:
+    """What it builds, on the meta device; or on the CPU, as one that loads weights may want it.
+
+    No global random generator moves.
+    """
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore")  # what is built in earnest warns then
+        try:
+            with torch.device("meta"):
+                return build()
+        except Exception:
+            return build()
 
 
 class Report(Keys):

@@ -1,1 +1,1 @@
-"""Hours, cost and disk of an experiment before anything starts."""
+"""Before anything starts: hours, cost and disk of an experiment, and each arm tried in small."""

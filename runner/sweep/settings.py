@@ -6,13 +6,18 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from runner.data import Dataset
 from runner.experiment import config
 from runner.experiment.config import ConfigError, Fault
 from runner.experiment.experiment import Experiment
 from runner.experiment.sweep import Axis, Setting, Sweep, times
+from runner.forecast.rehearsal.rehearse import sorts_of, tried
+from runner.plan.work import made_ready
 from runner.storage.ids import digest, generator_of
+from runner.storage.store import Store
 
 MOST_TRIED = 200  # combinations that are validated before anything starts
 
@@ -141,26 +146,48 @@ def put(data: dict[str, Any], dotted: str, value: Any) -> None:
         data[last] = value
 
 
-def check(data: dict[str, Any], experiment: Experiment, source: str) -> None:
+def check(
+    data: dict[str, Any], experiment: Experiment, source: str, dataset: Dataset | None = None
+) -> None:
     """Try the settings out before anything starts: all of a grid, or each value by itself.
+
+    Args:
+        dataset: on which each sort of arm is rehearsed; None: none is.
 
     Raises:
         ConfigError: some make no valid experiment; each fault once, with a setting that has it.
     """
     assert experiment.sweep is not None
     faults: dict[tuple[str, str], Fault] = {}
+    seen: set[str] = set()
     for setting in to_try(experiment.sweep):
         told = f"(with {in_words(experiment.sweep, setting)})"
         try:
             made = with_setting(data, experiment, setting, experiment.sweep.rungs[0])
-            config.validate(made, Experiment, source)
+            valid = config.validate(made, Experiment, source)
+            found = _rehearsed(valid, dataset, seen) if dataset else []
         except ConfigError as error:
-            for path, reason, _ in error.faults:
-                faults.setdefault((path, reason), Fault(path, f"{reason} {told}"))
+            found = error.faults
         except ValueError as error:
-            faults.setdefault(("sweep.axes", str(error)), Fault("sweep.axes", f"{error} {told}"))
+            found = [Fault("sweep.axes", str(error))]
+        for path, reason, _ in found:
+            faults.setdefault((path, reason), Fault(path, f"{reason} {told}"))
     if faults:
         raise ConfigError(source, [*faults.values()])
+
+
+def _rehearsed(experiment: Experiment, dataset: Dataset, seen: set[str]) -> list[Fault]:
+    """The faults of a setting's arms of a sort that was not seen.
+
+    Raises:
+        DataMissing: the data are not enough for it.
+    """
+    sorts = sorts_of(experiment)
+    arms = [name for name in experiment.arms if sorts[name] not in seen]
+    if not arms:
+        return []
+    work = made_ready(experiment, Store(Path()), dataset, Path())
+    return tried(work, arms, seen).faults
 
 
 def to_try(sweep: Sweep) -> Iterator[Setting]:

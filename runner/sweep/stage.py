@@ -65,6 +65,7 @@ def sweep(
     work = made_ready(
         config.validate(smallest, Experiment, source), at, None, at.sweep(experiment.name)
     )
+    settings.check(data, experiment, source, work.dataset)
     _check_rate(work, _objectives(experiment), source)
     at.check_writable()
     with at_work(work.store, work.folder, console) as driving:

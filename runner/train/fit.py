@@ -39,7 +39,7 @@ def build_model(run: Run, shape: ImageShape, device: torch.device) -> nn.Module:
     model = run.defense.build(lambda: run.model.build(shape)).to(device)
     for t in (*model.parameters(), *model.buffers()):
         if t.ndim == 4:  # `to` would refuse a network that has weights with five as well
-            # `contiguous` would leave the strides of one channel as they are: other kernels and bits.
+            # `contiguous` would leave the strides of one channel: other kernels and bits.
             t.data = t.data.to(memory_format=torch.channels_last)
     return model
 

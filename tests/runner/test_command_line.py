@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -22,7 +23,15 @@ def tiny_yaml(tmp_path: Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def quick(path: Path) -> bool:
+    """Whether its networks are small and its images few: all are tried."""
+    return any(word in path.as_posix() for word in ("small", "digits", "quickstart"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(p, marks=[] if quick(p) else pytest.mark.slow, id=p.stem) for p in SHIPPED],
+)
 def test_check_finds_no_fault_in_what_is_shipped(path: Path):
     code, out = invoke("check", str(path))
     assert code == 0, out
@@ -112,3 +121,24 @@ def test_a_job_writes_to_the_home_folder_since_its_own_is_temporary(
     monkeypatch.setenv(variable, "raysubmit_1")
     assert _storage(None) == tmp_path / "runner-results"
     assert _storage("elsewhere") == Path("elsewhere").absolute()
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "run", "sweep"])
+def test_what_would_fail_in_a_worker_is_refused_before_anything_is_started(
+    command: str, tmp_path: Path
+):
+    """Images of one row, and a view of the row above."""
+    images = np.random.default_rng(0).integers(0, 256, (120, 1, 12), np.uint8)
+    np.savez(tmp_path / "rows.npz", images=images, labels=np.arange(120) % 3)
+    yaml_of = {**TINY, "data": {"name": "npz", "root": str(tmp_path / "rows.npz")}}
+    yaml_of |= {"answers": {"views": ["identity", "shift_up"]}}
+    if command == "sweep":
+        axes = {"arms.pgd_at.defense.attack.eps": [0.1, 0.2]}
+        yaml_of |= {"sweep": {"arm": "pgd_at", "axes": axes, "rungs": [6]}}
+    (tmp_path / "rows.yaml").write_text(yaml.safe_dump(yaml_of))
+    storage = [] if command == "check" else ["--storage", str(tmp_path / "s")]
+    code, out = invoke(command, str(tmp_path / "rows.yaml"), *storage)
+    assert code == 2
+    assert "answers.views: shift_up moves images by 1 rows and 0 columns" in out
+    assert "1x12 pixels; it takes 2x1 or more: leave the view out" in out
+    assert not any(path.is_file() for path in (tmp_path / "s").rglob("*"))

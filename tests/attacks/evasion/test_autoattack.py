@@ -1,3 +1,6 @@
+import math
+from typing import Literal
+
 import pytest
 import torch
 from pydantic import ValidationError
@@ -311,3 +314,20 @@ def test_the_square_of_the_package_spares_what_lies_last_and_the_figure_says_whi
     assert AutoAttack(version="rand", square="package").settled(False) == AutoAttack(
         square="package"
     )
+
+
+@pytest.mark.parametrize("version", ["standard", "rand"])
+@pytest.mark.parametrize("num_classes", [2, 3, 4, 10])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 12), (3, 5, 4)])
+def test_in_short_every_attack_is_made_and_takes_few_passes(
+    version: Literal["standard", "rand"], num_classes: int, shape: tuple[int, int, int]
+):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), num_classes)).eval()
+    passes = []
+    network.register_forward_pre_hook(lambda *_: passes.append(1))
+    images = torch.rand(4, *shape)
+    short = AutoAttack(eps=0.1, version=version).in_short()
+    found = short.perturb(network, images, network(images).argmax(1))
+    assert float((found - images).abs().max()) <= 0.1 + 1e-6
+    assert 5 < len(passes) < 100

@@ -77,13 +77,6 @@ def test_more_shadows_than_the_design_gives_are_refused():
     Experiment.model_validate({**TINY, "membership": {"attacks": attacks}})
 
 
-def test_a_defense_that_cannot_be_built_into_its_arms_network_is_refused_where_it_is_written():
-    faults = refused(NOISY, model={"name": "small_cnn", "width": 4})
-    assert list(faults) == ["arms.noisy.defense"]
-    assert "residual blocks" in faults["arms.noisy.defense"]
-    assert "choose another model or defense" in faults["arms.noisy.defense"]
-
-
 def test_a_figure_against_what_no_defense_has_is_refused_with_what_they_have():
     report = {"against": "gama", "by": "beta", "baseline": "noise"}
     faults = refused(NOISY, report=report)

@@ -1,0 +1,64 @@
+"""The few images that arms are tried on, and what must stay as it was meanwhile."""
+
+import random
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from runner.data import Dataset
+
+
+class Few(NamedTuple):
+    """Images (n, channels, H, W) uint8 and labels (n,) int64, on the CPU."""
+
+    images: Tensor
+    labels: Tensor
+
+
+def few_of(images: np.ndarray, labels: np.ndarray) -> Few:
+    """Return the first two, the first of another class, and the flattest, darkest and brightest.
+
+    The latter are those that a network is likeliest to divide by zero on.
+
+    Args:
+        images: (N, channels, H, W) uint8, two or more.
+        labels: (N,) int64.
+    """
+    low, high = images.min((1, 2, 3)), images.max((1, 2, 3))
+    other = int(np.argmax(labels != labels[0]))
+    extremes = [int(np.argmin(high - low)), int(np.argmin(high)), int(np.argmax(low))]
+    return taken(images, labels, np.array([*dict.fromkeys((0, 1, other, *extremes))]))
+
+
+def taken(images: np.ndarray, labels: np.ndarray, chosen: np.ndarray) -> Few:
+    """Return the examples of these places."""
+    return Few(torch.from_numpy(images[chosen]), torch.from_numpy(labels[chosen]))
+
+
+def made_up(channels: int, height: int, width: int, num_classes: int, num: int) -> Dataset:
+    """Return noise of a shape with every label, to try networks on where there are no data."""
+    drawn = np.random.default_rng(0).integers(0, 256, (100, channels, height, width), np.uint8)
+    images, labels = drawn[np.arange(num) % 100], np.arange(num) % num_classes
+    mean, std = (0.5,) * channels, (0.29,) * channels
+    return Dataset(images, labels, images[:100], labels[:100], num_classes, mean, std)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Leave every global random generator as it was found, and say no warning twice.
+
+    What is tried here is done again in earnest, and warns then.
+    """
+    numpy_state, python_state = np.random.get_state(), random.getstate()
+    try:
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)

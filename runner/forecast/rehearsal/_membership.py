@@ -1,0 +1,106 @@
+"""Whether membership attacks can judge such answers, by some made up for a few examples."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from attacks.membership import Column, Examples, MembershipAttack
+from runner.experiment.config import Fault
+from runner.forecast.rehearsal._trying import told
+from runner.plan.work import Work
+
+FEW, MORE = 64, 2000  # examples; what cannot judge the few is given more before it is refused
+MARGIN = 2.0  # by which the label's logit is above the others, so that most answers are right
+
+
+def faults_of_membership(work: Work) -> Iterator[Fault]:
+    """Attacks that give no scores for answers of the shape that there will be."""
+    views, num_classes = work.experiment.answers.names, work.dataset.num_classes
+    least = max(FEW, 4 * num_classes)
+    for name, attack in work.experiment.membership.attacks.items():
+        wrong = _wrong(work, attack, views, least) and _wrong(work, attack, views, MORE)
+        if wrong:
+            shape = f"{len(views)} views, {num_classes} classes, {len(work.plan.member)} models"
+            yield Fault(f"membership.attacks.{name}", f"{attack.name} with {shape}: {wrong}")
+
+
+def _wrong(work: Work, attack: MembershipAttack, views: tuple[str, ...], most: int) -> str:
+    """Why it cannot judge answers about so many examples, or nothing."""
+    member, labels = work.plan.member, work.labels
+    generator = np.random.default_rng(0)
+    judged = np.flatnonzero((member >= 0).any(0))
+    chosen = np.sort(generator.permutation(judged)[:most])
+    member, labels = member[:, chosen], labels[chosen]
+    examples = Examples(
+        np.arange(len(chosen)), labels, len(chosen), max(work.dataset.num_classes, 2)
+    )
+    try:
+        signals = np.stack(
+            [
+                attack.signal(_answers(attack, views, examples, row, generator), examples)
+                for row in member
+            ]
+        )
+        if attack.per_target:
+            return _of_target(work, attack, signals, member, examples)
+        return _of_all(work, attack, signals, member, examples)
+    except Exception as error:
+        return told(error)
+
+
+def _of_target(
+    work: Work,
+    attack: MembershipAttack,
+    signals: np.ndarray,
+    member: np.ndarray,
+    examples: Examples,
+) -> str:
+    """What is wrong with the scores of the first target."""
+    others = work.plan.shadows[0][: attack.needs().num_shadows]
+    scores = attack.score(signals[0], signals[others], member[others], examples, 0)
+    if np.shape(scores) != (len(examples.label),):
+        return f"`score` returns {np.shape(scores)}, expected one for each example"
+    bad = ~np.isfinite(scores[member[0] >= 0])
+    return f"it gives {bad.sum()} of {len(bad)} judged examples no score" if bad.any() else ""
+
+
+def _of_all(
+    work: Work,
+    attack: MembershipAttack,
+    signals: np.ndarray,
+    member: np.ndarray,
+    examples: Examples,
+) -> str:
+    """What is wrong with the scores of all targets."""
+    partner = work.plan.partner
+    first = examples._replace(number=examples.number[:1], label=examples.label[:1])
+    attack.sums(signals[:, :1], member[:, :1], partner, first)
+    totals = attack.sums(signals, member, partner, examples)
+    totals = {key: np.asarray(values, np.float64) for key, values in totals.items()}
+    scores = attack.score_all(signals, member, partner, examples, totals)
+    if np.shape(scores) != member.shape:
+        return f"`score_all` returns {np.shape(scores)}, expected {member.shape}"
+    bad = np.isnan(scores[member >= 0])
+    return f"it gives {bad.sum()} of {bad.size} judged examples no score" if bad.any() else ""
+
+
+def _answers(
+    attack: MembershipAttack,
+    views: tuple[str, ...],
+    examples: Examples,
+    row: np.ndarray,
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """One model's answers as the attack reads them; members get surer ones."""
+    num, num_classes = len(examples.label), examples.num_classes
+    logits = generator.normal(size=(num, len(views), num_classes)).astype(np.float32)
+    logits[np.arange(num), :, examples.label] += (MARGIN + (row == 1))[:, None]
+    of_label = logits[np.arange(num), :, examples.label]
+    places = attack.columns(views)
+    answers: dict[Column, np.ndarray] = {
+        "logits": logits[:, 0],
+        "view_logits": logits[:, places],
+        "log_odds": of_label[:, places],
+        "correct": (of_label == logits.max(2)).astype(np.uint8)[:, places],
+    }
+    return answers[attack.reads]
