@@ -103,9 +103,9 @@ class Output(Console):
         Raises:
             BrokenPipeError: nothing had begun.
         """
-        _to_nowhere()
         if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
             raise BrokenPipeError(errno.EPIPE, "nobody reads what is printed")
+        _to_nowhere()
         os.kill(os.getpid(), signal.SIGTERM)
 
 

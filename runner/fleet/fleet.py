@@ -68,7 +68,7 @@ def open_fleet(
         tasks: all that there ever are; None: whoever has the handle adds them.
 
     Raises:
-        NoRoom: no node can hold one Run's workers; nothing was started.
+        NoRoom: no node can hold one Run's workers.
     """
     if not sites(ray.nodes(), fleet):
         raise refuse(ray.nodes(), fleet)

@@ -123,7 +123,7 @@ def preflight(
         check, fleet = _memory(work, found[0].nodes[0])
         checks.append(check)
     if not all(check.passed for check in checks):
-        raise NotReady("\n".join(["not ready; nothing was started", *map(str, checks)]))
+        raise NotReady("\n".join(["not ready; nothing was trained", *map(str, checks)]))
     return checks, fleet
 
 

@@ -336,6 +336,6 @@ def test_a_disk_that_fills_up_ends_with_the_reason_and_the_same_command_goes_on(
 def test_a_disk_that_is_too_small_is_refused_before_anything_is_trained(tmp_path: Path):
     with small_disk(tmp_path / "storage", "900k"):
         code, out = run(tmp_path, TINY)
-        assert code == 2, out
+        assert code == 1, out  # by then Ray has been started, and the folder is held
         assert re.search(r"FAIL  disk: [\d.]+ MB to write, 0\.6 MB free; make room", out), out
         assert not done(tmp_path)

@@ -1,5 +1,6 @@
 """Exit codes, and the message of each; a signal as a process gets it."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from runner.__main__ import app
-from runner.driver.exits import MEANINGS, ending
+from runner.driver.exits import MEANINGS, STOPPING, UNREAD, ending
 from runner.experiment.config import ConfigError, Fault
 from runner.faults import BadAnswers, DataMissing, Stopped, TakenOver, Unfinished, UserFault
 from runner.storage.store import Corrupt, StorageError
@@ -109,3 +110,75 @@ def test_who_takes_too_long_to_leave_is_made_to():
         process.terminate()
         process.communicate(timeout=30)
     assert process.returncode == 143
+
+
+TALKS = """
+import sys, time
+from pathlib import Path
+from contextlib import nullcontext
+from runner.driver.exits import Output, complaints
+from runner.driver.lock import hold
+from runner.driver.progress import say
+how, folder = sys.argv[1:]
+with complaints(), hold(Path(folder), print) if how == "held" else nullcontext():
+    for number in range(10**9):
+        if how == "print":
+            print(number, flush=True)
+        else:
+            say(Output(), f"line {number}")
+        time.sleep(0.001)
+"""
+
+
+def talks(how: str, folder: Path) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", TALKS, how, str(folder)]
+    return subprocess.Popen(command, cwd=HOUSE, stdout=-1, stderr=-1, text=True)
+
+
+@pytest.mark.parametrize("how", ["print", "say"])
+def test_a_pipe_whose_reader_is_gone_ends_a_command_quietly(tmp_path: Path, how: str):
+    with talks(how, tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (process.returncode, said) == (UNREAD, "")
+
+
+def test_a_pipe_whose_reader_is_gone_stops_what_has_begun_in_order(tmp_path: Path):
+    with talks("held", tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+    assert process.returncode == 143
+    told = "runner: stopped; run the same command again to go on from here\n"
+    assert said == STOPPING.decode() + told
+    assert json.loads((tmp_path / "driver.json").read_text())["ended"] == 143
+
+
+def test_ctrl_c_before_anything_began_speaks_of_nothing_to_go_on_with(tmp_path: Path):
+    with talks("say", tmp_path) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, "runner: stopped\n")
+
+
+@pytest.mark.parametrize("words", [["--json"], []])
+def test_a_watch_that_is_left_says_nothing_of_a_stop(tmp_path: Path, words: list[str]):
+    """It is left as one leaves `watch`; the experiment that it looked at goes on."""
+    (tmp_path / "experiments" / "x").mkdir(parents=True)
+    command = ["status", "later", "--watch", "0.1", "--storage", str(tmp_path), *words]
+    with subprocess.Popen(
+        [sys.executable, "-m", "runner", *command], cwd=HOUSE, stdout=-1, stderr=-1, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, "")
+    assert "stopped" not in out
