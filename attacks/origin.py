@@ -1,6 +1,7 @@
 """Where an error came from: the lines of the files that users write, and its whole traceback."""
 
 import functools
+import json
 import sysconfig
 import tempfile
 import traceback
@@ -9,15 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]  # of attacks, defenses and runner, wherever they are installed
 OURS = ("attacks", "defenses", "runner", "benchmarks", "tests")
-SHIPPED = {  # by room, what comes with this package: whatever else lies there a user wrote
-    "defenses": "_accounting _per_example _poisson _residual_claims _residual_noise _theorems awp "
-    "demem dp_sgd erm mart pgd_at residual_perturbation trades",
-    "attacks/evasion": "autoattack fgsm pgd square",
-    "attacks/membership": "_carlini _densities _left_out _relative _sorted _spread label_only lira "
-    "rmia shadow_mlp threshold",
-    "runner/data": "_fetch _idx _split _views cifar digits fashion_mnist idc mnist npz svhn",
-    "runner/models": "_layers mlp resnet small_cnn wide_resnet",
-}
+ROOMS = ("defenses", "attacks/evasion", "attacks/membership", "runner/data", "runner/models")
+RECORD = ROOT / "runner" / "code" / "shipped.json"  # of every file that comes with this package
 LIBRARIES = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platlib", "purelib")}
 SHOWN = 3  # lines at most, the deepest ones
 
@@ -59,8 +53,8 @@ def at(error: BaseException) -> str:
 def lines(error: BaseException) -> list[str]:
     """Return file:line of each file that a user wrote, the deepest last.
 
-    A new defense, attack, data set or network lies beside those that are SHIPPED; other files of a
-    user's are neither in a folder of OURS nor an installed library's.
+    A new defense, attack, data set or network lies in a room beside those that are shipped; other
+    files of a user's are neither in a folder of OURS nor an installed library's.
     """
     found: list[tuple[str, int]] = []
     for file, line in _frames(error):
@@ -122,12 +116,18 @@ def _own(file: str) -> str:
         return ""
     inside = path.relative_to(ROOT) if path.is_relative_to(ROOT) else None
     if inside and inside.parts[0] in OURS:
-        shipped = SHIPPED.get(inside.parent.as_posix())
-        ours = shipped is None or inside.stem in ("__init__", *shipped.split())
-        return "" if ours else inside.as_posix()
+        theirs = inside.parent.as_posix() in ROOMS and inside.as_posix() not in _shipped()
+        return inside.as_posix() if theirs else ""
     if any(path.is_relative_to(library) for library in LIBRARIES):
         return ""
     return inside.as_posix() if inside else file
+
+
+@functools.cache
+def _shipped() -> frozenset[str]:
+    """The files that come with this package, by their paths in it."""
+    record = json.loads(RECORD.read_text(encoding="utf-8"))
+    return frozenset(path for files in record.values() for path in files)
 
 
 def _in_words(places: Sequence[str]) -> str:

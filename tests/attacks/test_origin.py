@@ -89,12 +89,14 @@ def test_the_whole_traceback_is_kept_in_one_file_however_often_it_is_told(tmp_pa
     path.unlink()
 
 
-def test_every_place_where_a_users_file_is_found_is_known_and_what_is_shipped_is_there():
+def test_every_room_where_a_users_file_is_found_is_known_and_all_of_ours_are_recorded():
     named = set()
     for room in ("attacks", "defenses", "runner"):
         for path in (HOUSE / room).rglob("*.py"):
             parts = path.read_text().split('ByName("')[1:]
             named |= {part.partition('"')[0].replace(".", "/") for part in parts}
-    assert named == {*origin.SHIPPED}
-    for room, names in origin.SHIPPED.items():
-        assert not [name for name in names.split() if not (HOUSE / room / f"{name}.py").exists()]
+    assert named == {*origin.ROOMS}
+    assert origin.RECORD.exists()
+    for module in (view, log_odds):  # what is recorded is ours
+        file = Path(sys.modules[module.__module__].__file__ or "").relative_to(HOUSE).as_posix()
+        assert file in origin.RECORD.read_text()
