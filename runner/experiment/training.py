@@ -65,6 +65,8 @@ class Training(Keys):
     def _can_train(self) -> Self:
         if self.nesterov and not self.momentum:
             raise ValueError("`nesterov` needs a momentum above 0")
+        if self.nesterov and self.optimizer != "sgd":
+            raise ValueError(f"`nesterov` goes with sgd, and {self.optimizer} does not look at it")
         return self
 
 

@@ -17,6 +17,7 @@ def test_recipes_that_cannot_train_are_refused():
 
     assert "two examples" in training(batch_size=1)["training.batch_size"]
     assert "momentum" in training(nesterov=True, momentum=0.0)["training"]
+    assert "adam does not" in training(nesterov=True, optimizer="adam")["training"]
 
 
 @pytest.mark.parametrize("at", ["training", "arms.a.training"])

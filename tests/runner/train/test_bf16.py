@@ -252,6 +252,26 @@ def test_a_copy_of_the_network_computes_with_its_own_weights():
     assert (len(model.inside), len(teacher.inside)) == (1, 1)
 
 
+def test_several_workers_share_a_network_in_bf16(tmp_path: Path):
+    """Through DistributedDataParallel it answers and learns as by itself."""
+    images, labels = contract.batch()
+    alone = in_bf16(contract.network().train())
+    defense = TRADES(attack=InnerPGD(eps=0.1, step_size=0.05, num_steps=2))
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{tmp_path}/meet", rank=0, world_size=1
+    )
+    try:
+        shared = nn.parallel.DistributedDataParallel(in_bf16(contract.network().train()))
+        gradients = []
+        for model in (alone, shared):
+            torch.manual_seed(0)
+            defense.losses(model, images, labels).total.mean().backward()
+            gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))  # pyright: ignore[reportOptionalMemberAccess]
+    finally:
+        torch.distributed.destroy_process_group()
+    assert torch.equal(*gradients)
+
+
 def test_a_run_in_bf16_is_judged_in_fp32(place: Any, work: Any):
     """Its answers are those that float64 gives with the same weights."""
     base = work.plan.arms["erm"][0]
