@@ -36,7 +36,8 @@ def sanity_attacks(attack: PGD) -> dict[str, EvasionAttack]:
     """Return every variation once, the attack itself among them, by a name of its own."""
     named: dict[EvasionAttack, str] = {}
     for one in of_each_eps(attack):
-        named.setdefault(one, f"sanity_eps_{one.eps:g}")
+        short = f"sanity_eps_{one.eps:g}"  # two radii may be the same to six digits
+        named.setdefault(one, f"sanity_eps_{one.eps}" if short in named.values() else short)
     for one in of_each_num_steps(attack):
         named.setdefault(one, f"sanity_steps_{one.num_steps}")
     named[black_box(attack)] = "sanity_square"

@@ -17,7 +17,8 @@ class LabelOnly(MembershipAttack):
     answered rightly.
 
     Shares take V + 1 values, so a ROC curve has as few corners, and a small false-positive rate is
-    mostly one that the attack does not reach: then its TPR there is 0, which is no sign of privacy.
+    mostly one that the attack does not reach: then its TPR there by a step rule is 0, below chance,
+    which is no sign of privacy, and a warning of the report says so.
 
     calibrate: `out` subtracts the mean share in shadows trained without the example, so that
         what every model is right about counts for nothing. Source: Watson et al. (2022),

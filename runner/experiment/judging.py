@@ -1,10 +1,18 @@
 """How answers are judged, and what is told of them: blocks of an experiment's YAML."""
 
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
 import numpy as np
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from attacks.by_name import ByName, Keys
 from attacks.membership import MembershipAttack
@@ -16,19 +24,31 @@ from runner.statistics.metrics import Rule
 from runner.storage.ids import generator_of
 
 
+def _apart(numbers: tuple[float, ...]) -> tuple[float, ...]:
+    """The numbers, which name the figures at them by six digits."""
+    for one, other in combinations(numbers, 2):
+        if f"{one:g}" == f"{other:g}":
+            raise ValueError(
+                f"{one!r} and {other!r} are the same to six digits, by which their figures are "
+                "named; keep one of them"
+            )
+    return numbers
+
+
+Rates = Annotated[tuple[Rate, ...], AfterValidator(_apart)]
+
+
 class Membership(Keys):
     """Membership attacks on every model as target, and the false positive rates to report at."""
 
     attacks: dict[Name, Annotated[MembershipAttack, ByName("attacks.membership")]] = Field(
         default={"lira_online": Lira()}, min_length=1
     )
-    false_positive_rates: tuple[Rate, ...] = Field(
-        default=(0.1, 0.01, 0.001, 0.00001), min_length=1
-    )
+    false_positive_rates: Rates = Field(default=(0.1, 0.01, 0.001, 0.00001), min_length=1)
     tpr_rule: Rule = "step_le"  # how a TPR at an FPR is read off the curve; public codes differ
     prior: Rate = 0.01  # share of members among those an attacker looks at, for predictive values
     num_resamples: Annotated[int, Field(ge=2)] = 200  # of the examples, for intervals
-    thresholds: tuple[Rate, ...] = (0.5, 0.6, 0.7, 0.8)  # precision and recall of probabilities
+    thresholds: Rates = (0.5, 0.6, 0.7, 0.8)  # precision and recall of probabilities
 
 
 class Memorization(Keys):
@@ -115,8 +135,8 @@ class LowerBounds(Keys):
     shares are counted as tried, so a share that helps nobody costs a little of every bound.
     """
 
-    guesses: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
-        default=(0.1, 0.5, 0.9), min_length=1
+    guesses: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], AfterValidator(_apart)] = (
+        Field(default=(0.1, 0.5, 0.9), min_length=1)
     )  # shares of the canaries that are named at all
     confidence: Rate = 0.95
 

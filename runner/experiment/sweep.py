@@ -1,6 +1,7 @@
 """The schema of a sweep: which keys of the experiment are varied, how, and what is looked for."""
 
 import itertools
+import json
 from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 
@@ -58,6 +59,15 @@ class Axis(Keys):
             raise ValueError("`scale`, `num` and `integer` belong to `low` and `high`")
         if self.low is not None and self.high is not None and not self.low < self.high:
             raise ValueError(f"`low` must be below `high`, got {self.low:g} and {self.high:g}")
+        if self.low is not None and not self.integer and f"{self.low:.6g}" == f"{self.high:.6g}":
+            raise ValueError(
+                f"`low` {self.low} and `high` {self.high} are the same to six digits, which "
+                "settings have; give `values`"
+            )
+        if self.values is not None:
+            told = [json.dumps(value) for value in self.values]
+            if twice := next((one for one in told if told.count(one) > 1), None):
+                raise ValueError(f"{twice} stands twice among the values; keep one of them")
         if self.scale == "log" and self.low is not None and self.low <= 0:
             raise ValueError(f"a logarithmic scale begins above 0, got low: {self.low:g}")
         for factor in (f for f in self.also.values() if f != 1):

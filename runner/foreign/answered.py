@@ -59,6 +59,7 @@ def block_of(columns: Columns, views: tuple[str, ...] | None, first: int, told: 
     names = views or (tuple(f"view{v}" for v in range(num_views)) if num_views > 1 else (PLAIN,))
     if len(names) != num_views:
         raise BadAnswers(told, f"{len(names)} names of views for answers to {num_views}", SCHEMA)
+    by_view = of_views if names != (PLAIN,) else None  # else logits are those of all views
     if logits is None and of_views is not None:
         logits = of_views[:, names.index(PLAIN) if PLAIN in names else 0]
     if of_views is None and logits is not None and num_views == 1:
@@ -72,8 +73,7 @@ def block_of(columns: Columns, views: tuple[str, ...] | None, first: int, told: 
         odds = follows if odds is None else odds
         correct = right if correct is None else correct
     assert odds is not None
-    kept = of_views if num_views > 1 else None
-    answered = Answered(odds, logits, correct, kept)
+    answered = Answered(odds, logits, correct, by_view)
     given = tuple(name for name, values in answered._asdict().items() if values is not None)
     kind = Kind(names, None if logits is None else logits.shape[1], given)
     return GivenBlock(label, answered, kind, _notes(columns))

@@ -12,7 +12,7 @@ from attacks.membership.lira import Lira
 from attacks.membership.rmia import RMIA
 from attacks.membership.threshold import Threshold
 from runner.faults import BadAnswers
-from runner.foreign.answered import Kind
+from runner.foreign.answered import PLAIN, Kind
 from runner.foreign.schema import Audit
 from runner.plan.plan import others_of
 from runner.plan.shadows import num_others
@@ -170,7 +170,8 @@ def _lacking(attack: MembershipAttack, kind: Kind, others: _Others, either: bool
 
 def _unreadable(attack: MembershipAttack, kind: Kind) -> str:
     """What an attack reads that is not there, or ""."""
-    if attack.reads not in kind.columns:
+    one_view = attack.reads == "view_logits" and kind.views == (PLAIN,)
+    if attack.reads not in kind.columns and not (one_view and "logits" in kind.columns):
         return f"it reads {attack.reads}, and the answers have {', '.join(kind.columns)}"
     strange = [view for view in attack.views or () if view not in kind.views]
     if strange and attack.reads != "logits":

@@ -1,6 +1,7 @@
 """Which files of answers there are, in a local folder or in S3-like storage, and whose."""
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
@@ -97,8 +98,19 @@ def listed(where: str, member: str) -> Mapping[str, Sequence[Given]]:
                 "arms have the same models, trained on the same members: a file a model in each",
             )
     for one, other in combinations(found, 2):
+        if _alike(one) == _alike(other):
+            raise BadAnswers(
+                root.told,
+                f"sub-folders {one} and {other} are called alike but for case or the code of "
+                "accents, and some disks take them for one",
+                "rename one of them",
+            )
         _check_names(root, one, other, found)
     return found
+
+
+def _alike(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _check_names(root: Located, one: str, other: str, found: Mapping[str, Sequence[Given]]) -> None:

@@ -40,7 +40,8 @@ def worst_cases(
         accuracy = np.array([right.mean() for right in worst])
         pairs = [_pair(models, pair, over) for pair in combinations(names, 2)]
         notes = [note for pair in pairs for note in _notes(pair, attacks, num_classes)]
-        found[f"{eps:g}"] = {
+        short = f"{eps:g}"  # two radii may be the same to six digits
+        found[str(eps) if short in found else short] = {
             "attacks": names,
             "accuracy": over.mean(accuracy)._asdict(),
             "pairs": pairs,

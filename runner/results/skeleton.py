@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from runner.audit.judged import read_judged
+from runner.audit.judged import Judged, read_judged
 from runner.code.record import code_facts
 from runner.driver.events import Event
 from runner.experiment.describe import one_line
 from runner.plan.subject import Subject
 from runner.results._epsilon import alarms
+from runner.results._ties import tied_warnings
 from runner.results.checks import (
     NULL_TOLERANCE,
     Check,
@@ -131,6 +132,7 @@ def results_json(
             *warnings_of(checks),
             *_overstated(blocks.arms),
             *_doubtful(blocks.arms),
+            *tied_warnings(_judged(work, judged), work.over, settings.membership.tpr_rule),
             *alarms(blocks.epsilon),
             *blocks.notes,
         ],
@@ -173,6 +175,15 @@ def _arm(work: Subject, judged: Folder, name: str, blocks: Blocks, nulls: Nulls)
         **({"train_time_s": arm.train_time_s} if arm.train_time_s else {}),
         "null_control": controls[next(iter(attacks))],
         "vulnerable": blocks.vulnerable and blocks.vulnerable[name],
+    }
+
+
+def _judged(work: Subject, judged: Folder) -> dict[tuple[str, str], Judged]:
+    """What was judged of one draw, by arm and attack."""
+    return {
+        (arm, attack): read_judged(judged, Reading(arm, 1, attack, "member"))
+        for arm in work.plan.arms
+        for attack in work.settings.membership.attacks
     }
 
 

@@ -123,12 +123,13 @@ class AnswerBlock(NamedTuple):
 
 def read_block(path: str, block: int, column: str) -> AnswerBlock:
     """Return one row group of a column of answers."""
-    names = {**EXAMPLE, **LABEL, column: ANSWERS[column]}
+    there = _there(path, column)
+    names = {**EXAMPLE, **LABEL, there: ANSWERS[there]}
     with opened(path, names) as file:
         if block >= file.num_row_groups:
             raise Corrupt(path, f"block {block} was asked of {file.num_row_groups} blocks")
         table = file.read_row_group(block, columns=list(names))
-        answers = _by_view(numbers(table, column), column, file)
+        answers = _by_view(numbers(table, there), column, file)
         return AnswerBlock(numbers(table, "example"), numbers(table, "label"), answers)
 
 
@@ -137,8 +138,9 @@ def read_answers(path: str, column: str) -> np.ndarray:
 
     Those on _mean are there where a randomized model was asked several times.
     """
-    with opened(path, {column: ANSWERS[column]}) as file:
-        return _by_view(numbers(file.read(columns=[column]), column), column, file)
+    there = _there(path, column)
+    with opened(path, {there: ANSWERS[there]}) as file:
+        return _by_view(numbers(file.read(columns=[there]), there), column, file)
 
 
 def has_column(path: str, column: str) -> bool:
@@ -211,6 +213,14 @@ def _lists(values: np.ndarray, kind: pa.DataType) -> pa.Array:
     lists = pa.list_(pa.field("item", kind, nullable=False), values.shape[1])
     flat = np.ascontiguousarray(values, kind.to_pandas_dtype()).ravel()
     return pa.FixedSizeListArray.from_arrays(pa.array(flat), type=lists)
+
+
+def _there(path: str, column: str) -> str:
+    """Which column of a file holds an answer: of the plain image alone, logits are those of all."""
+    plain = column.replace("view_logits", "logits")
+    if plain == column or has_column(path, column) or read_views(path) != ("identity",):
+        return column
+    return plain
 
 
 def _by_view(values: np.ndarray, column: str, file: pq.ParquetFile) -> np.ndarray:

@@ -65,6 +65,9 @@ def labels_of(sweep: Sweep, setting: Setting) -> dict[str, str]:
         listed = sweep.axes[key].listed or ()
         names = Counter(str(each.get("name")) for each in listed if isinstance(each, dict))
         found[key] = _label(value, names)
+        alike = {json.dumps(each) for each in listed if _label(each, names) == found[key]}
+        if isinstance(value, float) and len(alike) > 1:
+            found[key] = str(value)  # six digits would make two settings one
     return found
 
 

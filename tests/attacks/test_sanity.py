@@ -21,6 +21,11 @@ def test_the_attacks_of_sanity_are_the_first_one_varied_in_radius_and_steps():
     assert named["sanity_square"] == Square(eps=0.1, num_queries=500)
 
 
+def test_two_radii_that_are_one_to_six_digits_are_both_attacked():
+    named = sanity.sanity_attacks(PGD20.model_copy(update={"eps": 0.49999999}))
+    assert (named["sanity_eps_1"].eps, named["sanity_eps_1.0"].eps) == (0.99999998, 1.0)
+
+
 @pytest.mark.parametrize("num_steps", [1, 2, 10])
 def test_at_eps_1_the_steps_reach_every_image_however_short_they_were(num_steps: int):
     *_, largest = sanity.of_each_eps(PGD(eps=0.1, step_size=0.01, num_steps=num_steps))

@@ -163,6 +163,9 @@ def _legend(lines: list[DialLine], by: str | None) -> dict[str, Line2D]:
     if by:
         for line, color in zip(lines, _colors(lines), strict=True):
             name = f"no {by}" if line.value is None else f"{by} {line.value:g}"
+            values = {other.value for other in lines}
+            if sum(value is not None and f"{by} {value:g}" == name for value in values) > 1:
+                name = f"{by} {line.value}"
             named[name] = Line2D([], [], color=color, linewidth=1.5)
     mean = [reading.draws for line in lines for _, reading in line.points if reading.averaged]
     if mean:

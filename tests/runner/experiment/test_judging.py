@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from runner.experiment.experiment import Experiment
+from runner.experiment.judging import Membership
 from runner.statistics.averages import Averaging
 from runner.statistics.intervals import bootstrap_interval, mean_interval, normal_interval
 from tests.conftest import TINY
@@ -53,3 +54,18 @@ def test_leakage_is_resampled_by_examples_unless_another_interval_is_asked_for()
     for interval in ("t", "normal"):
         other = asked(interval=interval)
         assert other.leakage(VALUES, REPLICATES) == other.mean(VALUES)
+
+
+@pytest.mark.parametrize(
+    ("key", "numbers", "told"),
+    [
+        ("false_positive_rates", [0.1, 0.10000001], "0.1 and 0.10000001 are the same to six"),
+        ("false_positive_rates", [0.3, 0.1, 0.1 + 0.2], "0.3 and 0.30000000000000004 are the same"),
+        ("false_positive_rates", [0.01, 0.01], "0.01 and 0.01 are the same"),
+        ("thresholds", [0.5, 0.5000001], "0.5 and 0.5000001 are the same"),
+    ],
+)
+def test_numbers_that_name_figures_are_apart_by_six_digits(key: str, numbers: list, told: str):
+    with pytest.raises(ValueError, match=told):
+        Experiment.model_validate({**TINY, "membership": {key: numbers}})
+    Membership.model_validate({key: [0.1, 0.100001]})

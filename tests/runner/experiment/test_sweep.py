@@ -67,6 +67,8 @@ def test_settings_that_are_attacked_differently_are_not_compared():
         ({"low": 0.2, "high": 3, "integer": True, "num": 3}, "whole numbers have whole ends"),
         ({"values": [1], "also": [["a"]]}, "expected dotted keys"),
         ({"values": [1], "also": "hello"}, "expected dotted keys"),
+        ({"values": [0.1, 0.2, 0.1]}, "0.1 stands twice among the values"),
+        ({"low": 0.1, "high": 0.10000001, "num": 3}, "are the same to six digits"),
     ],
 )
 def test_an_axis_that_says_two_things_is_refused(axis: dict[str, Any], message: str):

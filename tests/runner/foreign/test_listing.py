@@ -56,6 +56,7 @@ def test_a_file_is_known_by_its_size_and_its_time(tmp_path: Path):
             "m1 is in b and not in c, m2 in c and not in b",
         ),
         (("a.npz", "a.parquet"), "a is there twice"),
+        (("Erm/m0.npz", "erm/m0.npz"), "Erm and erm are called alike but for case"),
         (("m9.npz", "m10.npz"), r"makes m10\.npz row 0.*leading zeros"),
     ],
 )

@@ -259,6 +259,64 @@ def test_keys_in_a_uri_are_refused_and_not_repeated(tmp_path: Path, which: str):
     assert "hush" not in out
 
 
+@pytest.mark.parametrize("layout", ["logits", "an axis of one", "our own", "one named view"])
+def test_answers_to_one_view_are_read_by_what_reads_the_logits_of_all(tmp_path: Path, layout: str):
+    """And score what two equal views do, by which each comparison is won twice or not at all."""
+    member, labels = member_of(num_examples=60), labels_of(60)
+    asked = "--set", "membership.attacks={x: {name: rmia, preset: rmia-2024}}"
+    for folder in ("answers", "twice/answers"):
+        (tmp_path / folder).mkdir(parents=True)
+        np.save((tmp_path / folder).parent / "member.npy", member)
+    for m, logits in enumerate(logits_of(member)):
+        path, by_view = tmp_path / f"answers/m{m}.npz", logits[:, None]
+        if layout == "logits":
+            np.savez(path, label=labels, logits=logits)
+        elif layout == "an axis of one":
+            np.savez(path, label=labels, logits=by_view)
+        elif layout == "one named view":
+            np.savez(path, label=labels, logits=by_view, views=["flip"])
+        else:
+            odds = log_odds(logits, labels)[:, None]
+            answered = Answered(odds, logits, None, by_view)
+            content = answers_to_bytes(labels, answered, ["identity"])
+            path.with_suffix(".parquet").write_bytes(content)
+        twice = np.repeat(by_view, 2, axis=1)
+        np.savez(tmp_path / f"twice/answers/m{m}.npz", label=labels, logits=twice)
+    found = []
+    for folder in (tmp_path, tmp_path / "twice"):
+        code, out = audit(folder, *asked)
+        assert code == 0, out
+        found.append(results_in(folder)["arms"]["models"]["membership"]["x"]["auc"])
+    assert found[0] == found[1]
+    assert found[0]["mean"] > 0.6
+
+
+def test_scores_that_tie_above_a_rate_are_said_to_be_below_chance_for_that_alone(tmp_path: Path):
+    """Members are right nine times of ten, others eight: a threshold admits 80 % or none."""
+    member, rng = member_of(num_examples=400), np.random.default_rng(0)
+    write(tmp_path / "answers", member)
+    labels = labels_of(400)
+    for m, row in enumerate(member):
+        right = rng.random(400) < np.where(row == 1, 0.9, 0.8)
+        logits = rng.normal(0, 0.1, (400, C))
+        logits[np.arange(400), (labels + ~right) % C] += 3
+        np.savez(tmp_path / f"answers/model_{m:02d}.npz", label=labels, logits=logits)
+    asked = "--set", "membership.attacks={labels: label_only, loss: threshold}"
+    by_rule = {}
+    for rule in ("step_le", "interp"):
+        code, out = audit(tmp_path, *asked, "--set", f"membership.tpr_rule={rule}", "--name", rule)
+        assert code == 0, out
+        results = results_in(tmp_path, rule)
+        of = results["arms"]["models"]["membership"]["labels"]
+        by_rule[rule] = of["tpr_at_fpr"]["0.1"]["mean"], results["warnings"], of["auc"]["mean"]
+    assert by_rule["step_le"][0] == 0
+    assert by_rule["step_le"][2] == by_rule["interp"][2] == pytest.approx(0.55, abs=0.02)
+    assert by_rule["interp"][0] == pytest.approx(0.1 * 0.9 / 0.8, abs=0.006)
+    (told,) = [said for said in by_rule["step_le"][1] if "scores take few values" in said]
+    assert told.startswith("labels: the TPR at 10 % FPR is one at 0 %, 0.0 %; the TPR at 1 % FPR")
+    assert not [said for said in by_rule["interp"][1] if "scores take few values" in said]
+
+
 def test_with_two_pairs_lira_is_left_out_with_a_sentence_and_the_rest_is_made(tmp_path: Path):
     write(tmp_path / "answers", member_of(4))
     code, out = audit(tmp_path)
@@ -387,10 +445,10 @@ FAULTS: dict[str, tuple[tuple[str, ...], dict[str, Any], str]] = {
     "an unknown key": (("--set", "membrship.prior=0.1"), {}, "did you mean 'membership'"),
     "no such recipe": (("--shadow-recipe", "similar"), {}, "shadow_recipe"),
     "no such name": (("--name", "A b"), {}, "name:"),
-    "no views": (
-        ("--set", "membership.attacks={x: {name: rmia, preset: rmia-2024, mode: offline}}"),
+    "no such view": (
+        ("--set", "membership.attacks={x: {name: rmia, preset: rmia-2024, views: [flip]}}"),
         {},
-        r"membership\.attacks\.x: it reads view_logits, and the answers have",
+        r"membership\.attacks\.x: it reads the view flip, and the answers have identity",
     ),
     "claimed of no arm": (
         ("--set", "claimed.erm={epsilon: 1}"),

@@ -51,5 +51,19 @@ def test_the_worst_case_is_what_withstands_all_attacks_of_one_eps():
     assert fewer["pairs"][0]["num_images"] == 8
 
 
+def test_two_radii_that_are_one_to_six_digits_are_two_balls():
+    radii = {"a": 0.1, "b": 0.1, "c": 0.10000001, "d": 0.10000001}
+    attacks = {name: FGSM(eps=eps) for name, eps in radii.items()}
+    models = [
+        dict.fromkeys("ab", right) | dict.fromkeys("cd", ~right) for right in bits("1110") * 4
+    ]
+    found = worst_cases(models, attacks, OVER, 10)
+    assert {eps: ball["attacks"] for eps, ball in found.items()} == {
+        "0.1": ["a", "b"],
+        "0.10000001": ["c", "d"],
+    }
+    assert [ball["accuracy"]["mean"] for ball in found.values()] == [0.75, 0.25]
+
+
 def test_attacks_that_share_no_ball_have_no_worst_case():
     assert worst_cases([], {"pgd": PGD20, "far": PGD(eps=0.3)}, OVER, 10) == {}

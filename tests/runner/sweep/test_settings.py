@@ -49,6 +49,9 @@ def test_a_setting_has_one_id_and_a_label_that_tells_it_from_others():
     assert settings.in_words(sweep, first) == "base trades(beta 1), weight 0.1"
     assert settings.id_of(first) == settings.id_of(dict(first))
     assert len({settings.id_of(s) for s in grid(sweep)}) == 3
+    sweep = sweep_of({"arms.a.weight": [0.1, 0.10000001, 1 / 3]})
+    labels = [settings.labels_of(sweep, s)["arms.a.weight"] for s in grid(sweep)]
+    assert labels == ["0.1", "0.10000001", "0.333333"]
 
 
 def test_a_setting_is_the_experiment_with_its_values_and_only_the_arms_it_needs():
