@@ -20,7 +20,7 @@ from runner.storage.cloud import Folder
 from runner.storage.ids import digest
 from runner.storage.parquet import BLOCK
 
-VERSION = 1  # raise it when the same file would be converted otherwise
+VERSION = 2  # raise it when the same file would be converted otherwise
 CHECKS = 2  # raise it when a file that was converted might be refused now: it is looked at again
 
 

@@ -20,8 +20,6 @@ from runner.storage.answers import Source, Sources, read_answers
 from runner.storage.cloud import Folder
 from runner.storage.sources import Ids
 
-SHADOWS_VERSION = 1  # raise it when other shadows would be left out of the same design
-
 
 class GivenWork(NamedTuple):
     """An audit with everything that follows from its answers: a `runner.plan.subject.Subject`."""
@@ -77,7 +75,7 @@ class GivenWork(NamedTuple):
         }
         if even := self.plan.even:
             sizes = [_sum(each) for each in (even.inside, even.outside)]
-            answers["shadows"] = {"version": SHADOWS_VERSION, "seed": even.seed, "sizes": sizes}
+            answers["shadows"] = {"seed": even.seed, "sizes": sizes}
         return scores_in(self.folder, self.settings, answers)
 
 
