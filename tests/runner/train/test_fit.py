@@ -2,10 +2,11 @@ import copy
 import itertools
 import math
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pytest
 import torch
+from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
 from defenses import Kit
@@ -14,7 +15,7 @@ from defenses.erm import ERM
 from defenses.trades import TRADES, InnerPGD
 from runner.experiment.experiment import Experiment
 from runner.experiment.training import Schedule, Training
-from runner.models import Model
+from runner.models import ImageShape, Model, Normalize
 from runner.models.resnet import ResNet
 from runner.models.small_cnn import SmallCnn
 from runner.plan.plan import Run
@@ -113,6 +114,30 @@ def test_a_last_batch_too_small_for_batch_norm_is_left_out(
     state = trained(replace(run, model=model, training=training), place, stop=0)[0][1]["model"]
     made = {int(value) for name, value in state.items() if "num_batches_tracked" in name}
     assert made == {steps}
+
+
+class OwnMlp(Model):
+    """A user's network, whose norm sees one value a channel."""
+
+    name: Literal["own"] = "own"
+
+    def build(self, shape: ImageShape) -> nn.Module:
+        pixels = shape.channels * shape.height * shape.width
+        layers = (nn.Linear(pixels, 16), nn.BatchNorm1d(16), nn.ReLU())
+        last = nn.Linear(16, shape.num_classes)
+        return nn.Sequential(Normalize(shape), nn.Flatten(), *layers, last)
+
+
+@pytest.mark.parametrize("batch_size", [4, 32])
+def test_dp_sgd_learns_where_batch_norm_was_over_single_values(
+    place: Workplace, work, batch_size: int
+):
+    """A group of one value would leave biases alone, and the loss at log(10)."""
+    run = work.plan.arms["erm"][0]
+    keys = {"batch_size": batch_size, "lr": batch_size / 64, "epochs": 12}
+    run = replace(run, model=OwnMlp(), training=run.training.model_copy(update=keys))
+    defense = DPSGD(noise_multiplier=0.0)
+    assert trained(replace(run, defense=defense), place)[-1][0]["loss_total"] < math.log(10) / 2
 
 
 def test_learning_rates_follow_their_closed_forms():
