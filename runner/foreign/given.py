@@ -104,13 +104,24 @@ def given_of(
     null, arms = redrawn(member, audit.seed), dict.fromkeys(converted, ())
     even = even_shadows(member, partner, audit.seed)
     plan = Plan(member, null, partner, others_of(partner), arms, even)
-    of_design = (even.told(member),) if even else ()
+    of_design = (even.told(member), *_with_all(attacks)) if even else ()
     of_files = {
         f"{arm}: {note}": None for arm, of in converted.items() for c in of for note in c.notes
     }
     settled = audit.model_copy(update={"membership": membership})
     told = (*notes, *of_design, *of_files, *left_out)
     return GivenWork(settled, plan, converted, told, folder)
+
+
+def _with_all(attacks: Attacks) -> list[str]:
+    """A sentence on each attack that compares shadows and cannot be given other than all."""
+    every = {name: attack.needs() for name, attack in attacks.items() if not attack.shadows_apart}
+    return [
+        f"{name} is given all shadows: where it does not even their numbers itself, as "
+        "lira-carlini-code does, read its null control first"
+        for name, needs in every.items()
+        if needs.inside or needs.outside
+    ]
 
 
 def attacks_of(

@@ -202,3 +202,27 @@ def test_a_network_over_shadows_learns_nothing_of_who_is_left_out():
     attack = ShadowMLP(num_shadows=7)
     aucs = [scored(attack, fixed(8, 120, 4, seed), 0, True, seed) for seed in range(1)]
     assert abs(np.mean(aucs) - 0.5) < 0.06
+
+
+class Own(MembershipAttack):
+    """Counts the shadows that it is given, as nobody should."""
+
+    name: str = "own"
+
+    def score(self, target, shadows, shadow_member, examples, seed=0):
+        return -(shadow_member == 1).sum(axis=0).astype(float)
+
+
+class Fast(Own):
+    """The same, at once, of all models."""
+
+    def score_all(self, answers, member, partner, examples, totals):
+        return super().score_all(answers, member, partner, examples, totals)
+
+
+def test_an_own_attack_is_given_even_shadows_unless_it_has_a_closed_form_of_its_own():
+    assert Own().shadows_apart
+    assert not Fast().shadows_apart
+    member = fixed(8, 200, 4)
+    before, after = (scored(Own(), member, 0, even, 0) for even in (False, True))
+    assert (before, after) == (1.0, 0.5)
