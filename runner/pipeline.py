@@ -11,6 +11,7 @@ from runner.ask.answers import ask
 from runner.ask.robustness import attack_all
 from runner.audit.judge import judge, judging_of
 from runner.audit.scores import Unscored, write_scores
+from runner.code.commit import git_commit
 from runner.code.record import code_facts
 from runner.driver import driver
 from runner.driver.driver import Driver
@@ -23,7 +24,7 @@ from runner.fleet.queue import Step, Task
 from runner.plan.plan import Run
 from runner.plan.work import Work
 from runner.results.gather import gather
-from runner.results.versions import git_commit, versions
+from runner.results.versions import versions
 from runner.storage import store
 from runner.storage.cloud import discreet
 from runner.storage.scores import members_to_bytes

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from runner.audit.judged import Judged, read_judged
+from runner.code.commit import git_commit
 from runner.code.record import code_facts
 from runner.driver.events import Event
 from runner.experiment.describe import one_line
@@ -25,7 +26,7 @@ from runner.results.checks import (
     warnings_of,
 )
 from runner.results.membership import membership_figures
-from runner.results.versions import git_commit, versions
+from runner.results.versions import versions
 from runner.statistics.intervals import Interval, mean_interval
 from runner.storage.cloud import Folder
 from runner.storage.scores import Reading

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from runner.code.commit import git_commit
 from runner.code.record import code_facts
 from runner.driver.events import Event
 from runner.experiment.experiment import Experiment
 from runner.experiment.sweep import Objectives, Setting, Sweep
 from runner.report.quantities import every_figure
 from runner.report.text import csv_of
-from runner.results.versions import git_commit, versions
+from runner.results.versions import versions
 from runner.storage import store
 from runner.storage.cloud import Folder
 from runner.sweep.pareto import OBJECTIVES, on_front, points

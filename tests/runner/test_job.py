@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from runner import pipeline
+from runner.code.commit import git_commit
+from runner.code.record import code_facts
 from runner.driver._standing import standing
 from runner.experiment.experiment import Experiment
 from runner.plan.work import prepare
@@ -162,6 +164,9 @@ def test_a_submitted_audit_reports_at_home_when_no_storage_is_named(
     told = runner("status", "given", "--storage", str(storage))
     assert told.returncode == 0, told.stderr
     assert "audit given: finished" in told.stdout
+    results = json.loads((storage / "audits/given/results.json").read_text())
+    assert results["git_commit"] == git_commit()
+    assert results["code"] == code_facts()
 
 
 def test_a_client_without_the_token_is_turned_away(cluster: dict[str, str]):

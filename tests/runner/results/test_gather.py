@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from runner.code.commit import git_commit
 from runner.experiment.experiment import Experiment
 from runner.plan.work import Work, prepare
 from runner.results.checks import null_verdict
-from runner.results.versions import git_commit
 from runner.statistics.intervals import Interval
 from tests.conftest import TINY
 from tests.made.gathered import gathered
