@@ -39,6 +39,8 @@ class Dataset:
     std: tuple[float, ...]
     pool_ids: Ids = field(default_factory=dict)
     test_ids: Ids = field(default_factory=dict)
+    published: bool = False  # bytes that everybody can have, or a part of them: nobody's secret
+    remarks: tuple[str, ...] = ()  # what a reader of figures of these data must know
 
     def digest(self) -> str:
         """Return a hash of everything a model could learn from, so that a Run knows its data."""

@@ -3,24 +3,39 @@
 import gzip
 import math
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from torchvision.datasets import MNIST
 
-from runner.data import Data
+from runner.data import Data, Dataset
 from runner.data._fetch import damaged, obtain
-from runner.data._split import Split
+from runner.data._published import Published, compared, has_md5
+from runner.data._split import Split, assemble
 
 
-def load_idx(data: Data, title: str, source: type[MNIST]) -> tuple[Split, Split]:
-    """Return (train, test) from four idx files, gzipped or not.
+def load_idx(
+    data: Data,
+    known: Published,
+    source: type[MNIST],
+    sums: Sequence[str],
+    statistics: tuple[tuple[float, ...], tuple[float, ...]],
+) -> Dataset:
+    """Return the data of four idx files, gzipped or not.
 
     They are looked for in torchvision's folder, `root`/<class name>/raw, then in `root` itself;
     a folder must hold all four. Only a download writes, and only to torchvision's folder.
 
     Args:
+        known: the data set that the files should hold.
         source: the torchvision data set that publishes the file names, mirrors and checksums.
+        sums: the md5 of each file unzipped, in the order of `source`: gzip adds a date and a name,
+            so that the same images come in files of other sums.
+        statistics: published mean and std.
+
+    Raises:
+        ValueError: files are missing or damaged, or hold other images.
     """
     folder = data.root / source.__name__ / "raw"
     names = [name.removesuffix(".gz") for name, _ in source.resources]
@@ -30,14 +45,18 @@ def load_idx(data: Data, title: str, source: type[MNIST]) -> tuple[Split, Split]
         there = here
     wanted = f"the four idx files ({', '.join(names)}; .gz or not)"
     paths = [
-        path or obtain(data, title, wanted, folder / name, [m + name for m in source.mirrors], md5)
+        path
+        or obtain(data, known.title, wanted, folder / name, [m + name for m in source.mirrors], md5)
         for path, (name, md5) in zip(there, source.resources, strict=True)
     ]
-    return _split(paths[0], paths[1]), _split(paths[2], paths[3])
+    raw = [_unzipped(path) for path in paths]
+    train, test = _split(paths[:2], raw[:2]), _split(paths[2:], raw[2:])
+    verdict = compared(data, known, train, test, has_md5(raw, sums))
+    return assemble(data, train, test, 10, statistics, *verdict)
 
 
-def read_idx(file: Path, num_axes: int) -> np.ndarray:
-    """Return the uint8 array of an idx file.
+def read_idx(file: Path, raw: bytes, num_axes: int) -> np.ndarray:
+    """Return the uint8 array of an idx file, unzipped.
 
     Source of the format: http://yann.lecun.com/exdb/mnist/. Four magic bytes 0, 0, 8 (uint8) and
     the number of axes; the length of each axis as big-endian uint32; then the values.
@@ -45,10 +64,6 @@ def read_idx(file: Path, num_axes: int) -> np.ndarray:
     Raises:
         ValueError: the file is damaged, or holds something else.
     """
-    try:
-        raw = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise damaged(file, error) from error
     start = 4 + 4 * num_axes
     if raw[:4] != bytes([0, 0, 8, num_axes]) or len(raw) < start:
         raise damaged(file, f"expected an idx file of uint8 with {num_axes} axes")
@@ -63,9 +78,17 @@ def _found(folder: Path, name: str) -> Path | None:
     return next((f for f in (folder / name, folder / f"{name}.gz") if f.is_file()), None)
 
 
-def _split(images: Path, labels: Path) -> Split:
-    """Read one pair of files."""
-    pixels, classes = read_idx(images, 3), read_idx(labels, 1)
+def _unzipped(file: Path) -> bytes:
+    try:
+        return gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise damaged(file, error) from error
+
+
+def _split(files: Sequence[Path], raw: Sequence[bytes]) -> Split:
+    """Read one pair of files: images, and their labels."""
+    (images, labels), axes = files, (3, 1)
+    pixels, classes = map(read_idx, files, raw, axes)
     if len(pixels) != len(classes):
         raise damaged(labels, f"{len(classes)} labels for the {len(pixels)} images of '{images}'")
     if classes.max(initial=0) > 9:

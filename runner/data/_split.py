@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from runner.data import Data, Dataset, Ids
+from runner.data._doubts import doubts, shortened
 
 SEED = 0  # splits and subsets belong to a data set, so that every experiment sees the same ones
 
@@ -44,6 +45,8 @@ def assemble(
     test: Split,
     num_classes: int,
     statistics: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
+    published: bool = False,
+    remarks: Sequence[str] = (),
 ) -> Dataset:
     """Return the Dataset that `pool`, `classes` and `num_examples` ask for.
 
@@ -51,10 +54,12 @@ def assemble(
         statistics: published mean and std per channel, of [0, 1] pixels, which are kept whatever
             part of the data is; None: those of the pool that is returned. Neither counts where
             `normalize` is false.
+        published: as of `Dataset`; other images are looked at for what is wrong with them.
+        remarks: as of `Dataset`; what is odd about the images is added.
 
     Raises:
         ValueError: the pool is empty, has none of a class in `classes`, or has fewer examples than
-            `num_examples`.
+            `num_examples`; or nothing can be learned from the images.
     """
     pool, test = train.of("train"), test.of("test")
     if data.pool == "train+test":
@@ -72,6 +77,15 @@ def assemble(
                 f"{len(pool.labels)} examples: lower it or leave it out"
             )
         pool = pool.take(balanced(pool.labels, data.num_examples))
+    if empty := np.setdiff1d(np.arange(num_classes), pool.labels).tolist():
+        remarks = (
+            *remarks,
+            f"no example of the pool is of the classes {shortened(empty)}, so that no model can "
+            "know them: give data.num_examples a number that leaves some of each, or name the "
+            "classes that are there in data.classes",
+        )
+    if not published:
+        remarks = (*remarks, *doubts(data.name, pool.images, pool.labels, test.images))
     if data.normalize:
         mean, std = statistics or pixel_statistics(pool.images)
     else:
@@ -84,6 +98,8 @@ def assemble(
         std=std,
         pool_ids=pool.ids,
         test_ids=test.ids,
+        published=published,
+        remarks=tuple(remarks),
     )
 
 

@@ -23,4 +23,4 @@ class Digits(Data):
         levels, labels = (np.asarray(part) for part in load_digits(return_X_y=True))
         images = np.rint(levels * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
         train, test = halve(Split(images, labels.astype(np.int64)), NUM_TEST)
-        return assemble(self, train, test, 10)
+        return assemble(self, train, test, 10, published=True)

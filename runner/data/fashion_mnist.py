@@ -6,7 +6,14 @@ from torchvision import datasets
 
 from runner.data import Data, Dataset
 from runner.data._idx import load_idx
-from runner.data._split import assemble
+from runner.data._published import FASHION_MNIST
+
+SUMS = (  # of the four files unzipped: images and labels to train on, then to test
+    "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+    "9018921c3c673c538a1fc5bad174d6f9",
+    "8181f5470baa50b63fa0f6fddb340f0a",
+    "15d484375f8d13e6eb1aabb0c3f46965",
+)
 
 
 class FashionMnist(Data):
@@ -22,5 +29,5 @@ class FashionMnist(Data):
         return 1, 28, 28, 10
 
     def load(self) -> Dataset:
-        train, test = load_idx(self, "Fashion-MNIST", datasets.FashionMNIST)
-        return assemble(self, train, test, 10, ((0.2860,), (0.3530,)))
+        statistics = ((0.2860,), (0.3530,))
+        return load_idx(self, FASHION_MNIST, datasets.FashionMNIST, SUMS, statistics)

@@ -25,7 +25,7 @@ class Npz(Data):
     test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2  # drawn where the file has no test
 
     def load(self) -> Dataset:
-        arrays = self._arrays()
+        arrays, remarks = self._arrays(), ()
         train = self._split(arrays, "")
         num_classes = int(train.labels.max(initial=-1)) + 1
         if num_classes < 2 or len(np.unique(train.labels)) != num_classes:
@@ -45,9 +45,14 @@ class Npz(Data):
                     "test_labels",
                     f"expected 0 to {num_classes - 1} as in labels, got {test.labels.max()}",
                 )
+            if len(test.labels) > len(train.labels):
+                remarks = (
+                    f"the file has {len(test.labels):,} test images and {len(train.labels):,} to "
+                    "train on: are images and test_images exchanged?",
+                )
         else:
             train, test = halve(train, round(self.test_fraction * len(train.labels)))
-        return assemble(self, train, test, num_classes)
+        return assemble(self, train, test, num_classes, remarks=remarks)
 
     def _arrays(self) -> dict[str, np.ndarray]:
         if not self.root.is_file():
@@ -79,10 +84,13 @@ class Npz(Data):
     def _channels_first(self, key: str, images: np.ndarray) -> np.ndarray:
         """Return (N, channels, H, W) uint8."""
         if images.dtype != np.uint8 or images.ndim not in (3, 4) or 0 in images.shape[1:]:
+            unlike = images.dtype != np.uint8
             raise self._fault(
                 key,
                 "expected (N, H, W), (N, H, W, channels) or (N, channels, H, W) uint8, "
-                f"got {images.shape} {images.dtype}",
+                f"got {images.shape} {images.dtype}"
+                + "; write uint8, 0 to 255: of pixels in [0, 1], round(255 * x)"
+                * unlike,
             )
         if images.ndim == 3:
             return images[:, None]
@@ -91,6 +99,13 @@ class Npz(Data):
             raise self._fault(
                 key,
                 f"cannot tell the channels of {images.shape}: set data.layout to nhwc or nchw",
+            )
+        plain = "nhwc" if last else "nchw"
+        if self.layout != "auto" and first != last and self.layout != plain:
+            raise self._fault(
+                key,
+                f"layout {self.layout} makes {images.shape[3 if first else 1]} channels of "
+                f"{images.shape}, which has 1 or 3 as {plain}: set data.layout to {plain} or auto",
             )
         last = last if self.layout == "auto" else self.layout == "nhwc"
         return np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if last else images

@@ -9,6 +9,7 @@ from torchvision import datasets
 
 from runner.data import Data, Dataset
 from runner.data._fetch import damaged, obtain
+from runner.data._published import SVHN, compared, has_md5
 from runner.data._split import Split, assemble
 
 
@@ -22,13 +23,17 @@ class Svhn(Data):
         return 3, 32, 32, 10
 
     def load(self) -> Dataset:
-        train, test = self._read("train"), self._read("test")
-        return assemble(self, train, test, 10, ((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)))
+        paths, sums = zip(*map(self._file, ("train", "test")), strict=True)
+        train, test = map(read_mat, paths)
+        same = has_md5([path.read_bytes() for path in paths], sums)
+        statistics = ((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970))
+        return assemble(self, train, test, 10, statistics, *compared(self, SVHN, train, test, same))
 
-    def _read(self, split: str) -> Split:
+    def _file(self, split: str) -> tuple[Path, str]:
+        """The file of a split, and its published md5."""
         url, name, md5 = datasets.SVHN.split_list[split]
         wanted = "train_32x32.mat and test_32x32.mat"
-        return read_mat(obtain(self, "SVHN", wanted, self.root / name, [url], md5))
+        return obtain(self, "SVHN", wanted, self.root / name, [url], md5), md5
 
 
 def read_mat(file: Path) -> Split:

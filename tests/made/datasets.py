@@ -11,6 +11,7 @@ from scipy.io import savemat
 
 from attacks.by_name import find
 from runner.data import Data, Dataset
+from runner.data._published import FASHION_MNIST, MNIST, Published
 
 RNG = functools.partial(np.random.default_rng, 0)
 
@@ -55,14 +56,23 @@ def idx(array: np.ndarray) -> bytes:
     return head + array.astype(np.uint8).tobytes()
 
 
+def like(known: Published, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Noise (N, channels, H, W) uint8 that is as bright as the published images of these labels."""
+    means = np.array(known.means)[labels if len(known.means) > 1 else 0 * labels]
+    low, high = np.maximum(0, 2 * means - 1), np.minimum(1, 2 * means)
+    share = rng.random((len(labels), *known.shape), np.float32)
+    ends = [end[:, :, None, None].astype(np.float32) for end in (low, high)]
+    return np.rint(255 * (ends[0] + share * (ends[1] - ends[0]))).astype(np.uint8)
+
+
 def write_idx(folder: Path, zipped: bool) -> dict[str, np.ndarray]:
-    """Twelve training and five test images, as the four files."""
+    """Twelve training and five test images, as dark as MNIST's, as the four files."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = RNG()
     arrays = {
-        "train-images-idx3-ubyte": rng.integers(0, 256, (12, 28, 28), dtype=np.uint8),
+        "train-images-idx3-ubyte": rng.integers(0, 90, (12, 28, 28), dtype=np.uint8),
         "train-labels-idx1-ubyte": rng.integers(0, 10, 12, dtype=np.uint8),
-        "t10k-images-idx3-ubyte": rng.integers(0, 256, (5, 28, 28), dtype=np.uint8),
+        "t10k-images-idx3-ubyte": rng.integers(0, 90, (5, 28, 28), dtype=np.uint8),
         "t10k-labels-idx1-ubyte": rng.integers(0, 10, 5, dtype=np.uint8),
     }
     for name, array in arrays.items():
@@ -122,11 +132,12 @@ def write_idc(root: Path, counts: tuple[int, int]) -> dict[bytes, int]:
 
 
 def write_idx_files(folder: Path) -> None:
-    """60 images of 28x28 of each class and split, as MNIST is published."""
+    """60 images of 28x28 of each class and split, as bright as those that the folder is called."""
+    known = MNIST if folder.name == "mnist" else FASHION_MNIST
     random = np.random.default_rng(0)
     folder.mkdir(parents=True)
     for split in ("train", "t10k"):
         labels = np.repeat(np.arange(10, dtype=np.uint8), 60)
-        images = random.integers(0, 256, (600, 28, 28), np.uint8)
+        images = like(known, labels, random)[:, 0]
         for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
             (folder / f"{split}-{kind}-ubyte").write_bytes(idx(array))

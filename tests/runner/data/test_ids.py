@@ -13,7 +13,7 @@ from runner.plan.canaries import planted
 from tests.made.canaries import audited
 from tests.made.datasets import RNG, load, write_cifar, write_idc, write_idx, write_svhn
 
-DRAWS = [{}, {"num_examples": 9}, {"classes": [2, 0]}, {"classes": [0, 2], "num_examples": 5}]
+DRAWS = [{}, {"num_examples": 11}, {"classes": [2, 0]}, {"classes": [0, 2], "num_examples": 5}]
 
 
 def numbered(folder: Path, with_test: bool) -> tuple[Path, dict[str, np.ndarray]]:
@@ -78,13 +78,13 @@ def test_rows_of_published_files_are_counted_in_their_split(tmp_path: Path, pool
     arrays = write_idx(tmp_path / "idx", zipped=False)
     names = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
     idx = {split: arrays[name][:, None] for split, name in names.items()}
-    same_images(load("fashion_mnist", tmp_path / "idx", pool=pool, num_examples=7), idx)
+    same_images(load("fashion_mnist", tmp_path / "idx", pool=pool, num_examples=11), idx)
     images, _ = write_cifar(tmp_path, "cifar10")
     cifar = {"train": images[:15], "test": images[15:]}
-    same_images(load("cifar10", tmp_path, pool=pool, num_examples=8), cifar)
+    same_images(load("cifar10", tmp_path, pool=pool, num_examples=12), cifar)
     images, _ = write_svhn(tmp_path)
     svhn = {"train": images[:11], "test": images[11:]}
-    same_images(load("svhn", tmp_path, pool=pool, num_examples=8), svhn)
+    same_images(load("svhn", tmp_path, pool=pool, num_examples=10), svhn)
 
 
 def test_a_patch_is_called_by_its_file_and_grouped_by_patient(tmp_path: Path):

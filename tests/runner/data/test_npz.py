@@ -137,3 +137,40 @@ def test_a_pickle_or_a_bare_array_in_place_of_an_npz_is_refused_unopened(tmp_pat
 def test_a_missing_npz_is_an_error_that_says_what_to_do(tmp_path: Path):
     with pytest.raises(ValueError, match=r"no .npz file at .*: set data.root to the file"):
         load("npz", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "other"),
+    [
+        ((40, 3, 32, 32), "nhwc", "nchw"),
+        ((40, 32, 32, 3), "nchw", "nhwc"),
+        ((40, 1, 8, 8), "nhwc", "nchw"),
+        ((40, 7, 9, 1), "nchw", "nhwc"),
+    ],
+)
+def test_a_layout_that_takes_a_side_for_the_channels_is_refused(
+    tmp_path: Path, shape: tuple[int, ...], layout: str, other: str
+):
+    images = RNG().integers(0, 256, shape, dtype=np.uint8)
+    content = arrays(images=images, test_images=None, test_labels=None)
+    with pytest.raises(ValueError, match=f"layout {layout} makes .* set data.layout to {other}"):
+        npz(tmp_path, content, layout=layout)
+
+
+def test_floats_are_refused_with_what_to_write(tmp_path: Path):
+    content = arrays(images=RNG().random((40, 6, 5, 3)))
+    with pytest.raises(ValueError, match=r"got \(40, 6, 5, 3\) float64; write uint8, 0 to 255: of"):
+        npz(tmp_path, content)
+
+
+def test_more_images_to_test_than_to_train_on_are_said(tmp_path: Path):
+    whole = arrays()
+    turned = {
+        "images": whole["test_images"],
+        "labels": whole["test_labels"].astype(np.int64),
+        "test_images": whole["images"],
+        "test_labels": whole["labels"],
+    }
+    assert npz(tmp_path, whole).remarks == ()
+    (said,) = npz(tmp_path, turned).remarks
+    assert said.startswith("the file has 40 test images and 8 to train on: are images and test_im")
