@@ -99,9 +99,12 @@ def report(
     found = find_vulnerable(work, in_ray)
     told = _events(work) if events is None else events
     results = results_of(work, runs, found.figures, told)
-    samples = sample_png(data.pool_images, data.pool_labels, data.num_classes)
-    examples = examples_file(data.pool_labels, found.examples, data.pool_ids)
-    examples["examples.png"] = vulnerable_png(results, data.pool_images)
+    samples, examples = None, examples_file(data.pool_labels, found.examples, data.pool_ids)
+    examples["examples.png"] = None  # what an earlier report showed goes
+    if work.images != "none":
+        samples = sample_png(data.pool_images, data.pool_labels, data.num_classes)
+    if work.images == "all":
+        examples["examples.png"] = vulnerable_png(results, data.pool_images)
     write_report(results, work.folder / store.REPORT, samples, examples)
     return results
 
@@ -144,6 +147,8 @@ def _train_and_ask(work: Work, console: Console, driving: Driver) -> Mapping[str
     from runner.forecast.costs import costs
     from runner.forecast.disk import checkpoint_bytes, disk_bytes
 
+    for note in work.notes:
+        say(console, f"note: {note}")
     for remark, arms in work.remarks.items():
         say(console, f"note: {', '.join(arms)}: {remark}")
     done = len(work.plan.runs) - len(pending)

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, NonNegativeInt
@@ -64,12 +64,20 @@ def _shapes_of(build: Callable[[], nn.Module]) -> nn.Module:
             return build()
 
 
+Images = Literal["none", "samples", "all"]
+
+
 class Report(Keys):
-    """What figures are drawn against: a number of the defenses, such as gamma. Moves no figure."""
+    """What figures are drawn against: a number of the defenses, such as gamma. Moves no figure.
+
+    images: which of the data a report shows. samples: the first ones of each class; all: also those
+    of the examples at risk. None: all of data that are published byte for byte, none of any other.
+    """
 
     against: str | None = None
     by: str | None = None  # a line for each value of this number of the defenses
     baseline: Name | None = None  # the arm that stands at 0 of every line
+    images: Images | None = None
 
 
 class Fields(Keys):

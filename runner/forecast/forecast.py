@@ -72,6 +72,7 @@ def forecast(work: Work, cluster: NamedCluster | None = None, command: str = "ru
         rungs = ", ".join(map(str, sweep.rungs))
         asked = f"{num_asked(sweep)} settings at {rungs} models"
         lines.append(f"a sweep of {asked} is in it, for `runner sweep`; this is about `runner run`")
+    lines += [f"note: {note}" for note in work.notes]
     lines += [f"note: {', '.join(arms)}: {remark}" for remark, arms in work.remarks.items()]
     return "\n".join(lines)
 

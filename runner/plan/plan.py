@@ -21,6 +21,7 @@ from runner.plan.canaries import coins, num_ordinary, trained_on
 from runner.plan.shadows import EvenShadows
 from runner.storage.ids import digest, generator_of, seed_of
 
+MOST_NAMED = 10  # classes in one sentence
 WEIGHTS_VERSION = 2  # raise it when the same Run would come out with other weights
 
 
@@ -173,6 +174,28 @@ def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
     alone = design.name == "quarters"  # a target's only shadow is the other model of its pair
     shadows = tuple(partner[[m]] for m in models) if alone else others_of(partner)
     return Plan(member, null_member, partner, shadows, arms)
+
+
+def untrained(plan: Plan, dataset: Dataset) -> list[str]:
+    """Return a sentence on the classes of the pool of which a model is trained on no example.
+
+    Arms share their splits, so it is said of the models of one.
+    """
+    there = np.unique(dataset.pool_labels)
+    missing: dict[int, int] = {}
+    runs = next(iter(plan.arms.values()), ())
+    for run in runs:
+        for label in np.setdiff1d(there, dataset.pool_labels[run.members]).tolist():
+            missing[label] = missing.get(label, 0) + 1
+    if not missing:
+        return []
+    told = [f"class {k} in {n}" for k, n in sorted(missing.items())[:MOST_NAMED]]
+    more = ", ..." if len(missing) > MOST_NAMED else ""
+    return [
+        f"of {len(runs)} models of an arm some are trained on no example of a class, and cannot "
+        f"know it: {', '.join(told)}{more}. Give these classes more examples, or leave them out "
+        "by data.classes"
+    ]
 
 
 def others_of(partner: np.ndarray) -> tuple[np.ndarray, ...]:

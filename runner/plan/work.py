@@ -10,12 +10,13 @@ from attacks import origin
 from defenses import Guarantee
 from runner.data import Dataset, Ids
 from runner.experiment.experiment import Experiment
+from runner.experiment.fields import Images
 from runner.experiment.judging import AuditSettings
 from runner.experiment.questions import Questions
 from runner.faults import DataMissing
 from runner.models import image_shape
 from runner.plan.canaries import planted
-from runner.plan.plan import Plan, Run, make_plan
+from runner.plan.plan import Plan, Run, make_plan, untrained
 from runner.plan.published_scores import check_file
 from runner.plan.subject import scores_code, scores_in
 from runner.statistics.averages import Averaging
@@ -85,6 +86,16 @@ class Work(NamedTuple):
             for remark in self.experiment.remarks(name, image_shape(self.dataset)):
                 found.setdefault(remark, []).append(name)
         return found
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader must know of the data, and of who is trained on them."""
+        return [*self.dataset.remarks, *untrained(self.plan, self.dataset)]
+
+    @property
+    def images(self) -> Images:
+        """Which images a report may show: what the YAML says, else all of what is published."""
+        return self.experiment.report.images or ("all" if self.dataset.published else "none")
 
     @property
     def pending(self) -> list[Run]:

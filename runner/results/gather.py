@@ -56,11 +56,12 @@ def gather(
         comparisons=compare(work, judged),
         checks=checks_of(work),
         runs=runs,
-        report=experiment.report.model_dump(),
+        report=experiment.report.model_dump(exclude={"images"}),
         robustness={name: one_line(a) for name, a in experiment.robustness.attacks.items()},
         adversarial=[*experiment.answers.adversarial],
         selection=experiment.selection and fields_in_line(experiment.selection),
         memorization=leakage_by_memorization(work) if experiment.memorization else None,
         epsilon=epsilon_figures(work),
+        notes=work.notes,
     )
     return results_json(work, judged, blocks, events)

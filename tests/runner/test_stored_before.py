@@ -17,6 +17,7 @@ from runner.plan.work import Work, prepare
 STORED = Path(__file__).parents[1] / "made" / "stored_by_db45458.tar.xz"
 SAID_SINCE = {"code"}
 MADE_ANEW = {"git_commit", "versions"}  # what a report says of the code that wrote it
+WARNED_SINCE = "of 6 models of an arm some are trained on no example of a class"
 
 
 @pytest.fixture
@@ -64,6 +65,8 @@ def test_its_figures_come_out_as_they_were_and_nothing_is_trained(work: Work):
     results = json.loads(json.dumps(pipeline.run(work, Console(quiet=True))))
     assert results["runs"] == {"trained": 0, "reused": 6}
     assert [key for key in results if key not in SAID_SINCE] == list(before)
+    (said,) = [text for text in results["warnings"] if text.startswith(WARNED_SINCE)]
+    results["warnings"].remove(said)
     for key in set(before) - MADE_ANEW:
         assert_alike(results[key], before[key], key)
 

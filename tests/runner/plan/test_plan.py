@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from runner.data import Dataset
 from runner.experiment.experiment import Experiment
 from runner.experiment.training import Design
 from runner.plan.plan import (
@@ -13,6 +14,7 @@ from runner.plan.plan import (
     member_matrix,
     others_of,
     resolve_precision,
+    untrained,
 )
 from runner.plan.shadows import num_others
 from runner.plan.work import Work
@@ -202,3 +204,17 @@ def test_other_models_of_a_kind_are_counted_without_a_target_and_its_partner():
             num_others(member, partner, kind), others_of(partner), strict=True
         ):
             assert np.array_equal(others, (member[shadows] == kind).sum(0))
+
+
+def test_a_class_that_some_models_are_not_trained_on_is_said_with_their_number():
+    """One example of class 1 is in half of the models, ten of class 0 are in each."""
+    labels = np.array([0] * 10 + [1])
+    images = np.arange(11, dtype=np.uint8)[:, None, None, None] * np.ones((8, 8), np.uint8)
+    data = Dataset(images, labels, images[:0], labels[:0], 2, (0.5,), (0.5,))
+    experiment = Experiment.model_validate(TINY | {"design": {"name": "pairs", "num_models": 8}})
+    plan = make_plan(experiment, data)
+    (said,) = untrained(plan, data)
+    assert said.startswith("of 8 models of an arm some are trained on no example of a class")
+    assert ": class 1 in 4. Give" in said
+    whole = experiment.data.load()
+    assert untrained(make_plan(experiment, whole), whole) == []
