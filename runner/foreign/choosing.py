@@ -15,7 +15,7 @@ from runner.faults import BadAnswers
 from runner.foreign.answered import PLAIN, Kind
 from runner.foreign.schema import Audit
 from runner.plan.plan import others_of
-from runner.plan.shadows import num_others
+from runner.plan.shadows import even_shadows, num_others
 
 Attacks = Mapping[str, MembershipAttack]
 MORE = "train more models, or mark such examples -1 in every row"
@@ -47,6 +47,7 @@ class _Others(NamedTuple):
     judged: int  # that are judged on an example, trained on it or not
     all: int  # whatever they are judged on
     no_class: str  # which class no other was trained on, or all, for some target; "": none
+    one_kind: bool = False  # whether what is kept of some target's is of one kind alone
 
 
 def chosen(
@@ -66,6 +67,8 @@ def chosen(
         BadAnswers: an attack that was asked for reads what is not there, or needs more models.
     """
     others = _fewest_others(member, partner, labels)
+    if (even := even_shadows(member, partner, audit.seed)) and not even.of_both_kinds:
+        others = others._replace(one_kind=True)
     if audit.asked:
         for name, attack in audit.membership.attacks.items():
             told = f"membership.attacks.{name}"
@@ -164,6 +167,11 @@ def _lacking(attack: MembershipAttack, kind: Kind, others: _Others, either: bool
                 f"it needs {needed} other models {which} for every example, and some have {there} "
                 f"(example {others.example} may be one)"
             )
+    if others.one_kind and (needs.of_class or needs.num_shadows):
+        yield (
+            "it needs other models that hold examples and such as do not; where each example is "
+            "in one of the models, or in all but one, shadows that are even have one kind"
+        )
     if others.all < (needs.num_shadows or 0):
         yield f"it needs {needs.num_shadows} other models, and some target has {others.all}"
 

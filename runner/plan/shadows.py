@@ -87,6 +87,11 @@ class EvenShadows(NamedTuple):
         )
 
     @property
+    def of_both_kinds(self) -> bool:
+        """Whether every target keeps shadows that hold an example, and such as do not."""
+        return bool(self.inside.min() and self.outside.min())
+
+    @property
     def evened(self) -> np.ndarray:
         """The targets whose shadows are evened, (m,) int."""
         return np.flatnonzero((self.inside < len(self.partner)).any(axis=1))

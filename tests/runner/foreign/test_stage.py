@@ -501,3 +501,20 @@ def test_an_audit_over_ray_gives_the_same_figures(tmp_path: Path, paired: bool):
     assert code == 0, out
     over_ray = results_in(tmp_path, "over-ray")
     assert over_ray["arms"] == results_in(tmp_path)["arms"]
+
+
+@pytest.mark.parametrize("num_in", [1, 5])
+def test_what_learns_of_both_kinds_is_refused_where_even_shadows_have_one(
+    tmp_path: Path, num_in: int
+):
+    ranks = np.random.default_rng(0).random((6, 120)).argsort(axis=0)
+    write(tmp_path / "answers", (ranks < num_in).astype(np.int8))
+    for asked in ("{name: threshold, per_class: true}", "{name: shadow_mlp, num_shadows: 5}"):
+        code, out = audit(tmp_path, "--set", f"membership.attacks={{x: {asked}}}")
+        assert code == 2, out
+        assert "shadows that are even have one kind" in out.replace("\n", " ")
+        assert not (tmp_path / "storage").exists()
+    code, out = audit(tmp_path)
+    assert code == 0, out
+    checks = {guard["name"]: guard["verdict"] for guard in results_in(tmp_path)["guards"]}
+    assert checks["the shadows' membership does not give the target away"] == "pass"
