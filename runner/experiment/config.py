@@ -43,14 +43,15 @@ class ConfigError(UserFault):
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader with YAML 1.2's booleans and floats: `on` is a word, `1e-3` is a number."""
+    """SafeLoader with YAML 1.2's booleans and numbers: `on` is a word, `1e-3` is a number, `010`
+    is ten and not eight, and `1:30` is no number of seconds."""
 
 
 _Loader.yaml_implicit_resolvers = {
     first: [
         (tag, pattern)
         for tag, pattern in resolvers
-        if not tag.endswith((":bool", ":float", ":timestamp"))
+        if not tag.endswith((":bool", ":float", ":int", ":timestamp"))
     ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
@@ -61,6 +62,11 @@ _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.inf$|^\.nan$"),
     list("-+.0123456789"),
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int",
+    re.compile(r"^[-+]?(0|[1-9][0-9_]*|0x[0-9a-fA-F]+)$"),
+    list("-+0123456789"),
 )
 # An integer also fits the float pattern, and the first resolver that fits wins.
 for _resolvers in _Loader.yaml_implicit_resolvers.values():

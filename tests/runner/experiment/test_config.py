@@ -107,3 +107,27 @@ def test_yaml_cannot_build_objects(tmp_path: Path):
     path = write(tmp_path, "size: !!python/object/apply:os.getcwd []\n")
     with pytest.raises(ConfigError, match=r"not YAML.*could not determine a constructor"):
         load(path, [], Outer)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("010", 10.0),
+        ("0123", 123.0),
+        ("-010", -10.0),
+        ("0", 0),
+        ("-7", -7),
+        ("1_000", 1000),
+        ("0x1f", 31),
+        ("1e-5", 1e-5),
+        ("1:30", "1:30"),
+        ("190:20:30", "190:20:30"),
+        ("0b11", "0b11"),
+        ("on", "on"),
+        ("2026-01-01", "2026-01-01"),
+    ],
+)
+def test_numbers_are_what_they_look_like(text: str, value: object):
+    """YAML 1.1 reads 010 as eight, and 1:30 as ninety."""
+    assert parse(text) == value
+    assert type(parse(text)) is type(value)
