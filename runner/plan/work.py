@@ -209,7 +209,10 @@ def made_ready(
     if experiment.robustness.on == "test" and not len(dataset.test_labels):
         raise DataMissing("robustness.on: test, but the data has no test images; use non_members")
     num_pool, workers = len(dataset.pool_labels), experiment.fleet.workers_per_run
-    share = num_pool // {"pairs": 2, "quarters": 4, "canaries": 1}[experiment.design.name]
+    selection = experiment.selection
+    held_out = selection.num_examples if selection and selection.on == "held_out" else 0
+    left = num_pool - min(held_out, num_pool // 2)  # of more the plan says that they are too many
+    share = left // {"pairs": 2, "quarters": 4, "canaries": 1}[experiment.design.name]
     if share < 2 * workers:
         raise DataMissing(
             f"data: a pool of {num_pool} images leaves a model {share} to train on; "

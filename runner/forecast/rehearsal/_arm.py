@@ -47,8 +47,8 @@ def faults_of_arm(arm: Arm, seen: set[str]) -> Iterator[Fault]:
     kind = f"{step.model} {arm.run.defense.randomized}"
     if f"{kind} {batch_size}" not in seen:
         seen.add(f"{kind} {batch_size}")
-        network = build_model(arm.run, arm.shape, CPU)
-        for wrong in narrow_norms(network, to_float(arm.few.images), batch_size):
+        narrow, why = tried(lambda: _narrow_norms(arm, batch_size), arm)
+        for wrong in narrow or ([why] if why else []):
             yield Fault(arm.at("model"), f"{arm.model}: {wrong}")
     if kind not in seen:
         wrong, why = tried(lambda: _wrong_answers(arm) or _wrong_weights(arm, step), arm)
@@ -72,6 +72,11 @@ def _why_no_step(arm: Arm, why: str) -> Fault:
         return Fault(arm.at("model"), f"{arm.model}: {answers or f'{wrong}; {WAY_OUT}'}")
     step = f"a step of {arm.run.defense.name} on {arm.model}"
     return Fault(arm.at("defense"), f"{step}: {why}; choose another model or defense, or mend it")
+
+
+def _narrow_norms(arm: Arm, batch_size: int) -> list[str]:
+    network = build_model(arm.run, arm.shape, CPU)
+    return narrow_norms(network, to_float(arm.few.images), batch_size)
 
 
 def _wrong_answers(arm: Arm) -> str | None:

@@ -16,7 +16,7 @@ from runner.plan.plan import Run
 
 T = TypeVar("T")
 LENGTHS = ("epochs", "num_steps")
-NEEDS_GPU = re.compile(r"cuda|nvidia|hip", re.IGNORECASE)
+NEEDS_GPU = re.compile(r"\b(cuda|nvidia|hip)\b|not implemented for 'BFloat16'", re.IGNORECASE)
 
 
 class Arm(NamedTuple):

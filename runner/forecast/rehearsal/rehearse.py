@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from attacks import origin
 from runner.data import Data, Dataset
 from runner.experiment.config import ConfigError, Fault, Lines, placed
 from runner.experiment.experiment import Experiment
+from runner.faults import DataMissing
 from runner.forecast.rehearsal._arm import faults_of_arm
 from runner.forecast.rehearsal._few import few_of, made_up, undisturbed
 from runner.forecast.rehearsal._images import faults_of_data, faults_of_images
@@ -69,10 +71,15 @@ def at_hand(data: Data) -> tuple[Dataset | None, str]:
     """Return the data, or noise of their shape, or None; and what is to be said of it.
 
     Nothing is downloaded.
+
+    Raises:
+        DataMissing: they are there, and cannot be read.
     """
     try:
         return data.model_copy(update={"download": False}).load(), ""
     except (ValueError, OSError) as error:
+        if data.pictured is None and data.root.exists():
+            raise DataMissing(f"data: {origin.said(error)}") from error
         why = str(error).partition(": ")[0]  # what follows is the way out of a download
     if data.pictured is None:
         return None, f"{why}, so no network was tried; `runner plan` tries them"

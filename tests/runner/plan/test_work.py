@@ -66,7 +66,10 @@ def test_a_pool_that_leaves_a_quarter_nothing_to_train_on_is_refused(tmp_path: P
     data = {**NOISY["data"], "num_examples": 7}
     with pytest.raises(DataMissing, match="a pool of 7 images leaves a model 1 to train on"):
         noisy(tmp_path, data=data)
-    assert len(noisy(tmp_path, data={**data, "num_examples": 8}).plan.runs[0].members) == 2
+    data["num_examples"] = 8
+    assert len(noisy(tmp_path, data=data).plan.runs[0].members) == 2
+    with pytest.raises(DataMissing, match="a pool of 8 images leaves a model 1 to train on"):
+        noisy(tmp_path, data=data, selection={"on": "held_out", "num_examples": 4})
 
 
 def test_the_forecast_tells_models_to_do_and_the_smallest_rate_of_a_quarter(noisy_work: Work):

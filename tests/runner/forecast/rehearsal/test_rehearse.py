@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from defenses import Defense, Losses
 from runner.experiment.config import ConfigError
 from runner.experiment.experiment import Experiment
+from runner.faults import DataMissing
 from runner.forecast.rehearsal.rehearse import at_hand, rehearse, rehearse_early
 from runner.plan.work import Work, prepare
 from tests.conftest import NOISY, TINY, do_here
@@ -214,8 +215,12 @@ def test_without_data_networks_are_tried_on_noise_of_their_shape(tmp_path: Path)
     assert dataset is not None
     with pytest.raises(ConfigError, match="odd on 32x32 images of 3 channels"):
         rehearse_early(experiment, dataset, "x")
-    own = Experiment.model_validate({**TINY, "data": {"name": "npz", "root": str(tmp_path)}})
+    root = tmp_path / "mine.npz"
+    own = Experiment.model_validate({**TINY, "data": {"name": "npz", "root": str(root)}})
     dataset, note = at_hand(own.data)
     assert dataset is None
     assert "so no network was tried; `runner plan` tries them" in note
     assert not [*tmp_path.iterdir()]
+    root.write_bytes(b"no such thing")
+    with pytest.raises(DataMissing, match="cannot read"):
+        at_hand(own.data)
