@@ -17,6 +17,7 @@ from runner.storage.parquet import BLOCK
 
 ALSO = {"labels": "label"}  # other names that are understood
 TAKEN = ("example", "label", "logits", "log_odds", "correct", "view_logits")
+NAMES = ("id", "group")  # of examples, whole columns; `runner.foreign.names` reads them
 SCHEMA = "docs/foreign_answers.md has the schema"
 
 Columns = Mapping[str, np.ndarray]  # of B examples, each (B,) or (B, ...)
@@ -149,4 +150,4 @@ def _known(name: str) -> str:
 
 
 def _unread(names: list[str]) -> tuple[str, ...]:
-    return tuple(name for name in names if _known(name) not in TAKEN)
+    return tuple(name for name in names if _known(name) not in (*TAKEN, *NAMES))

@@ -17,6 +17,7 @@ from runner.foreign.given import GivenWork, attacks_of, given_of
 from runner.foreign.listing import listed, locate
 from runner.foreign.looking import look_over
 from runner.foreign.members import check_member, nearly_partners, read_member, with_counterparts
+from runner.foreign.names import read_names
 from runner.foreign.results import gather_given
 from runner.foreign.schema import Audit
 from runner.storage import store
@@ -55,6 +56,7 @@ def audit_given(
     at.check_usable()
     folder = at.audit(audit.name)
     looked = look_over(files, matrix, folder / "answers", partial(say, console))
+    called = read_names(files, matrix.shape[1])
     attacks_of(audit, matrix, looked.kind, files, looked.labels)
     at.check_writable()
     with at_work(at, folder, console) as driving:
@@ -63,7 +65,7 @@ def audit_given(
             driving.enter("reading")
             converted = convert_all(files, matrix.shape[1], folder / "answers", driving.tell)
             notes = *alone, *nearly_partners(matrix), *looked.orders, *looked.notes
-            given = given_of(audit, matrix, converted, folder, notes)
+            given = given_of(audit, matrix, converted, folder, notes)._replace(names=called)
             return _audited(given, in_ray, console, driving)
 
         return until_sound(attempt, at, driving.tell), folder
