@@ -6,8 +6,8 @@
 #     bash findings/rich_closed_pipe_in_a_thread.sh
 #
 # The program prints a line a moment from a thread, as a progress display does, and `head -1` reads
-# it. With `print` the error of the thread is told on standard error. Seen on 2026-11-30, Linux x86-64,
-# Python 3.11, ten seconds:
+# it. With `print` the error of the thread is told on standard error. Seen on 2026-11-30,
+# Linux x86-64, Python 3.11, ten seconds:
 #
 #     rich 15.0.0
 #     print: exit code 0, standard error names BrokenPipeError: True

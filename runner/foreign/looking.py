@@ -32,6 +32,7 @@ ENDS = 1e-2  # within which files of other numbers than log-odds end where these
 SURE = 6.0  # standard errors from which on answers go with another row than their own
 APART = 1e-3  # nats, and their share, by which the same weights may answer otherwise elsewhere
 ERRORS = 3  # standard errors of chance within which an AUC below 1/2 says nothing
+UNSURE = "does not confirm"
 LOG_ODDS = "they should be log(p / (1 - p)) of the label, which has the sign of p - 1/2"
 
 
@@ -207,7 +208,14 @@ def _order(arm: str, files: Sequence[_Shown]) -> str:
     aucs = np.array([one.auc for one in files])
     better = int((aucs > 0.5).sum())
     sure = better >= 0.8 * len(files) and aucs.mean() > 0.51
-    unsure = "" if sure else ", which does not confirm that rows and examples are in this order"
+    odd = [
+        f"{one.given.name} ({auc:.3f})"
+        for one, auc in zip(files, aucs, strict=True)
+        if auc < 0.5 + (aucs.mean() - 0.5) / 5
+    ]
+    unsure = "" if sure else f", which {UNSURE} that rows and examples are in this order"
+    if sure and odd and aucs.mean() > 0.55:
+        unsure = f", but not {', '.join(odd)}, which {UNSURE} that its examples are in this order"
     return (
         f"{arm}: row m of the member matrix is the m-th file by name, {files[0].given.name} to "
         f"{files[-1].given.name}; {better} of {len(files)} models answer their members better than "

@@ -15,7 +15,7 @@ from runner.faults import BadAnswers
 from runner.foreign.converting import convert_all
 from runner.foreign.given import GivenWork, attacks_of, given_of
 from runner.foreign.listing import listed, locate
-from runner.foreign.looking import look_over
+from runner.foreign.looking import UNSURE, look_over
 from runner.foreign.members import check_member, nearly_partners, read_member, with_counterparts
 from runner.foreign.names import read_names
 from runner.foreign.results import gather_given
@@ -58,13 +58,17 @@ def audit_given(
     looked = look_over(files, matrix, folder / "answers", partial(say, console))
     called = read_names(files, matrix.shape[1])
     attacks_of(audit, matrix, looked.kind, files, looked.labels)
+    unsure = [order for order in looked.orders if UNSURE in order]
+    for order in looked.orders:
+        if order not in unsure:
+            say(console, order)
     at.check_writable()
     with at_work(at, folder, console) as driving:
 
         def attempt() -> dict[str, Any]:
             driving.enter("reading")
             converted = convert_all(files, matrix.shape[1], folder / "answers", driving.tell)
-            notes = *alone, *nearly_partners(matrix), *looked.orders, *looked.notes
+            notes = *alone, *nearly_partners(matrix), *unsure, *looked.notes
             given = given_of(audit, matrix, converted, folder, notes)._replace(names=called)
             return _audited(given, in_ray, console, driving)
 

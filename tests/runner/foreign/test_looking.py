@@ -161,6 +161,18 @@ def test_which_row_was_taken_for_which_file_is_said_with_what_confirms_it(tmp_pa
     assert said.endswith("does not confirm that rows and examples are in this order")
 
 
+def test_a_model_whose_examples_are_in_another_order_is_named(tmp_path: Path):
+    logits, order = LOGITS.copy(), np.arange(N)
+    for label in range(3):
+        places = np.flatnonzero(label == LABELS)
+        order[places] = np.random.default_rng(label).permutation(places)
+    logits[5] = LOGITS[5][order]
+    put(tmp_path / "a", logits=logits)
+    (said,) = looked(tmp_path / "a")[0].orders
+    assert "but not model_5 (0." in said
+    assert said.endswith("does not confirm that its examples are in this order")
+
+
 LABELLED: dict[str, np.ndarray] = {
     "counted from 1": np.roll(np.arange(3), 1),
     "columns in another order": np.array([2, 1, 0]),
