@@ -47,20 +47,19 @@ def closure(roots: Iterable[str], enter: Callable[[Module], bool]) -> dict[str, 
         roots: dotted names.
         enter: whether a module counts, and what it imports is looked at. Roots always are.
     """
-    roots = [*roots]
+    asked = {*roots}
     found: dict[str, Module] = {}
-    left = [(name, True) for name in roots]
-    seen: set[str] = set()
+    left, seen = [*asked], set()
     while left:
-        name, asked = left.pop()
+        name = left.pop()
         if name in seen:
             continue
         seen.add(name)
         module = find(name)
-        if module is None or not (asked or enter(module)):
+        if module is None or not (name in asked or enter(module)):
             continue
         found[name] = module
-        left += [(each, False) for each in _next(module)]
+        left += _next(module)
     return found
 
 

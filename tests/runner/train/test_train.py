@@ -1,9 +1,11 @@
 """The steps of a Run and the loop of a worker, in this process and without Ray."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from runner.code.deciding import OtherCode
 from runner.pipeline import task_of
 from runner.plan.work import Work
 from runner.storage import store
@@ -68,3 +70,10 @@ def test_corrupt_weights_are_set_aside_and_trained_again_to_the_same_bits(
     queue = do([run], task_of(work, run).steps, place)
     assert "corrupt-1" in queue.snapshot().notes[0]
     assert weights.read_bytes() == good
+
+
+def test_a_run_that_was_planned_with_other_source_is_not_trained(place: Workplace, work: Work):
+    run = replace(work.plan.arms["erm"][0], code={"defenses/erm.py": "0"})
+    with pytest.raises(OtherCode, match=r"defenses/erm\.py: changed since the command began"):
+        train(run, place)
+    assert not place.store.run(run.id).is_dir()
