@@ -17,6 +17,8 @@ WITHIN = {  # no command ends with one of these -> where they are caught
     "Unscored": ["runner/pipeline.py", "runner/foreign/stage.py"],
     "Left": ["runner/fleet/worker.py"],
     "MadeElsewhere": ["runner/driver/repair.py"],
+    "Untried": ["runner/forecast/rehearsal/rehearse.py"],
+    "_Enough": ["runner/forecast/rehearsal/_attacks.py"],
 }
 EVERY = exception_classes()
 
