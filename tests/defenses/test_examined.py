@@ -70,6 +70,14 @@ class Scaled(nn.Module):
         return self.conv(images) * self.scale
 
 
+class InFloat32(nn.GroupNorm):
+    """A norm that answers in float32, as of many vision transformers."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        scale, shift = self.weight.float(), self.bias.float()
+        return F.group_norm(input.float(), self.num_groups, scale, shift, self.eps)
+
+
 Padding = Literal["zeros", "reflect", "replicate", "circular"]
 PADDED: dict[str, Callable[[], nn.Module]] = {
     f"Conv2d {mode} {padding} {keys}": (
@@ -116,6 +124,10 @@ RIGHT: dict[str, Callable[[], nn.Module]] = {
     "a parameter of its own": lambda: head(Scaled(), inputs=12),
     "frozen parts": frozen_bias,
     "weight_norm": lambda: head(parametrizations.weight_norm(nn.Conv2d(3, 6, 3))),
+    "a norm in float32 whatever it is given": lambda: Runs(
+        lambda m, x: m["l"](m["n"](m["c"](x).float()).to(x.dtype).flatten(1)),
+        c=conv(), n=InFloat32(1, 3), l=linear(),
+    ),
     "dropout": lambda: head(nn.Conv2d(3, 6, 3), nn.Dropout2d(), nn.Dropout()),
 }  # fmt: skip
 
