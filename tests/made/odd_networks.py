@@ -37,6 +37,8 @@ class Net(nn.Module):
             self.register_buffer("average", torch.zeros(size), persistent=False)
         if odd == "a file that is not there":
             Path("/nowhere/weights.bin").read_bytes()
+        if odd == "begins at zero":
+            nn.init.zeros_(self.last.weight)
         if odd == "frozen":
             self.requires_grad_(False)
         if odd == "unused":
@@ -60,6 +62,8 @@ class Net(nn.Module):
         features = self.normalize(images).flatten(1)
         if odd == "own normalisation":
             features = features / images.flatten(1).std(1, keepdim=True)
+        if odd == "own norm of one value":
+            features = features - features.view(len(features), -1, 1).mean(2)
         if odd == "drawn by numpy":
             features = features * self.scale
         if odd == "averages that are not saved":

@@ -16,7 +16,7 @@ from runner.data import to_float
 from runner.experiment.config import Fault
 from runner.forecast.rehearsal._attacks import faults_of_attacks
 from runner.forecast.rehearsal._few import Few, taken
-from runner.forecast.rehearsal._network import wrong_answers, wrong_weights
+from runner.forecast.rehearsal._network import blind, wrong_answers, wrong_weights
 from runner.forecast.rehearsal._trying import Arm, tried
 from runner.models import ImageShape
 from runner.norms import least_batch, narrow_norms
@@ -76,7 +76,8 @@ def _why_no_step(arm: Arm, why: str) -> Fault:
 
 def _narrow_norms(arm: Arm, batch_size: int) -> list[str]:
     network = build_model(arm.run, arm.shape, CPU)
-    return narrow_norms(network, to_float(arm.few.images), batch_size)
+    found = narrow_norms(network, to_float(arm.few.images), batch_size)
+    return found or blind(network, arm.few)
 
 
 def _wrong_answers(arm: Arm) -> str | None:

@@ -12,6 +12,7 @@ SEED = 0  # of a randomized network's draws, so that it can be asked twice
 ALIKE = 1e-3  # two answers may differ by so much of the largest: sums in another order
 MOST_TOLD = 300  # characters
 MOVED = 0.05  # how far weights are moved, so that one which is not saved shows
+TRIES = 5  # of weights that are moved twice as far each time
 
 
 @torch.no_grad()
@@ -64,10 +65,7 @@ def wrong_weights(trained: nn.Module, again: nn.Module, few: Few) -> str | None:
             f"its state_dict holds {strange[0]}, a {type(state[strange[0]]).__name__}, and a file "
             "of weights holds tensors alone; keep numbers in a buffer, and the rest out of it"
         )
-    generator = torch.Generator().manual_seed(SEED)
-    for p in trained.parameters():
-        if p.is_floating_point():
-            p += MOVED * torch.randn(p.shape, generator=generator).to(p.dtype)
+    _move(trained)
     try:
         put_weights(again, weights_to_bytes(trained.state_dict()))
     except RuntimeError as error:
@@ -81,6 +79,39 @@ def wrong_weights(trained: nn.Module, again: nn.Module, few: Few) -> str | None:
         "once its weights were saved and loaded, it gives other answers; all that they depend on "
         "must be a parameter or a buffer in its state_dict, or follow from torch's seed"
     )
+
+
+@torch.no_grad()
+def blind(network: nn.Module, few: Few) -> list[str]:
+    """Return that a network in eval mode gives all images one answer, if it does.
+
+    A norm of the user's own hand, over one value, does so, and no function of torch shows it.
+
+    Args:
+        network: as it is built; its weights are moved, for a last layer often begins at 0, and
+            further, for all of few ReLUs may be shut.
+        few: what it is asked about, image by image, for the bits of one kernel.
+    """
+    shown = to_float(few.images)
+    if (shown == shown[:1]).all():
+        return []
+    for twice in range(TRIES):
+        _move(network, MOVED * 2**twice, seed=twice)
+        first, *others = (_asked(network.eval(), image[None]) for image in shown)
+        if not (isinstance(first, Tensor) and all(torch.equal(first, o) for o in others)):
+            return []
+    return [
+        "it gives all images the same answer, whatever its weights; does a norm see one value "
+        "alone? Use more channels in a group, larger images or no norm there"
+    ]
+
+
+def _move(network: nn.Module, by: float = MOVED, seed: int = SEED) -> None:
+    """Add noise to all weights."""
+    generator = torch.Generator().manual_seed(seed)
+    for p in network.parameters():
+        if p.is_floating_point():
+            p += by * torch.randn(p.shape, generator=generator).to(p.dtype)
 
 
 def _asked(model: nn.Module, shown: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ def test_a_network_without_gradients_is_refused(odd: str):
     "odd",
     [
         *("", "one channel", "batchnorm", "log-probabilities", "own normalisation", "unused"),
-        "weights that are read",
+        *("weights that are read", "begins at zero"),
     ],
 )
 def test_a_network_that_can_be_trained_asked_and_kept_is_not_refused(odd: str):
@@ -151,6 +151,11 @@ def test_norms_that_see_too_few_values_are_refused_where_they_run():
     faults = told(experiment_of("batchnorm", training=training, arms=ERM))
     assert "the BatchNorm in norm normalises 3 values at a time" in faults["arms.erm.model"]
     assert told(experiment_of("batchnorm", arms=ERM)) == {}
+
+
+def test_a_network_that_gives_all_images_one_answer_is_refused():
+    faults = told(experiment_of("own norm of one value"))
+    assert "it gives all images the same answer" in faults["arms.erm.model"]
 
 
 NARROW = """
