@@ -73,6 +73,14 @@ class Calls(nn.Module):
         return self.norm(features)
 
 
+def layer_norm(features: Tensor) -> Tensor:
+    return F.layer_norm(features, features.shape[-1:])
+
+
+def group_norm(features: Tensor) -> Tensor:
+    return torch.group_norm(features, 8)
+
+
 @pytest.mark.parametrize(
     ("norm", "shape", "batch_size", "values"),
     [
@@ -91,10 +99,10 @@ class Calls(nn.Module):
         (nn.LayerNorm([1, 2]), (8, 1, 2), 64, 2),
         (nn.RMSNorm(2), (8, 2), 64, 2),
         (nn.RMSNorm(3), (8, 3), 64, None),
-        (lambda x: F.layer_norm(x, x.shape[-1:]), (8, 3), 64, 3),  # which no module holds
-        (lambda x: torch.group_norm(x, 8), (16,), 64, 2),
+        (layer_norm, (8, 3), 64, 3),  # which no module holds
+        (group_norm, (16,), 64, 2),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_a_norm_over_too_few_values_is_told_with_their_number(
