@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from runner.code._texts import texts_in
+
 WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 DIGITS = 16  # of a SHA-256, in hex
 CHUNK = 1 << 24  # bytes of a file at a time
@@ -17,7 +19,7 @@ class Source(NamedTuple):
 
     digest: str
     imports: tuple[tuple[str, int], ...]  # as written, with the number of leading dots
-    texts: frozenset[str]  # every text in it that may name a file
+    texts: frozenset[str]  # every text in it that may name a file, or a folder of one
 
 
 @cache
@@ -36,12 +38,7 @@ def source_at(path: Path) -> Source:
         return Source(hashlib.sha256(content).hexdigest()[:DIGITS], (), frozenset())
     docstrings = {id(node) for each in ast.walk(tree) for node in _docstring(each)}
     said = hashlib.sha256(_told(tree, docstrings).encode()).hexdigest()[:DIGITS]
-    texts = {
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
-    return Source(said, tuple(_imports(tree)), frozenset(t for t in texts if _may_be_path(t)))
+    return Source(said, tuple(_imports(tree)), frozenset(texts_in(tree)))
 
 
 def digest_of_file(path: Path) -> str:
@@ -106,8 +103,3 @@ def _imports(tree: ast.AST) -> Iterator[tuple[str, int]]:
             if called in ("import_module", "__import__") and isinstance(name, ast.Constant):
                 bare = str(name.value).lstrip(".")
                 yield bare, len(str(name.value)) - len(bare)
-
-
-def _may_be_path(text: str) -> bool:
-    """Whether a text is worth looking for on the disk."""
-    return 2 < len(text) < 500 and "\n" not in text and ("." in text or "/" in text)

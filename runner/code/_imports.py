@@ -106,7 +106,10 @@ def _spec(name: str) -> ModuleSpec | None:
         path = [*above.submodule_search_locations]
     for finder in sys.meta_path:
         look = getattr(finder, "find_spec", None)
-        found = look(name, path) if look else None
+        try:
+            found = look(name, path) if look else None
+        except KeyError:  # a folder without __init__.py in a package that is not imported yet
+            found = look(name.rpartition(".")[2], path)
         if found is not None:
             return found
     return None

@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from runner.code._imports import SHIPPED
+
 HOUSE = Path(__file__).parents[2]
 # Links to files of .git: Ray uploads what links lead to, but never .git itself.
 SENT = ".submitted"
@@ -25,7 +27,9 @@ def git_commit(house: Path = HOUSE) -> str:
             return _of_a_copy(house)
         _git(house, "ls-files", "--error-unmatch", "runner/code/commit.py")  # else it is another's
         told = _git(house, "describe", "--always", "--abbrev=12")
-        return f"{told}-dirty" if _git(house, "status", "--porcelain") else told
+        # Whatever somebody's settings say of untracked files; the links are no code.
+        looked = ("status", "--porcelain", "--untracked-files=normal", "--", ".", f":!{SENT}")
+        return f"{told}-dirty" if _git(house, *looked) else told
     except (OSError, subprocess.SubprocessError):
         return ""
 
@@ -37,13 +41,21 @@ def _of_a_copy(house: Path) -> str:
     told = _git(house, "rev-parse", "--short=12", "HEAD", **there)
     found = WOULD_COMMIT.search((house / SENT / "index").read_bytes())
     staged = found is None or found[1] == b"-1"
-    listed = _git(house, "ls-files", "--modified", "--others", "--exclude-standard", **there)
-    changed = [n for n in listed.splitlines() if (house / n).exists() and not n.startswith(SENT)]
+    listed = _git(house, "ls-files", "-z", "--modified", "--others", "--exclude-standard", **there)
+    changed = [name for name in listed.split("\0") if name and _is_change(house, name)]
     return f"{told}-dirty" if staged or changed else told
+
+
+def _is_change(house: Path, name: str) -> bool:
+    """Whether a file that is not as it was is a change: a job may leave out what is no source."""
+    top = name.partition("/")[0]
+    return top != SENT and (top in SHIPPED or (house / name).exists())
 
 
 def _git(house: Path, *words: str, **there: str) -> str:
     """What git says, with these variables; a copy has no modes of files."""
     command = ["git", "--no-optional-locks", "-c", "core.fileMode=false", "-C", str(house), *words]
     options: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 10, "check": True}
-    return subprocess.run(command, env={**os.environ, **there}, **options).stdout.strip()
+    # A hook of git's, and what it starts, has variables that name the repository of the hook.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return subprocess.run(command, env={**env, **there}, **options).stdout.strip()

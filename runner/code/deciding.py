@@ -5,19 +5,28 @@ record has of it. What somebody edited in his checkout, files of his own, module
 import and files that a configuration names count by a digest each.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_origin
+from typing import Any, Literal, NamedTuple, get_origin
 
 from pydantic import BaseModel
 
 from runner.code._digests import digest_of_file, source_at
-from runner.code._imports import Module, closure
+from runner.code._imports import Module, closure, find
+from runner.code._texts import files_at, folders_of
 from runner.code.record import STAGES, decides, others
 from runner.faults import UserFault
 
 BLOCKS = "runner.experiment"  # whose classes only hold fields
+
+
+class Held(NamedTuple):
+    """What a configuration gives, or a part of it."""
+
+    name: str  # a dotted key
+    value: Any
+    of: str  # the module of the class that has it
 
 
 class OtherCode(UserFault):
@@ -36,11 +45,11 @@ def deciding(stage: str, named: Mapping[str, Any]) -> dict[str, str]:
     """
     inside = [each for name, value in named.items() for each in _inside(name, value)]
     roots = frozenset(
-        type(value).__module__
-        for _, value in inside
-        if isinstance(value, BaseModel) and not type(value).__module__.startswith(BLOCKS)
+        type(held.value).__module__
+        for held in inside
+        if isinstance(held.value, BaseModel) and not type(held.value).__module__.startswith(BLOCKS)
     )
-    files = {name: digest_of_file(path) for name, value in inside if (path := _named_file(value))}
+    files = {held.name: _together(paths) for held in inside if (paths := _named_files(held))}
     return dict(sorted({**_of_modules(stage, roots), **files}.items()))
 
 
@@ -92,44 +101,46 @@ def _counts(module: Module) -> dict[str, str]:
     source = source_at(module.path)
     if decides().get(module.told) == source.digest:
         return {}
-    places = (Path(), module.path.parent)
-    files = {text: path for text in source.texts for at in places if (path := _file(at, text))}
-    of_files = {f"{module.told}: {text}": digest_of_file(path) for text, path in files.items()}
+    folders = folders_of(source.texts, module.path)
+    files = {text: found for text in source.texts if (found := files_at(folders, text))}
+    of_files = {f"{module.told}: {text}": _together(paths) for text, paths in files.items()}
     return {module.told: source.digest, **of_files}
 
 
-def _inside(name: str, value: Any, kind: Any = None) -> Iterator[tuple[str, Any]]:
-    """A value that a configuration gives and all that it holds, each with its dotted key."""
+def _together(paths: Iterable[Path]) -> str:
+    """The digests of all files that one text may name."""
+    return "+".join(dict.fromkeys(digest_of_file(path) for path in paths))
+
+
+def _inside(name: str, value: Any, kind: Any = None, of: str = "") -> Iterator[Held]:
+    """A value that a configuration gives and all that it holds."""
     if isinstance(value, BaseModel):
-        yield name, value
+        yield Held(name, value, of)
         for key, field in type(value).model_fields.items():
-            yield from _inside(f"{name}.{key}", getattr(value, key), field.annotation)
+            module = type(value).__module__
+            yield from _inside(f"{name}.{key}", getattr(value, key), field.annotation, module)
     elif isinstance(value, Mapping):
         for key, each in value.items():
-            yield from _inside(f"{name}.{key}", each)
+            yield from _inside(f"{name}.{key}", each, None, of)
     elif isinstance(value, list | tuple):
         for number, each in enumerate(value):
-            yield from _inside(f"{name}.{number}", each)
+            yield from _inside(f"{name}.{number}", each, None, of)
     elif isinstance(value, str | Path) and get_origin(kind) is not Literal:
-        yield name, value
+        yield Held(name, value, of)
 
 
-def _named_file(value: object) -> Path | None:
-    """The file, or the folder, that a value of a configuration names."""
-    if isinstance(value, Path):
-        path = value.expanduser()
-        return path if path != Path() and path.exists() else None
-    if not isinstance(value, str):
-        return None
-    path = _file(Path(), value)
-    folder = Path(value).expanduser()
-    return folder if path is None and "/" in value and folder.is_dir() else path
+def _named_files(held: Held) -> list[Path]:
+    """The files that a value names, from where one works or from where its class may read.
 
-
-def _file(at: Path, text: str) -> Path | None:
-    """A file of that name, if there is one."""
-    try:
-        path = at / Path(text).expanduser()
-        return path if path.is_file() else None
-    except (OSError, ValueError, RuntimeError):  # no text that a file could be called
-        return None
+    A path, or a text with a slash, may name a folder.
+    """
+    if not isinstance(held.value, str | Path) or held.value == Path():
+        return []
+    text, module = str(held.value), find(held.of)
+    folders = [Path()]
+    if module and module.path and decides().get(module.told) != source_at(module.path).digest:
+        folders = folders_of(source_at(module.path).texts, module.path)
+    whole = Path(text).expanduser()
+    if (isinstance(held.value, Path) or "/" in text) and whole.is_dir():
+        return [whole]
+    return files_at(folders, text)

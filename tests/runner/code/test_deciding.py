@@ -121,6 +121,82 @@ def test_a_file_that_own_source_names_counts(asked: Any, tmp_path: Path):
     assert {k for k in before if before[k] != asked()[k]} == {"own_deeper.py: table.npy"}
 
 
+READS = """import os
+from pathlib import Path
+HERE, ABOVE = Path(__file__).parent, Path(__file__).parents[1]
+LOG = HERE / "log.csv"
+ONE = [
+    (HERE / "tables" / "a.npy").read_bytes(),
+    (ABOVE / "up.npy").read_bytes(),
+    open(os.path.join(os.path.dirname(__file__), "..", "shared", "b.npy"), "rb").read(),
+    open(f"{HERE}/tables/deep/" + "c.npy", "rb").read(),
+    (HERE / "plain").read_bytes(),
+]
+LOG.open("a").write("1")
+(HERE / "tables" / "told.txt").write_text("1")
+open("told.csv", mode="w").write("1")
+"""
+READ = (
+    "own_folder/tables/a.npy",
+    "up.npy",
+    "shared/b.npy",
+    "own_folder/tables/deep/c.npy",
+    "own_folder/plain",
+)
+WRITTEN = ("own_folder/log.csv", "own_folder/tables/told.txt", "told.csv")
+
+
+@pytest.mark.parametrize("name", [*READ, *WRITTEN])
+def test_a_file_counts_whose_path_own_source_puts_together_but_none_that_it_writes(
+    name: str, asked: Any, tmp_path: Path
+):
+    for each in (*READ, *WRITTEN):
+        (tmp_path / each).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / each).write_bytes(b"one")
+    (tmp_path / "own_deeper.py").write_text(
+        "def one():\n    from own_folder.reads import ONE\n\nONE = 1\n"
+    )
+    (tmp_path / "own_folder" / "reads.py").write_text(READS)
+    before = asked()
+    (tmp_path / name).write_bytes(b"two")
+    assert (asked() != before) == (name in READ)
+
+
+@pytest.mark.parametrize("name", ["table.npy", "own_package/table.npy"])
+def test_a_text_may_name_a_file_here_and_one_beside_its_source(
+    name: str, asked: Any, tmp_path: Path
+):
+    for each in ("table.npy", "own_package/table.npy"):
+        (tmp_path / each).write_bytes(b"one")
+    (tmp_path / "own_package" / "sibling.py").write_text("PLACE = 'table.npy'\n")
+    before = asked()
+    (tmp_path / name).write_bytes(b"two")
+    assert {k for k in before if before[k] != asked()[k]} == {"own_package/sibling.py: table.npy"}
+
+
+def test_a_field_may_name_a_file_from_a_folder_of_its_class(
+    asked: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "weights" / "start.pt").write_bytes(b"one")
+    (tmp_path / "own.py").write_text(f"{OWN}\nPLACES = Path(__file__).parent / 'weights'\n")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    before = asked(start="start.pt")
+    (tmp_path / "weights" / "start.pt").write_bytes(b"two")
+    after = asked(start="start.pt")
+    assert {k for k in before if before[k] != after[k]} == {"defense.start"}
+
+
+def test_folders_without_init_in_one_another_need_not_be_imported(asked: Any, tmp_path: Path):
+    deep = tmp_path / "own_spread" / "deep" / "deeper"
+    deep.mkdir(parents=True)
+    (deep / "one.py").write_text("ONE = 1\n")
+    lazy = "def one():\n    from own_spread.deep.deeper import one\n    return one.ONE\n"
+    (tmp_path / "own_helper.py").write_text(lazy)
+    assert "own_spread/deep/deeper/one.py" in asked()
+
+
 def test_an_installed_package_counts_by_its_version_and_one_of_a_folder_by_its_source(
     asked: Any, tmp_path: Path
 ):
