@@ -120,7 +120,7 @@ def _the_class(module: str, contract: type[Contract]) -> type[Contract]:
     try:
         loaded: types.ModuleType = importlib.import_module(module)
     except (Exception, SystemExit) as error:  # whatever a user's file does
-        if isinstance(error, SystemExit) and not origin.lines(error):
+        if origin.leaves(error):
             raise  # a signal came just then
         raise ValueError(f"{file} cannot be imported: {origin.in_full(error)}") from error
     found = [

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]  # of attacks, defenses and runner, wherever they are installed
-OURS = ("attacks", "defenses", "runner", "benchmarks", "tests")
-ROOMS = ("defenses", "attacks/evasion", "attacks/membership", "runner/data", "runner/models")
+OURS = ("attacks", "defenses", "runner")
+BESIDE = ("benchmarks", "tests")  # ours, and no part of the package
 RECORD = ROOT / "runner" / "code" / "shipped.json"  # of every file that comes with this package
 LIBRARIES = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platlib", "purelib")}
 SHOWN = 3  # lines at most, the deepest ones
@@ -39,10 +39,23 @@ def told(error: BaseException) -> str:
     """
     if isinstance(error, Failed):
         return error.told
-    first = next(iter(str(error).strip().splitlines()), "")
+    first = next(iter(message(error).strip().splitlines()), "")
     if isinstance(error, SyntaxError):
         first = error.msg
     return f"{type(error).__name__}: {first}{at(error) or _in_words(_deepest(error))}"
+
+
+def message(error: BaseException) -> str:
+    """Return what an error says, also where it fails to."""
+    try:
+        return str(error)
+    except Exception:
+        return "<what it says cannot be read>"
+
+
+def leaves(error: BaseException) -> bool:
+    """Whether a SystemExit is meant: `sys.exit()` in a user's file is a fault like any other."""
+    return isinstance(error, SystemExit) and not lines(error)
 
 
 def at(error: BaseException) -> str:
@@ -53,8 +66,8 @@ def at(error: BaseException) -> str:
 def lines(error: BaseException) -> list[str]:
     """Return file:line of each file that a user wrote, the deepest last.
 
-    A new defense, attack, data set or network lies in a room beside those that are shipped; other
-    files of a user's are neither in a folder of OURS nor an installed library's.
+    A new defense, attack, data set or network, and what it imports, may lie beside what is shipped;
+    other files of a user's are neither in a folder of ours nor an installed library's.
     """
     found: list[tuple[str, int]] = []
     for file, line in _frames(error):
@@ -68,7 +81,7 @@ def lines(error: BaseException) -> list[str]:
 
 def said(error: BaseException) -> str:
     """Return what an error says, in full where a user's file had a part in it."""
-    return in_full(error) if lines(error) else str(error)
+    return in_full(error) if lines(error) else message(error)
 
 
 def trace(error: BaseException) -> str:
@@ -100,7 +113,12 @@ def _kept(text: str) -> str:
 
 
 def _frames(error: BaseException) -> list[tuple[str, int]]:
-    """The file and line of each frame, outermost first; of a syntax error also where it is."""
+    """The file and line of each frame, outermost first; of a syntax error also where it is.
+
+    What `next` raises of an empty iterator comes out of a generator as another error.
+    """
+    if isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration):
+        error = error.__cause__
     found = [
         (frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)
     ]
@@ -116,8 +134,9 @@ def _own(file: str) -> str:
         return ""
     inside = path.relative_to(ROOT) if path.is_relative_to(ROOT) else None
     if inside and inside.parts[0] in OURS:
-        theirs = inside.parent.as_posix() in ROOMS and inside.as_posix() not in _shipped()
-        return inside.as_posix() if theirs else ""
+        return "" if inside.as_posix() in _shipped() else inside.as_posix()
+    if inside and inside.parts[0] in BESIDE:
+        return ""
     if any(path.is_relative_to(library) for library in LIBRARIES):
         return ""
     return inside.as_posix() if inside else file

@@ -19,6 +19,7 @@ from runner.storage.store import page_at
 
 if TYPE_CHECKING:
     from runner.experiment.experiment import Experiment
+    from runner.plan.work import Work
 
 app = typer.Typer(
     help="Train many defended models, ask them the same questions, and read privacy and robustness "
@@ -85,13 +86,9 @@ def plan(
     with complaints():
         from runner.forecast.forecast import forecast
         from runner.forecast.named_cluster import read_cluster
-        from runner.forecast.rehearsal.rehearse import rehearse
-        from runner.plan.work import prepare
 
         asked = read_cluster(cluster) if cluster else None
-        _, experiment, source, lines = _read(config_path, overrides)
-        work = prepare(experiment, _storage(storage))
-        notes = rehearse(work, source, lines)
+        work, notes = _rehearsed(config_path, overrides, storage)
         given = [part for override in overrides or [] for part in ("--set", override)]
         given += ["--storage", str(storage)] if storage else []
         print(forecast(work, asked, shlex.join(["runner", "run", config_path, *given])))
@@ -105,13 +102,10 @@ def run(config_path: ConfigPath, overrides: Overrides = None, storage: Storage =
     with complaints():
         from runner import pipeline
         from runner.driver.progress import say
-        from runner.forecast.rehearsal.rehearse import rehearse
-        from runner.plan.work import prepare
 
         console = Output()
-        _, experiment, source, lines = _read(config_path, overrides)
-        work = prepare(experiment, _storage(storage))
-        for note in rehearse(work, source, lines):
+        work, notes = _rehearsed(config_path, overrides, storage)
+        for note in notes:
             say(console, f"note: {note}")
         results = pipeline.run(work, console)
         _show(results, work.folder, console)
@@ -223,6 +217,23 @@ def _read(
     path = config.locate(config_path)
     data, lines = config.read(path, overrides or [])
     return data, config.validate(data, Experiment, str(path), lines), str(path), lines
+
+
+def _rehearsed(
+    config_path: str, overrides: list[str] | None, storage: str | None
+) -> tuple["Work", list[str]]:
+    """The experiment ready to start, tried in small, and what could not be tried."""
+    from runner.forecast.rehearsal.rehearse import rehearse
+    from runner.plan.work import prepare
+
+    _, experiment, source, lines = _read(config_path, overrides)
+    notes: list[str] = []
+    work = prepare(
+        experiment,
+        _storage(storage),
+        look=lambda work: notes.extend(rehearse(work, source, lines)),
+    )
+    return work, notes
 
 
 def _storage(storage: str | None) -> Folder:

@@ -90,7 +90,7 @@ def _told(job: tuple[OfTask, Any], task: int) -> Iterator[pa.Table]:
         yield from of_task(given, task)
     except Corrupt:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if origin.lines(error):
             raise origin.failed(error) from error
         raise

@@ -72,7 +72,9 @@ def complaints() -> Iterator[None]:
     """
     try:
         yield
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        if origin.leaves(error):
+            raise
         if isinstance(error, BrokenPipeError) and unread():
             _to_nowhere()
             sys.exit(UNREAD)

@@ -135,7 +135,9 @@ def work(
                 call("repair", worker, note)
         except Left:
             continue  # what it held goes back with the next claim, which is the last
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            if origin.leaves(error):
+                raise
             waits = partial(place.tell, "waits for the storage", 0.0)
             if place.leads and store.may_pass(error) and place.store.comes_back(waits):
                 call("repair", worker, f"{task.run.id}: the storage was away; {origin.told(error)}")
@@ -165,7 +167,7 @@ def _sound(device: torch.device) -> bool:
     return True
 
 
-def _kept(error: Exception, place: Workplace, run: Run) -> str:
+def _kept(error: BaseException, place: Workplace, run: Run) -> str:
     """Where the whole traceback was written, in words; "" where it could not be."""
     told = store.keep_traceback(place.store.run(run.id), origin.trace(error))
     return f"; {told}" if told else ""

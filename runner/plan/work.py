@@ -1,7 +1,7 @@
 """One experiment made ready: its data, its plan, and where everything of it lies."""
 
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -172,6 +172,7 @@ def prepare(
     storage: Folder | str,
     dataset: Dataset | None = None,
     folder: Folder | None = None,
+    look: Callable[[Work], object] | None = None,
 ) -> Work:
     """Return an experiment ready to start: the folders of the storage are made last, when nothing
     is left to refuse, and a file is written there and removed again.
@@ -180,6 +181,7 @@ def prepare(
         storage: a folder, made if it is not there, or a URI.
         dataset: the experiment's data, if they have been read already.
         folder: of its results; None: `experiments/<name>` of the storage.
+        look: may refuse it as well.
 
     Raises:
         DataMissing: the data cannot be read, or is too small for what is asked.
@@ -188,6 +190,8 @@ def prepare(
     at = Store(folder_at(storage))
     at.check_usable()
     work = made_ready(experiment, at, dataset, folder)
+    if look:
+        look(work)
     at.check_writable()
     return work
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from attacks import origin
 from runner.audit.scores import Unscored, write_scores
 from runner.driver.lock import hold
 from runner.faults import Unfinished
@@ -32,6 +33,14 @@ from {contract} import {cls}
 class Mine({cls}):
     name: Literal["{name}"] = "{name}"
 '''
+STEP = """
+    def losses_at(self, model, images, adversarial, labels):
+        {line}
+"""
+BAD = """class Odd(Exception):
+    def __str__(self):
+        raise TypeError
+"""
 Write = Callable[[str, str, str, str], Path]
 
 
@@ -64,7 +73,7 @@ def check_tells(command: str, tmp_path: Path, changes: dict, path: Path, text: s
     code, out = invoke(command, str(config), *options)
     assert code == 2, out
     assert line_of(path, text) in out
-    kept = Path(out.partition("the whole traceback: ")[2].split()[0])
+    kept = Path(out.partition("the whole traceback: ")[2].split()[0].rstrip(";"))
     assert "Traceback (most recent call last)" in kept.read_text()
     assert path.name in kept.read_text()
     kept.unlink()
@@ -88,6 +97,42 @@ def test_a_file_that_cannot_be_imported(
     path = write("defenses", "Defense", name, rest)
     arms = {"mine": {"defense": {"name": name}}}
     check_tells(command, tmp_path, {"arms": arms}, path, rest.splitlines()[0].strip())
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("own_leaves", "raise SystemExit(0)"),
+        ("own_next", "next(iter([]))"),
+        ("own_odd", "raise Odd"),
+    ],
+)
+def test_a_step_that_ends_oddly_is_refused_before_anything_is_written(
+    tmp_path: Path, write: Write, name: str, line: str
+):
+    path = write("defenses", "Defense", name, STEP.format(line=line))
+    path.write_text(path.read_text().replace("\n\nclass Mine", f"\n\n{BAD}\n\nclass Mine"))
+    check_tells("run", tmp_path, {"arms": {"mine": {"defense": {"name": name}}}}, path, line)
+
+
+def test_data_that_leave_the_process_are_refused(tmp_path: Path, write: Write):
+    rest = "    def load(self):\n        raise SystemExit('no such file')\n"
+    path = write("runner.data", "Data", "own_leaving", rest)
+    check_tells("run", tmp_path, {"data": {"name": "own_leaving"}}, path, "'no such file'")
+
+
+def test_what_lies_in_a_folder_beside_ours_is_a_users():
+    def raised(file: str) -> list[str]:
+        space: dict = {}
+        exec(compile("def go():\n    {}['odd']\n", str(origin.ROOT / file), "exec"), space)
+        with pytest.raises(KeyError) as caught:
+            space["go"]()
+        return origin.lines(caught.value)
+
+    for own in ("defenses/mine/tools.py", "attacks/mine.py", "runner/data/_mine/a/b.py", "mine.py"):
+        assert raised(own) == [f"{own}:2"]
+    for ours in ("defenses/erm.py", "runner/data/npz.py", "tests/x.py", "benchmarks/x.py"):
+        assert raised(ours) == []
 
 
 def test_a_file_that_nobody_asked_for_may_be_broken(tmp_path: Path, write: Write):

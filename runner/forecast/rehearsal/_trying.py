@@ -61,13 +61,15 @@ def tried(doing: Callable[[], T], arm: Arm, bare: bool = False) -> tuple[T | Non
     """
     try:
         return doing(), ""
-    except Exception as error:
-        if arm.experiment.fleet.num_gpus and NEEDS_GPU.search(str(error)):
+    except (Exception, SystemExit) as error:
+        if origin.leaves(error):
+            raise
+        if arm.experiment.fleet.num_gpus and NEEDS_GPU.search(origin.message(error)):
             raise Untried(told(error)) from None
         return None, str(error) if bare and isinstance(error, ValueError) else told(error)
 
 
-def told(error: Exception) -> str:
+def told(error: BaseException) -> str:
     """Return what an error says; of a user's file also where, and the whole traceback's place."""
     return origin.in_full(error) if origin.lines(error) else origin.told(error)
 

@@ -16,6 +16,7 @@ from runner.forecast.rehearsal._membership import faults_of_membership
 from runner.forecast.rehearsal._trying import Arm, Untried, sort_of
 from runner.plan.plan import Run
 from runner.plan.work import Work, made_ready
+from runner.storage.cloud import Away, CloudPath
 from runner.storage.store import Corrupt, Store
 
 NUM_MADE_UP = 50_000  # examples, where nobody says how many there are
@@ -51,6 +52,10 @@ def _done(work: Work, run: Run) -> bool:
         return work.is_done(run)
     except Corrupt:
         return False
+    except Away:
+        if isinstance(work.store.root, CloudPath):
+            raise
+        return False  # the folders are made after this
 
 
 def rehearse_early(
