@@ -91,14 +91,14 @@ def test_the_whole_traceback_is_kept_in_one_file_however_often_it_is_told(tmp_pa
     path.unlink()
 
 
-def test_every_room_where_a_users_file_is_found_is_known_and_all_of_ours_are_recorded():
-    named = set()
-    for room in ("attacks", "defenses", "runner"):
-        for path in (HOUSE / room).rglob("*.py"):
-            parts = path.read_text().split('ByName("')[1:]
-            named |= {part.partition('"')[0].replace(".", "/") for part in parts}
-    assert named == {*origin.ROOMS}
+def test_every_file_that_comes_with_the_package_is_ours_and_all_others_beside_it_are_a_users():
     assert origin.RECORD.exists()
     for module in (view, log_odds):  # what is recorded is ours
         file = Path(sys.modules[module.__module__].__file__ or "").relative_to(HOUSE).as_posix()
         assert file in origin.RECORD.read_text()
+    every = {
+        path.relative_to(HOUSE).as_posix()
+        for r in origin.OURS
+        for path in (HOUSE / r).rglob("*.py")
+    }
+    assert every == origin._shipped()

@@ -184,7 +184,7 @@ AUDITS: dict[str, tuple[list[str], Callable[[Path], object]]] = {
         lambda here: None,
     ),
     "an attack of views": (
-        ["--set", "membership.attacks={x: {name: rmia, preset: rmia-2024, mode: offline}}"],
+        ["--set", "membership.attacks={x: {name: lira, views: [plain, flip]}}"],
         lambda here: None,
     ),
     "one file of fewer": (
