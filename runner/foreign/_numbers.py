@@ -9,6 +9,7 @@ LEFT = 0.05  # of a row's sum, that rounding to two digits or to bfloat16 takes 
 SLACK = 1e-3  # by which rounding lets one number leave its range
 FLOORED = 0.1  # the share of all numbers that sit on the least one where something was clipped
 MEANT = 0.5  # the share of answers that tell which column a label means
+TURNED = 0.7  # the share of labels with the smallest logit, from which on its sign is turned
 TIED = 0.5  # the share of log-odds that are no example's alone, from which on it is said
 WAY_OUT = (
     "write what the network says before softmax; if that is lost, np.log(p) of the "
@@ -76,22 +77,32 @@ class Called:
 
     def __init__(self, num_classes: int) -> None:
         self.counts = np.zeros((num_classes, num_classes), np.int64)
+        self.least = 0  # answers whose label has the smallest logit
 
     def add(self, logits: np.ndarray, label: np.ndarray) -> None:
         """Count a block of logits (B, C) and labels (B,)."""
         np.add.at(self.counts, (label, logits.argmax(axis=1)), 1)
+        self.least += int((logits.argmin(axis=1) == label).sum())
 
     def check(self, told: str) -> None:
         """Refuse labels that mostly mean another column of the logits, each one of its own.
 
         Raises:
-            BadAnswers: they are counted from 1, say, or columns are in another order.
+            BadAnswers: they are counted from 1, say, or columns are in another order; or the sign
+                of the logits is turned.
         """
         there = self.counts.sum(axis=1) > 0
         counts = self.counts[there]
         meant, number = counts.argmax(axis=1), self.counts.sum()
         pure = counts.max(axis=1).sum() / number
-        right = np.trace(self.counts) / number
+        right, least = np.trace(self.counts) / number, self.least / number
+        if least > max(TURNED, pure) and right < least / 4:
+            raise BadAnswers(
+                told,
+                f"{least:.0%} of the labels have the smallest of their logits, and {right:.0%} the "
+                "largest, as of -log p",
+                "write logits, or log p: the larger, the likelier the class",
+            )
         if pure > MEANT and right < pure / 2 and len(set(meant.tolist())) == len(meant):
             label = int(np.flatnonzero(there)[0])
             raise BadAnswers(

@@ -62,6 +62,8 @@ def block_of(columns: Columns, views: tuple[str, ...] | None, first: int, told: 
     by_view = of_views if names != (PLAIN,) else None  # else logits are those of all views
     if logits is None and of_views is not None:
         logits = of_views[:, names.index(PLAIN) if PLAIN in names else 0]
+    if by_view is not None and (views is None or PLAIN in names):
+        _check_plain(logits, by_view[:, names.index(PLAIN) if PLAIN in names else 0], told)
     if of_views is None and logits is not None and num_views == 1:
         of_views = logits[:, None]
     if of_views is not None:
@@ -166,6 +168,20 @@ def _check_follows(
             f"{name} are not those of the logits beside them, in {(apart & ~tail).sum()} of "
             f"{(~tail).sum()} answers",
             "leave them out: they follow from logits",
+        )
+
+
+def _check_plain(logits: np.ndarray, of_view: np.ndarray, told: str) -> None:
+    """Refuse logits (B, C) that are not those of the view that is the plain image, in most rows."""
+    of_row = [values.astype(np.float64) for values in (logits, of_view)]
+    there, here = (values - values.mean(axis=1, keepdims=True) for values in of_row)
+    apart = (np.abs(there - here) > NEAR * np.abs(there) + NEAR).any(axis=1)
+    if 2 * apart.sum() > len(apart):
+        raise BadAnswers(
+            told,
+            f"logits are not those of the plain image among view_logits, in {apart.sum()} of "
+            f"{len(apart)} rows",
+            f"the view `{PLAIN}` is the plain image, and without names the first: name the views",
         )
 
 

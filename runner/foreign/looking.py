@@ -275,8 +275,8 @@ def _remarks(arm: str, files: Sequence[_Shown], member: np.ndarray) -> list[str]
         )
     elif worse:
         notes.append(
-            f"{arm}: {said}; do the rows of the member matrix go with the files, and does 1 stand "
-            "for members?"
+            f"{arm}: {said}; do the rows of the member matrix go with the files, are log-odds "
+            "above 0 where p is above 1/2, and does 1 stand for members?"
         )
     if largest <= 0:
         notes.append(f"{arm}: no log_odds is above 0, as no log-probability is; {LOG_ODDS}")

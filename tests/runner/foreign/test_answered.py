@@ -38,6 +38,17 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
         {"logits": np.stack([LOGITS] * 2, 1), "view_logits": np.stack([LOGITS] * 2, 1)},
         "logits and view_logits are both of several views",
     ),
+    "another view first": (
+        {"view_logits": np.stack([LOGITS[:, ::-1], LOGITS], 1)},
+        "logits are not those of the plain image among view_logits, in .* of 40 rows.*name the",
+    ),
+    "another view called so": (
+        {
+            "view_logits": np.stack([LOGITS, LOGITS[::-1]], 1),
+            "views": np.array(["flip", "identity"]),
+        },
+        "logits are not those of the plain image among view_logits, in 40 of 40 rows",
+    ),
     "no answers": ({"logits": None}, "neither logits nor log_odds"),
     "NaN": ({"logits": np.where(LOGITS > 4, np.nan, LOGITS)}, "NaN or infinite"),
     "infinite": ({"logits": np.where(LOGITS > 4, np.inf, LOGITS)}, "NaN or infinite"),
@@ -76,3 +87,16 @@ def test_what_cannot_be_audited_is_refused_with_the_file_and_the_reason(tmp_path
         convert(tmp_path / "given", tmp_path / "to")
     assert "model_07.npz" in str(refused.value)
     assert all((folder / "DONE").exists() for folder in (tmp_path / "to").iterdir())
+
+
+@pytest.mark.parametrize("names", [["flip", "identity"], ["flip", "crop"], ["left", "up"]])
+def test_logits_go_with_the_view_that_is_the_plain_image_or_with_none(
+    tmp_path: Path, names: list[str]
+):
+    """Also where they were asked for in another batch, in half precision and shifted."""
+    flip, member = LOGITS[:, ::-1], member_of()
+    of_views = np.stack([flip, LOGITS.astype(np.float16).astype(np.float32) + 1], 1)
+    rest = {"views": np.array(names), "view_logits": of_views}
+    write(tmp_path / "one", member[-1:], **rest, logits=LOGITS)
+    (one,) = convert(tmp_path / "one", tmp_path / "to")["models"]
+    assert one.kind.views == tuple(names)

@@ -186,6 +186,21 @@ def test_labels_that_mean_other_columns_are_refused(tmp_path: Path, name: str):
         looked(tmp_path / "a")
 
 
+@pytest.mark.parametrize("num_classes", [3, 10])
+def test_negatives_of_logits_are_refused_as_what_they_are(tmp_path: Path, num_classes: int):
+    """-log p of each class; its largest is the class that the model believes in least."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 1, (M, N, num_classes))
+    logits[:, np.arange(N), LABELS] += 2 + 2 * MEMBER
+    loss = np.logaddexp.reduce(logits, axis=2, keepdims=True) - logits
+    put(tmp_path / "a", logits=loss)
+    share = (logits[0].argmax(1) == LABELS).mean()
+    with pytest.raises(
+        BadAnswers, match=rf"model_0\.npz: {share:.0%} of the labels have the small"
+    ):
+        looked(tmp_path / "a")
+
+
 def test_models_that_are_wrong_about_everything_in_no_order_are_read(tmp_path: Path):
     put(tmp_path / "a", logits=logits_of(MEMBER, -1.0))
     looked(tmp_path / "a")
