@@ -113,8 +113,12 @@ class Fields(Keys):
 
     def remarks(self, arm: str, shape: ImageShape) -> tuple[str, ...]:
         """Return what a reader of an arm's figures must know."""
-        attacks = self.questions(arm).robustness.attacks
-        said = (f"{name}: {attack.remark}" for name, attack in attacks.items() if attack.remark)
+        asked = self.questions(arm)
+        attacks = [*asked.robustness.attacks.items(), *asked.answers.adversarial.items()]
+        if self.selection and self.selection.attack and self.arms[arm].checkpoint == "best":
+            randomized = self.arms[arm].defense.randomized
+            attacks.append(("the best epoch", self.selection.attack.settled(randomized)))
+        said = dict.fromkeys(f"{name}: {of.remark}" for name, of in attacks if of.remark)
         found = (*self.arms[arm].remarks(shape), *said)
         if self.selection and self.arms[arm].checkpoint == "best":
             return (*found, self.selection.remark)

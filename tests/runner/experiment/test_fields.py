@@ -11,6 +11,7 @@ from defenses.residual_perturbation import ResidualPerturbation
 from defenses.trades import TRADES
 from runner.experiment.experiment import Experiment
 from runner.experiment.fields import dials
+from runner.models import ImageShape
 from runner.models.mlp import Mlp
 from runner.models.small_cnn import SmallCnn
 from tests.conftest import TINY
@@ -65,3 +66,25 @@ def test_an_arm_can_drop_a_shared_key_and_keep_the_rest_of_a_shared_mapping():
     experiment = Experiment.model_validate({**TINY, "training": shared, "arms": {"a": arm}})
     assert experiment.arms["a"].training.schedule.warmup_epochs == 5
     assert experiment.arms["a"].model == SmallCnn()
+
+
+def test_what_a_reader_must_know_of_an_attack_is_said_wherever_it_is_used():
+    """An adversarial view, and the choice of the best epoch, are no less AutoAttack's."""
+    arm = {"defense": "erm", "checkpoint": "best"}
+    whole, theirs = {"name": "autoattack"}, {"name": "autoattack", "square": "package"}
+    experiment = Experiment.model_validate(
+        {
+            **TINY,
+            "arms": {"last": {"defense": "erm"}, "best": arm},
+            "selection": {"attack": whole, "num_examples": 8},
+            "answers": {"adversarial": {"view": whole, "published": theirs}},
+            "robustness": {"attacks": {"aa": whole}},
+        }
+    )
+    shape = ImageShape(1, 8, 8, 10, (0.5,), (0.5,))
+    named = {
+        name: [said.split(":")[0] for said in experiment.remarks(name, shape)]
+        for name in ("last", "best")
+    }
+    assert named["last"] == ["aa", "view"]
+    assert named["best"][:3] == ["aa", "view", "the best epoch"]
