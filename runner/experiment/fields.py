@@ -23,7 +23,7 @@ from runner.experiment.judging import (
 from runner.experiment.questions import Answers, Checkpoint, Name, Questions, Robustness
 from runner.experiment.sweep import Sweep
 from runner.experiment.training import Design, Selection, Training
-from runner.models import ImageShape, Model
+from runner.models import ImageShape, Model, built
 
 
 class Arm(Keys):
@@ -43,11 +43,11 @@ class Arm(Keys):
         Raises:
             ValueError: the defense cannot be built into this model.
         """
-        return _shapes_of(lambda: self.defense.build(lambda: self.model.build(shape)))
+        return _shapes_of(lambda: self.defense.build(lambda: built(self.model, shape)))
 
     def remarks(self, shape: ImageShape) -> tuple[str, ...]:
         """Return what a reader of this arm's figures must know."""
-        return self.defense.remarks(_shapes_of(lambda: self.model.build(shape)))
+        return self.defense.remarks(_shapes_of(lambda: built(self.model, shape)))
 
 
 def _shapes_of(build: Callable[[], nn.Module]) -> nn.Module:

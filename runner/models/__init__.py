@@ -5,6 +5,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from attacks.by_name import Keys
 
@@ -53,6 +54,20 @@ class Model(Keys):
         Its first layer is `Normalize`, so that attacks work in pixel units.
         """
         raise NotImplementedError
+
+
+def built(model: Model, shape: ImageShape) -> nn.Module:
+    """Return a model's network; layers that take their size from the first image have it."""
+    network = model.build(shape)
+    if not any(is_lazy(t) for t in (*network.parameters(), *network.buffers())):
+        return network
+    modes = {module: module.training for module in network.modules()}
+    device = next(network.parameters()).device
+    with torch.no_grad():
+        network.eval()(torch.zeros(2, shape.channels, shape.height, shape.width, device=device))
+    for module, training in modes.items():
+        module.training = training
+    return network
 
 
 class Normalize(nn.Module):

@@ -14,7 +14,7 @@ from attacks.evasion import plain
 from defenses import Kit
 from runner.data import to_float
 from runner.experiment.training import Schedule, Training
-from runner.models import ImageShape
+from runner.models import ImageShape, built
 from runner.norms import least_batch
 from runner.plan.plan import Run
 from runner.storage.ids import generator_of, seed_of
@@ -36,7 +36,7 @@ class Epoch(NamedTuple):
 def build_model(run: Run, shape: ImageShape, device: torch.device) -> nn.Module:
     """Return the Run's network with its initial weights; what has four axes is channels_last."""
     torch.manual_seed(seed_of(run.seed, "weights"))
-    model = run.defense.build(lambda: run.model.build(shape)).to(device)
+    model = run.defense.build(lambda: built(run.model, shape)).to(device)
     for t in (*model.parameters(), *model.buffers()):
         if t.ndim == 4:  # `to` would refuse a network that has weights with five as well
             # `contiguous` would leave the strides of one channel: other kernels and bits.

@@ -37,6 +37,8 @@ class Net(nn.Module):
             self.register_buffer("average", torch.zeros(size), persistent=False)
         if odd == "a file that is not there":
             Path("/nowhere/weights.bin").read_bytes()
+        if odd == "sizes from the first image":
+            self.last = nn.LazyLinear(num_classes)
         if odd == "begins at zero":
             nn.init.zeros_(self.last.weight)
         if odd == "frozen":

@@ -18,7 +18,7 @@ from runner.forecast.rehearsal._attacks import faults_of_attacks
 from runner.forecast.rehearsal._few import Few, taken
 from runner.forecast.rehearsal._network import blind, wrong_answers, wrong_weights
 from runner.forecast.rehearsal._trying import Arm, tried
-from runner.models import ImageShape
+from runner.models import ImageShape, built
 from runner.norms import least_batch, narrow_norms
 from runner.plan.plan import Run
 from runner.train.bf16 import in_bf16
@@ -61,7 +61,7 @@ def faults_of_arm(arm: Arm, seen: set[str]) -> Iterator[Fault]:
 
 def _why_no_step(arm: Arm, why: str) -> Fault:
     """The first thing on the way to a step that fails; `why` is what the step failed with."""
-    _, wrong = tried(lambda: arm.run.model.build(arm.shape), arm)
+    _, wrong = tried(lambda: built(arm.run.model, arm.shape), arm)
     if wrong:
         return Fault(arm.at("model"), f"{arm.model}: {wrong}; {WAY_OUT}")
     _, wrong = tried(lambda: build_model(arm.run, arm.shape, CPU), arm, bare=True)

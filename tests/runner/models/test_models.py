@@ -1,12 +1,13 @@
 """What every model promises: logits, gradients, norms, seeds and pixels."""
 
 import math
+from typing import Literal
 
 import pytest
 import torch
 from torch import nn
 
-from runner.models import Normalize
+from runner.models import ImageShape, Model, Normalize, built
 from tests.made.networks import (
     CIFAR,
     DIGITS,
@@ -61,3 +62,31 @@ def test_pixels_are_normalised_inside_the_model(fields):
     images = images_of(CIFAR)
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (CIFAR.mean, CIFAR.std))
     torch.testing.assert_close(model(images), plain((images - mean) / std))
+
+
+class Sizes(Model):
+    """A network whose layers are told their sizes, or wait for the first image."""
+
+    name: Literal["sizes"] = "sizes"
+    lazy: bool
+
+    def build(self, shape: ImageShape) -> nn.Module:
+        if self.lazy:
+            layers = (nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(10))
+        else:
+            layers = (nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 10))
+        return nn.Sequential(*layers, nn.Dropout().eval())
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_layers_that_wait_for_the_first_image_are_built_as_those_with_sizes(device: str):
+    found = []
+    for lazy in (False, True):
+        torch.manual_seed(0)
+        with torch.device(device):
+            found.append(built(Sizes(lazy=lazy), DIGITS))
+    state, expected = found[1].state_dict(), found[0].state_dict()
+    assert [(k, t.shape) for k, t in state.items()] == [(k, t.shape) for k, t in expected.items()]
+    assert [m.training for m in found[1]] == [m.training for m in found[0]]
+    if device == "cpu":
+        assert all(torch.equal(t, expected[name]) for name, t in state.items())

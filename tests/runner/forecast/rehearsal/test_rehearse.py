@@ -64,6 +64,7 @@ def test_a_network_without_gradients_is_refused(odd: str):
     [
         *("", "one channel", "batchnorm", "log-probabilities", "own normalisation", "unused"),
         *("weights that are read", "begins at zero"),
+        "sizes from the first image",
     ],
 )
 def test_a_network_that_can_be_trained_asked_and_kept_is_not_refused(odd: str):
