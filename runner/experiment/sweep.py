@@ -65,9 +65,11 @@ class Axis(Keys):
                 "settings have; give `values`"
             )
         if self.values is not None:
-            told = [json.dumps(value) for value in self.values]
-            if twice := next((one for one in told if told.count(one) > 1), None):
-                raise ValueError(f"{twice} stands twice among the values; keep one of them")
+            for one, other in itertools.combinations(self.values, 2):
+                if _same(one, other):
+                    raise ValueError(
+                        f"{json.dumps(one)} stands twice among the values; keep one of them"
+                    )
         if self.scale == "log" and self.low is not None and self.low <= 0:
             raise ValueError(f"a logarithmic scale begins above 0, got low: {self.low:g}")
         for factor in (f for f in self.also.values() if f != 1):
@@ -172,6 +174,12 @@ def grid(sweep: Sweep) -> list[Setting]:
 def num_asked(sweep: Sweep) -> int:
     """Return how many settings a search asks for; some of them may be the same."""
     return sweep.search.num_trials or len(grid(sweep))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are one: 1 and 1.0 are, 1 and true are not."""
+    numbers = [type(value) in (int, float) for value in (one, other)]
+    return one == other if all(numbers) else json.dumps(one) == json.dumps(other)
 
 
 def times(value: Any, factor: Any) -> float:

@@ -60,6 +60,11 @@ def test_settings_that_are_attacked_differently_are_not_compared():
     assert not axes(values=[0.1], also={"robustness.attacks.pgd20.eps": 1}).alike
 
 
+def test_values_that_are_nearly_one_number_or_of_another_type_are_two_settings():
+    for values in ([0.1, 0.1000001], [1, True], [0, False], [2**60, 2**60 + 1], ["1", 1]):
+        assert Axis.model_validate(values).listed == tuple(values)
+
+
 @pytest.mark.parametrize(
     ("axis", "message"),
     [
@@ -68,6 +73,7 @@ def test_settings_that_are_attacked_differently_are_not_compared():
         ({"values": [1], "also": [["a"]]}, "expected dotted keys"),
         ({"values": [1], "also": "hello"}, "expected dotted keys"),
         ({"values": [0.1, 0.2, 0.1]}, "0.1 stands twice among the values"),
+        ({"values": [1, 2.5, 1.0]}, "1 stands twice among the values"),
         ({"low": 0.1, "high": 0.10000001, "num": 3}, "are the same to six digits"),
     ],
 )
