@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -30,6 +31,7 @@ class Given(NamedTuple):
     place: Located
     size: int | None  # bytes
     modified: int | None  # nanoseconds of the file system's clock
+    changed: int | None = None  # likewise, which no copying keeps; of local files
 
     @property
     def told(self) -> str:
@@ -159,10 +161,17 @@ def _models(root: Located, arm: str, files: Sequence[fs.FileInfo]) -> list[Given
             f"{at}, though by its number {counted[at]} is",
             "write numbers with leading zeros, such as model_007",
         )
+    places = [root._replace(told=_in(root, file), path=file.path) for file in files]
     return [
-        Given(root._replace(told=_in(root, file), path=file.path), file.size, file.mtime_ns)
-        for file in files
+        Given(place, file.size, file.mtime_ns, _changed(place))
+        for place, file in zip(places, files, strict=True)
     ]
+
+
+def _changed(place: Located) -> int | None:
+    """When a local file was last changed: `cp -p` and `rsync -t` set when it was modified."""
+    is_local = isinstance(place.filesystem, fs.LocalFileSystem)
+    return Path(place.path).stat().st_ctime_ns if is_local else None
 
 
 def by_number(name: str) -> list[tuple[int, str]]:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from runner.faults import BadAnswers
+from runner.foreign.converting import place_of
 from runner.foreign.listing import ONLY_ARM, listed, locate
 
 
@@ -42,6 +43,19 @@ def test_a_file_is_known_by_its_size_and_its_time(tmp_path: Path):
     os.utime(folder / "a.npz", ns=(0, 5_000_000_000))
     (given,) = listed(str(folder), "m")[ONLY_ARM]
     assert (given.size, given.modified) == (5, 5_000_000_000)
+
+
+def test_a_file_written_anew_with_the_size_and_the_time_that_it_had_is_another(tmp_path: Path):
+    folder = touch(tmp_path, "a.npz", "b.npz")
+    before = listed(str(folder), "m")[ONLY_ARM]
+    time = (folder / "a.npz").stat().st_mtime_ns
+    (folder / "a.npz").write_text("other")
+    os.utime(folder / "a.npz", ns=(time, time))
+    after = listed(str(folder), "m")[ONLY_ARM]
+    assert (after[0].size, after[0].modified) == (before[0].size, before[0].modified)
+    assert (after[0] != before[0], after[1] == before[1]) == (True, True)
+    places = [place_of(tmp_path, "a", 0, of[0]) for of in (before, after)]
+    assert places[0] != places[1]
 
 
 @pytest.mark.parametrize(
