@@ -6,6 +6,7 @@ import and files that a configuration names count by a digest each.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_origin
@@ -140,7 +141,8 @@ def _named_files(held: Held) -> list[Path]:
     folders = [Path()]
     if module and module.path and decides().get(module.told) != source_at(module.path).digest:
         folders = folders_of(source_at(module.path).texts, module.path)
-    whole = Path(text).expanduser()
-    if (isinstance(held.value, Path) or "/" in text) and whole.is_dir():
-        return [whole]
+    if isinstance(held.value, Path) or "/" in text:
+        with suppress(OSError, ValueError, RuntimeError):  # no text that a folder could be called
+            if (whole := Path(text).expanduser()).is_dir():
+                return [whole]
     return files_at(folders, text)

@@ -51,6 +51,14 @@ class Dataset:
         return seen.hexdigest()
 
 
+def _at_home(path: Path) -> Path:
+    """A path whose `~` is written out."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"{path.parts[0]} is no user's home folder here; write it out") from None
+
+
 class Augment(Keys):
     """Random changes of training images, drawn anew for each image and epoch."""
 
@@ -68,7 +76,7 @@ class Data(Keys):
     """
 
     name: str
-    root: Annotated[Path, AfterValidator(Path.expanduser)] = Path(
+    root: Annotated[Path, AfterValidator(_at_home)] = Path(
         "data"
     )  # where the files lie, or are downloaded to
     download: bool = True

@@ -88,7 +88,7 @@ def _arrays(file: Path) -> tuple[np.ndarray, np.ndarray | None]:
             opened.seek(0)
             arrays = np.load(opened, allow_pickle=False)
             found = {key: arrays[key] for key in (SCORES, LABELS) if key in arrays}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile) as error:
         raise _fault(file, f"it cannot be read as .npz ({error})") from None
     if SCORES not in found:
         raise _fault(file, f"it has no {SCORES}, but {', '.join(sorted(arrays))}")

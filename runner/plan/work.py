@@ -226,6 +226,9 @@ def made_ready(
         if experiment.memorization and experiment.memorization.file:
             check_file(experiment.memorization.file, dataset)
         plan = make_plan(experiment, dataset)
-    except ValueError as error:  # such as more examples to a batch of DP-SGD than there are members
+    except (
+        ValueError,
+        MemoryError,
+    ) as error:  # such as more examples to a batch of DP-SGD than there are members
         raise DataMissing(origin.said(error)) from error
     return Work(experiment, dataset, plan, at, folder or at.experiment(experiment.name))

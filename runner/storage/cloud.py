@@ -189,12 +189,16 @@ def folder_at(where: str | Folder) -> Folder:
     """Return an absolute path, or a place in the cloud where the text is a URI.
 
     Raises:
-        StorageError: the URI is of no kind that is known, or holds what must not be written down.
+        StorageError: the URI is of no kind that is known, or holds what must not be written down;
+            or the path is in the home folder of nobody.
     """
     if isinstance(where, CloudPath):
         return where
     if isinstance(where, Path) or "://" not in where:
-        return Path(where).expanduser().absolute()
+        try:
+            return Path(where).expanduser().absolute()
+        except RuntimeError:
+            raise StorageError(f"{where}: there is no such home folder; write it out") from None
     if where.startswith("file://"):
         return Path(unquote(urlsplit(where).path))
     return _parsed(where)

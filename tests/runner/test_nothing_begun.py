@@ -45,6 +45,8 @@ CONFIGS: dict[str, Config] = {
         TINY, data={"name": "mnist", "root": "nowhere", "download": False}
     ),
     "a file that is not there": with_(TINY, data={"name": "npz", "path": "none.npz"}),
+    "a home of nobody": with_(TINY, data={"name": "npz", "root": "~nobody-here/x.npz"}),
+    "more models than fit": with_(TINY, design={"name": "pairs", "num_models": 10**15}),
     "fewer images than asked for": with_(TINY, data={"name": "digits", "num_examples": 100_000}),
     "too few for a model": with_(TINY, data={"name": "digits", "num_examples": 3}),
     "a batch above the members": with_(
@@ -160,7 +162,7 @@ def test_a_storage_that_cannot_be(here: Path, command: str):
     (here / "link").symlink_to(here / "nowhere" / "at all")
     (here / "part").mkdir()
     (here / "part" / "audits").write_bytes(b"")
-    for storage in ("file", "file/below", "part", "ftp://host/x", "link"):
+    for storage in ("~nobody-here/x", "file", "file/below", "part", "ftp://host/x", "link"):
         out = refused(here, command, *config, "--storage", storage)
         assert storage.partition(":")[0] in out
 
