@@ -227,3 +227,9 @@ def test_work_with_other_source_than_planned_is_refused():
         check_same({}, {"defenses/trades.py": "2"})
     with pytest.raises(OtherCode, match=r"defense\.start"):
         check_same({"defense.start": "1"}, {})
+
+
+def test_what_always_decides_counts_whichever_imports_which_first():
+    roots = ("runner.train.train", "runner.train.fit")
+    for order in (roots, roots[::-1]):
+        assert {*roots} <= {*_imports.closure(order, lambda _: False)}
