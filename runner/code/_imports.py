@@ -106,8 +106,10 @@ def _spec(name: str) -> ModuleSpec | None:
         path = [*above.submodule_search_locations]
     for finder in sys.meta_path:
         look = getattr(finder, "find_spec", None)
+        if look is None:
+            continue
         try:
-            found = look(name, path) if look else None
+            found = look(name, path)
         except KeyError:  # a folder without __init__.py in a package that is not imported yet
             found = look(name.rpartition(".")[2], path)
         if found is not None:

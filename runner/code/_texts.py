@@ -57,9 +57,9 @@ def _written(tree: ast.Module) -> Iterator[ast.AST]:
     opened = [path for node in ast.walk(tree) if isinstance(node, ast.Call) for path in _to(node)]
     names = {path.id for path in opened if isinstance(path, ast.Name)}
     for node in tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else []
-        if names & {target.id for target in targets if isinstance(target, ast.Name)}:
-            opened.append(node.value)
+        if isinstance(node, ast.Assign):
+            named = {target.id for target in node.targets if isinstance(target, ast.Name)}
+            opened += [node.value] if names & named else []
     for path in opened:
         yield path.right if isinstance(path, ast.BinOp) else path  # of `folder / "log.csv"`
         yield from path.args if isinstance(path, ast.Call) else ()
