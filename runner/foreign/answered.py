@@ -62,7 +62,7 @@ def block_of(columns: Columns, views: tuple[str, ...] | None, first: int, told: 
     by_view = of_views if names != (PLAIN,) else None  # else logits are those of all views
     if logits is None and of_views is not None:
         logits = of_views[:, names.index(PLAIN) if PLAIN in names else 0]
-    if by_view is not None and (views is None or PLAIN in names):
+    if by_view is not None and logits is not None and (views is None or PLAIN in names):
         _check_plain(logits, by_view[:, names.index(PLAIN) if PLAIN in names else 0], told)
     if of_views is None and logits is not None and num_views == 1:
         of_views = logits[:, None]

@@ -164,7 +164,7 @@ def _confirm(
     told |= {"fresh": None, "fresh_base": None, "seed": made["seed"], "num_models": top}
     try:
         record = measured(again, sweeping, driving.tell)
-    except Exception as error:  # what the search found is written all the same
+    except (Exception, SystemExit) as error:  # what the search found is written all the same
         driving.tell(f"it could not be measured: {reason(error, again.folder)}")
         return told
     fresh, base, sweep = results.three(record), record["base"], experiment.sweep

@@ -60,13 +60,13 @@ def trial(config: Mapping[str, Any], sweeping: Sweeping) -> None:
                 time.sleep(POLL_S)
             if verdict:
                 return
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # the latter of a user's own file
         # The others go on without it, and its reason stands in the results.
         why = reason(error, sweeping.folder / "trials" / id_of(setting))
         ray.get(board.fail.remote(id_of(setting), why))
 
 
-def reason(error: Exception, folder: Folder) -> str:
+def reason(error: BaseException, folder: Folder) -> str:
     """Return why a setting was not measured; an error in a user's file leaves its traceback."""
     if not origin.lines(error):
         return f"{type(error).__name__}: {error}"

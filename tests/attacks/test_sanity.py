@@ -23,7 +23,10 @@ def test_the_attacks_of_sanity_are_the_first_one_varied_in_radius_and_steps():
 
 def test_two_radii_that_are_one_to_six_digits_are_both_attacked():
     named = sanity.sanity_attacks(PGD20.model_copy(update={"eps": 0.49999999}))
-    assert (named["sanity_eps_1"].eps, named["sanity_eps_1.0"].eps) == (0.99999998, 1.0)
+    large, largest = named["sanity_eps_1"], named["sanity_eps_1.0"]
+    assert isinstance(large, PGD)
+    assert isinstance(largest, PGD)
+    assert (large.eps, largest.eps) == (0.99999998, 1.0)
 
 
 @pytest.mark.parametrize("num_steps", [1, 2, 10])

@@ -136,9 +136,9 @@ def test_the_learning_rate_follows_steps_not_parts(place: Workplace, work):
         defense = DPSGD(noise_multiplier=1.0, physical_batch_size=part)
         run = a_run(work, defense, schedule=cosine, lr=0.1)
         n, size = len(run.members), run.training.batch_size
-        assert (n, size) == (100, 32)  # 3 steps of 32 expected ones; the loop counts in quarters
+        assert (n, size) == (100, 32)  # 3 steps of 32 expected ones, where plain batches are 4
         rates = [metrics["lr"] for metrics, _ in trained(run, place)]
-        assert rates == pytest.approx([0.1 * lr_factor(cosine, e + 2 / 4, 2) for e in (0, 1)])
+        assert rates == pytest.approx([0.1 * lr_factor(cosine, 3 * e + 2, 3, 2) for e in (0, 1)])
 
 
 @pytest.mark.parametrize("norm", [nn.BatchNorm2d, nn.SyncBatchNorm])

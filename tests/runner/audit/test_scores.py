@@ -205,7 +205,7 @@ def test_the_first_pass_is_skipped_where_no_attack_needs_it(
 ):
     sources = write(tmp_path, {"erm": answers["erm"]})
     matrices = {name: packed(member) for name, member in MEMBERS.items()}
-    job = _blocks.BlockScoring(sources, matrices, PARTNER, ATTACKS, [], {})
+    job = _blocks.BlockScoring(sources, matrices, PARTNER, ATTACKS)
     assert _blocks._needs_sums(job)
     assert not _blocks._needs_sums(job._replace(attacks={"offline": ATTACKS["offline"]}))
 
