@@ -13,9 +13,8 @@
 #     replicate  largest gradient 6.93, largest error 2
 #     circular   largest gradient 6.97, largest error 1.9
 #
-# ModuleValidator finds no fault in such a network, and training goes on. A layer of a kind that
-# Opacus has no formula for is differentiated by torch.func, and is right. Exit code 1, if this is
-# seen no more.
+# A layer of a kind that Opacus has no formula for is differentiated by torch.func, and is right.
+# Exit code 1, if this is seen no more.
 set -euo pipefail
 
 folder=$(mktemp -d)
@@ -30,7 +29,6 @@ from importlib.metadata import version
 
 import torch
 from opacus import GradSampleModule
-from opacus.validators import ModuleValidator
 from torch import nn
 
 NUM = 8
@@ -43,7 +41,6 @@ print(f"opacus {version('opacus')}, Conv2d(3, 4, 3, padding=1), {NUM} examples o
 def error_of(mode):
     torch.manual_seed(1)
     layer = nn.Conv2d(3, 4, 3, padding=1, padding_mode=mode)
-    assert not ModuleValidator.validate(layer)
     alone = []
     for image in images:
         (gradient,) = torch.autograd.grad(layer(image[None]).square().sum() / 10, layer.weight)

@@ -20,7 +20,7 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install -q pyautoattack==0.2.0 torch==2.13.0 torchvision numpy
+"$folder/venv/bin/pip" install -q pyautoattack==0.2.0 torch==2.15.0 torchvision==0.29.2 numpy==2.4.6
 
 cd "$folder"
 "$folder/venv/bin/python" -W ignore - <<'PYTHON'

@@ -1,6 +1,7 @@
 """From an experiment to its member matrix and its Runs. Nothing here trains or writes."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from attacks import origin
 from defenses import Defense, Facts
 from runner.code.deciding import check_same, deciding
 from runner.data import Augment, Dataset
@@ -150,9 +152,7 @@ def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
                 data_digest=data_digest,
                 augment=experiment.data.augment,
                 model=arm.model,
-                defense=arm.defense.resolved(
-                    int((row == 1).sum()), arm.training.batch_size, arm.training.epochs
-                ),
+                defense=_resolved(name, arm, int((row == 1).sum())),
                 training=arm.training.model_copy(
                     update={"precision": resolve_precision(experiment, arm)}
                 ),
@@ -174,6 +174,23 @@ def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
     alone = design.name == "quarters"  # a target's only shadow is the other model of its pair
     shadows = tuple(partner[[m]] for m in models) if alone else others_of(partner)
     return Plan(member, null_member, partner, shadows, arms)
+
+
+def _resolved(name: str, arm: Arm, num_members: int) -> Defense:
+    """The defense of a Run with so many members, whose training comes to all its milestones."""
+    training, at = arm.training, f"arms.{name}"
+    last = training.epochs - 1 / max(1, math.ceil(num_members / training.batch_size))
+    if late := [m for m in training.schedule.milestones if m > last]:
+        raise ValueError(
+            f"{at}.training.schedule.milestones: {late[0]:g} is behind the last step, which begins "
+            f"{last:g} epochs in, so lr is never multiplied there; leave it out, or train longer"
+        )
+    try:
+        return arm.defense.resolved(num_members, training.batch_size, training.epochs)
+    except ValueError as error:
+        if origin.lines(error):  # a user's own
+            raise
+        raise ValueError(f"{at}: {error}") from None
 
 
 def untrained(plan: Plan, dataset: Dataset) -> list[str]:

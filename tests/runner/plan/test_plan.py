@@ -43,6 +43,33 @@ def test_a_run_knows_the_noise_that_its_target_epsilon_takes(work: Work):
     assert given.id == planned(target_epsilon=8).id
 
 
+@pytest.mark.parametrize(
+    ("arm", "told"),
+    [
+        (
+            {
+                "defense": {"name": "dp_sgd", "noise_multiplier": 1.0},
+                "training": {"batch_size": 999},
+            },
+            r"arms\.a: dp_sgd draws .* batch_size must be at most 100, .* got 999",
+        ),
+        (
+            {
+                "defense": {"name": "erm"},
+                "training": {"batch_size": 25, "schedule": {"name": "step", "milestones": [1.8]}},
+            },
+            r"arms\.a\.training\.schedule\.milestones: 1\.8 is behind .* begins 1\.75 epochs in",
+        ),
+    ],
+)
+def test_what_a_run_of_so_many_members_cannot_have_is_said_of_its_arm(
+    work: Work, arm: dict, told: str
+):
+    experiment = Experiment.model_validate({**TINY, "arms": {"a": arm}})
+    with pytest.raises(ValueError, match=told):
+        make_plan(experiment, work.dataset)
+
+
 def test_partners_are_complementary_halves_and_every_example_is_in_half_of_the_models():
     member = drawn("pairs", 8, 101, seed=3)
     assert set(np.unique(member)) == {0, 1}
