@@ -3,6 +3,7 @@
 import numpy as np
 
 from runner.plan.shadows import EvenShadows, num_others
+from runner.storage.ids import generator_of
 
 
 def count_aucs(
@@ -31,10 +32,54 @@ def count_aucs(
     return np.array(aucs)
 
 
+def best_aucs(
+    member: np.ndarray, partner: np.ndarray, even: EvenShadows | None = None
+) -> np.ndarray:
+    """Return the AUC of the best guess of each target's members by its numbers of shadows.
+
+    Unlike `count_aucs` it goes whichever way the numbers point, as where some examples are in a
+    quarter of the models and others in three quarters. What a pair of numbers says, those that hold
+    an example and those that do not, is learnt on one half of the examples and judged on the other,
+    so that numbers that say nothing have an AUC around 0.5.
+
+    Args:
+        member: (M, N) int8: 1 in, 0 out, -1 not judged.
+        partner: (M,) int, the model complementary to each, or the model itself.
+        even: how many shadows each target keeps; None: all.
+
+    Returns:
+        (M,) float64; 0.5 where a target has members or non-members alone.
+    """
+    num_models, num_examples = member.shape
+    first = generator_of(0, "halves").random(num_examples) < 0.5
+    aucs, both = [], (num_others(member, partner, kind) for kind in (1, 0))
+    for m, (row, inside, outside) in enumerate(zip(member, *both, strict=True)):
+        if even is not None:
+            there = inside + outside
+            inside, outside = (
+                np.minimum(inside, even.inside[m][there]),
+                np.minimum(outside, even.outside[m][there]),
+            )
+        numbers = inside.astype(np.int64) * num_models + outside
+        halves = [
+            [np.bincount(numbers[half & (row == c)], minlength=num_models**2) for c in (0, 1)]
+            for half in (first, ~first)
+        ]
+        aucs.append(np.mean([_auc(*_in_order(*halves)), _auc(*_in_order(*halves[::-1]))]))
+    return np.array(aucs)
+
+
 def chance_errors(member: np.ndarray) -> np.ndarray:
     """Return the standard error of each target's AUC where the counts say nothing, (M,)."""
     inside, outside = (np.maximum((member == kind).sum(1), 1) for kind in (1, 0))
     return np.sqrt((inside + outside + 1) / (12 * inside * outside))  # Mann and Whitney's
+
+
+def _in_order(learnt: list[np.ndarray], judged: list[np.ndarray]) -> list[np.ndarray]:
+    """The histograms to judge, over what the others say, the surest of members first."""
+    outside, inside = ((each + 0.5) / (each.sum() + 1) for each in learnt)
+    _, place = np.unique(outside / inside, return_inverse=True)
+    return [np.bincount(place, weights=each) for each in judged]
 
 
 def _auc(outside: np.ndarray, inside: np.ndarray) -> float:

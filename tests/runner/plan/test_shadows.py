@@ -13,7 +13,7 @@ from runner.experiment.training import Design
 from runner.plan.canaries import coins
 from runner.plan.plan import member_matrix, others_of
 from runner.plan.shadows import EvenShadows, even_shadows
-from runner.results._design import count_aucs
+from runner.results._design import best_aucs, count_aucs
 from runner.results.checks import count_check
 from runner.statistics import metrics
 
@@ -129,6 +129,38 @@ def test_designs_that_are_nearly_so_are_evened_where_counts_tell(name: str):
             else:
                 assert (counts.sum(0) == number).all()
         assert (seen[partner[m]] == -1).all()
+
+
+def in_two_or_six() -> np.ndarray:
+    """Half of the examples in 2 of 8 models, the others in 6: (8, 2000)."""
+    return np.hstack([fixed(8, 1000, 2), fixed(8, 1000, 6, 1)])
+
+
+def hidden_for_what_they_are() -> np.ndarray:
+    """In 4 of 8 models each, and three in ten non-members not judged: (8, 2000)."""
+    member = fixed(8, 2000, 4)
+    member[(member == 0) & (np.random.default_rng(0).random(member.shape) < 0.3)] = -1
+    return member
+
+
+@pytest.mark.parametrize("drawn", [in_two_or_six, hidden_for_what_they_are])
+def test_numbers_of_shadows_that_tell_in_both_directions_fail_the_check(drawn):
+    member = drawn()
+    partner = alone(member)
+    found = count_check(member, partner, even_shadows(member, partner, 0))
+    assert found.verdict == "fail"
+    assert "audit apart" in found.says
+
+
+def test_what_an_eighth_of_the_models_tells_is_told_whole():
+    """In 1 of 8, or 7: a target in it leaves 0 or 6 others, one that is not 1 or 7."""
+    member = np.hstack([fixed(8, 1000, 1), fixed(8, 1000, 7, 1)])
+    assert best_aucs(member, alone(member)).min() > 0.999
+    assert abs(count_aucs(member, alone(member)) - 0.5).max() < 0.45
+    drawn = coins(16, 2000, np.arange(2000), 4)
+    assert abs(best_aucs(drawn, alone(drawn)) - 0.5).max() < 0.06
+    pairs = member_matrix(Design(num_models=8), 400, 0)
+    assert (best_aucs(pairs, alone(pairs) ^ 1) == 0.5).all()
 
 
 def scored(attack: MembershipAttack, member: np.ndarray, gap: float, even: bool, seed: int):
