@@ -59,16 +59,11 @@ class AutoAttack(EvasionAttack):
     _num_queries: int = PrivateAttr(QUERIES)
 
     @model_validator(mode="after")
-    def _each_key_has_a_part(self) -> Self:
+    def _only_rand_draws(self) -> Self:
         if self.version == "standard" and self.draws != DRAWS:
             raise ValueError(
                 f"draws: {self.draws} belongs to version rand, and version standard averages no "
                 "draws; leave out draws, or write version: rand"
-            )
-        if self.version == "rand" and self.square != "every_position":
-            raise ValueError(
-                f"square: {self.square} belongs to version standard, and version rand has no "
-                "Square; leave out square, or write version: standard"
             )
         return self
 

@@ -237,13 +237,6 @@ def test_draws_without_rand_are_refused(given: dict):
         AutoAttack.model_validate(given)
 
 
-def test_a_square_without_one_is_refused():
-    with pytest.raises(
-        ValidationError, match=r"square: package belongs .* write version: standard"
-    ):
-        AutoAttack(version="rand", square="package")
-
-
 def test_a_version_that_is_neither_is_refused_with_both():
     with pytest.raises(ValidationError, match="'standard' or 'rand'"):
         AutoAttack.model_validate({"version": "plus"})
