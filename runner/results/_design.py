@@ -1,5 +1,7 @@
 """Whether a design gives membership away by itself."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from runner.plan.shadows import EvenShadows, num_others
@@ -23,11 +25,9 @@ def count_aucs(
         (M,) float64; 0.5 where a target has members or non-members alone. Below 0.5 where its
         members are those that more of the shadows hold: turned round, chance would not be 0.5.
     """
-    aucs, both = [], (num_others(member, partner, kind) for kind in (1, 0))
-    for m, (row, others, without) in enumerate(zip(member, *both, strict=True)):
-        if even is not None:
-            others = np.minimum(others, even.inside[m][others + without])
-        counts = [np.bincount(others[row == c], minlength=len(member) + 1) for c in (0, 1)]
+    aucs = []
+    for row, (inside, _) in zip(member, _kept(member, partner, even), strict=True):
+        counts = [np.bincount(inside[row == c], minlength=len(member) + 1) for c in (0, 1)]
         aucs.append(_auc(*counts))
     return np.array(aucs)
 
@@ -52,14 +52,8 @@ def best_aucs(
     """
     num_models, num_examples = member.shape
     first = generator_of(0, "halves").random(num_examples) < 0.5
-    aucs, both = [], (num_others(member, partner, kind) for kind in (1, 0))
-    for m, (row, inside, outside) in enumerate(zip(member, *both, strict=True)):
-        if even is not None:
-            there = inside + outside
-            inside, outside = (
-                np.minimum(inside, even.inside[m][there]),
-                np.minimum(outside, even.outside[m][there]),
-            )
+    aucs = []
+    for row, (inside, outside) in zip(member, _kept(member, partner, even), strict=True):
         numbers = inside.astype(np.int64) * num_models + outside
         halves = [
             [np.bincount(numbers[half & (row == c)], minlength=num_models**2) for c in (0, 1)]
@@ -73,6 +67,20 @@ def chance_errors(member: np.ndarray) -> np.ndarray:
     """Return the standard error of each target's AUC where the counts say nothing, (M,)."""
     inside, outside = (np.maximum((member == kind).sum(1), 1) for kind in (1, 0))
     return np.sqrt((inside + outside + 1) / (12 * inside * outside))  # Mann and Whitney's
+
+
+def _kept(
+    member: np.ndarray, partner: np.ndarray, even: EvenShadows | None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """How many shadows each target keeps that hold an example, and that do not, (N,) both."""
+    both = (num_others(member, partner, kind) for kind in (1, 0))
+    for m, (inside, outside) in enumerate(zip(*both, strict=True)):
+        if even is None:
+            yield inside, outside
+        else:
+            there = inside + outside
+            most_in, most_out = even.inside[m][there], even.outside[m][there]
+            yield np.minimum(inside, most_in), np.minimum(outside, most_out)
 
 
 def _in_order(learnt: list[np.ndarray], judged: list[np.ndarray]) -> list[np.ndarray]:
