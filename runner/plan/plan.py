@@ -18,13 +18,15 @@ from runner.data import Augment, Dataset
 from runner.experiment.experiment import Experiment
 from runner.experiment.fields import Arm
 from runner.experiment.training import Design, Selection, Training
-from runner.models import Model
+from runner.models import ImageShape, Model, image_shape
+from runner.norms import GroupNorm
 from runner.plan.canaries import coins, num_ordinary, trained_on
 from runner.plan.shadows import EvenShadows
 from runner.storage.ids import digest, generator_of, seed_of
 
 MOST_NAMED = 10  # classes in one sentence
-WEIGHTS_VERSION = 2  # raise it when the same Run would come out with other weights
+WEIGHTS_VERSION = 3  # raise it when the same Run would come out with other weights
+UNMOVED = 2  # the version of Runs that come out as they did then: `_version`
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Run:
     selection: Selection | None = None  # how the best epoch is found
     selected_on: np.ndarray | None = None  # (S,) int64, the examples that it is found on
     code: Mapping[str, str] = field(default_factory=dict)  # that decides it beside the version
+    version: int = WEIGHTS_VERSION  # of its weights
 
     def recipe(self) -> dict[str, Any]:
         """Return exactly what changes the weights, as JSON; never an arm's or experiment's name."""
@@ -53,7 +56,7 @@ class Run:
             settings = self.selection.model_dump(mode="json")
             chosen["selection"] = {**settings, "examples": examples}
         return {
-            "weights_version": WEIGHTS_VERSION,
+            "weights_version": self.version,
             "data": self.data_digest,
             "augment": self.augment.model_dump(mode="json"),
             "model": self.model.model_dump(mode="json"),
@@ -145,6 +148,8 @@ def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
         name: weights_code(arm.defense, arm.model, experiment.selection)
         for name, arm in experiment.arms.items()
     }
+    shape = image_shape(dataset)
+    versions = {name: _version(arm, shape) for name, arm in experiment.arms.items()}
     arms = {
         name: tuple(
             Run(
@@ -164,6 +169,7 @@ def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
                 selection=experiment.selection,
                 selected_on=_selected_on(experiment.selection, row, held_out),
                 code=code[name],
+                version=versions[name],
             )
             for m, row in enumerate(trained)
         )
@@ -174,6 +180,22 @@ def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
     alone = design.name == "quarters"  # a target's only shadow is the other model of its pair
     shadows = tuple(partner[[m]] for m in models) if alone else others_of(partner)
     return Plan(member, null_member, partner, shadows, arms)
+
+
+def _version(arm: Arm, shape: ImageShape) -> int:
+    """The version of an arm's weights: version 3 moved the last bits of GroupNorm and DP-SGD alone.
+
+    What cannot be built has the newest: where it is built in earnest, it is told why.
+    """
+    if arm.defense.per_example_steps:
+        return WEIGHTS_VERSION
+    try:
+        moved = any(isinstance(m, GroupNorm) for m in arm.network(shape).modules())
+    except (Exception, SystemExit) as error:
+        if origin.leaves(error):
+            raise
+        moved = True
+    return WEIGHTS_VERSION if moved else min(UNMOVED, WEIGHTS_VERSION)
 
 
 def _resolved(name: str, arm: Arm, num_members: int) -> Defense:

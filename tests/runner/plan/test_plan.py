@@ -169,6 +169,28 @@ def test_a_run_id_depends_on_what_changes_the_weights_and_on_nothing_else(work: 
     assert len(ids) == 2 * experiment.design.num_models
 
 
+def test_only_what_has_group_norm_or_dp_sgd_is_of_the_third_version():
+    """A user's own network counts by what is in it, and one that cannot be built by the newest."""
+    arms = {
+        "batch": ("erm", {"norm": "batch"}, 2),
+        "none": ("erm", {"norm": "none"}, 2),
+        "group": ("erm", {"norm": "group"}, 3),
+        "private": ({"name": "dp_sgd", "noise_multiplier": 1}, {"norm": "none"}, 3),
+        "ensemble": (
+            {"name": "residual_perturbation", "gamma": 0.1, "members": 2},
+            {"name": "resnet8", "norm": "group"},
+            3,
+        ),
+        "unbuilt": ({"name": "residual_perturbation", "gamma": 0.1}, {"norm": "batch"}, 3),
+    }
+    changed = {name: {"defense": d, "model": m} for name, (d, m, _) in arms.items()}
+    tiny = Experiment.model_validate({**TINY, "arms": changed})
+    plan = make_plan(tiny, tiny.data.load())
+    for name, (_, _, version) in arms.items():
+        (found,) = {run.recipe()["weights_version"] for run in plan.arms[name]}
+        assert found == version, name
+
+
 def test_arms_share_splits_and_seeds(work: Work):
     for erm, pgd in zip(work.plan.arms["erm"], work.plan.arms["pgd_at"], strict=True):
         assert erm.seed == pgd.seed
