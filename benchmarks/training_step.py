@@ -15,6 +15,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +27,6 @@ from defenses import Defense
 from defenses.pgd_at import PGDAT
 from defenses.trades import TRADES
 from runner.models import ImageShape, Model
-from runner.models.small_cnn import ConvNorm
 from runner.train.bf16 import in_bf16
 
 SHAPE = ImageShape(1, 28, 28, 10, (0.286,), (0.353,))
@@ -107,8 +107,9 @@ def unfolded(model: nn.Module) -> nn.Module:
     model = copy.deepcopy(model).to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, ConvNorm):
-                setattr(parent, name, nn.Sequential(child.conv, child.norm))
+            if type(child).__name__ == "ConvNorm":
+                made: Any = child
+                setattr(parent, name, nn.Sequential(made.conv, made.norm))
     return model
 
 

@@ -5,15 +5,18 @@ a step is made (`protect`), or the model itself (`build`). Everything else, from
 checkpoints, is the runner's.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Literal, NamedTuple, Self
+from __future__ import annotations
 
-import torch.distributed as dist
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
+
 from pydantic import model_validator
-from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from attacks.by_name import ByName, Keys
+
+if TYPE_CHECKING:  # keys are read and refused without waiting for it
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
 
 Term = Literal["total", "natural", "adversarial"]
 
@@ -268,9 +271,12 @@ def over_batch(values: Tensor, model: nn.Module) -> tuple[Tensor, int]:
         values: (n,) float, this worker's share.
         model: a DistributedDataParallel model names the workers; any other model is alone.
     """
+    import torch.distributed as dist
+    from torch.nn.parallel import DistributedDataParallel
+
     total = values.detach().double().sum()
     count = total.new_tensor(float(len(values)))
-    if isinstance(model, nn.parallel.DistributedDataParallel):
+    if isinstance(model, DistributedDataParallel):
         dist.all_reduce(total, group=model.process_group)
         dist.all_reduce(count, group=model.process_group)
     return (total / count).to(values.dtype), int(count)

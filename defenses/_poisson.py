@@ -1,13 +1,16 @@
 """Who is in a step of DP-SGD, and a step in parts that fit into memory."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from defenses import Kit
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def sampling(num_members: int, batch_size: int) -> tuple[float, int]:
@@ -30,6 +33,8 @@ def poisson_batches(kit: Kit, epoch: int) -> Iterator[Tensor]:
     Each member is in each batch by a toss of its own, which the accountants presume. An epoch's
     tosses depend on the seed and the epoch alone, so a resumed Run draws the same.
     """
+    import torch
+
     rate, num_steps = sampling(len(kit.members), kit.batch_size)
     tosses = np.random.Generator(np.random.Philox([kit.seed, epoch]))
     for _ in range(num_steps):

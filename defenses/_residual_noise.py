@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Strategy = Literal["I", "II", "enresnet"]
+from defenses._theorems import Strategy
 
 
 class NoisyJoin(nn.Module):

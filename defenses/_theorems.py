@@ -11,7 +11,9 @@ composition costs, noise suffices for epsilon when, for some lambda in (0, 1),
 """
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+Strategy = Literal["I", "II", "enresnet"]  # the last one has no theorem
 
 ASSUMES_1 = (
     "Theorem 1 takes T b / N as an exact count of the steps that use an image, does not compose "

@@ -1,17 +1,16 @@
 """Adversarial weight perturbation: the loss is taken where a step of the weights made it worse."""
 
-from collections.abc import Mapping
-from typing import Literal, Self
+from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING, Literal, Self
+
 from pydantic import NonNegativeFloat, model_validator
-from torch import Tensor, nn
-from torch.func import functional_call
 
 from attacks.evasion import plain
 from defenses import Facts, Guarantee, Losses, Wrapper
 
-TINY = 1e-20  # keeps a tensor without gradient where it is, as in the official code
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class AWP(Wrapper):
@@ -58,40 +57,18 @@ class AWP(Wrapper):
         """Return the base's losses at w + v; see the contract for shapes."""
         if self.gamma == 0:
             return self.base.losses_at(model, images, adversarial, labels)
+        import torch
+
+        from defenses._moved_weights import With, moved_along
+
         network = plain(model)
         # Averages of its own, so that this pass leaves no trace in BatchNorm's.
-        trial = _With(network, {name: b.clone() for name, b in network.named_buffers()})
+        trial = With(network, {name: b.clone() for name, b in network.named_buffers()})
         with torch.enable_grad():
             loss = self.base.losses_at(trial, images, adversarial, labels).total.mean()
-        moved = _With(network, _moved(network, loss, self.gamma))
+        moved = With(network, moved_along(network, loss, self.gamma))
         return self.base.losses_at(moved, images, adversarial, labels)
 
     def guarantee(self, facts: Facts) -> Guarantee | None:
         """Return the base's guarantee, or None: a step that couples examples has none."""
         return None if self.gamma > 0 else self.base.guarantee(facts)
-
-
-class _With(nn.Module):
-    """A network that is run with some of its tensors replaced, and is itself left as it is."""
-
-    def __init__(self, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-        super().__init__()
-        self.network = network
-        self.tensors = dict(tensors)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return functional_call(self.network, self.tensors, (images,))
-
-
-def _moved(network: nn.Module, loss: Tensor, gamma: float) -> dict[str, Tensor]:
-    """w + v of each tensor that moves; v is a constant, so a gradient at w + v flows to w."""
-    weights = {
-        name: p
-        for name, p in network.named_parameters()
-        if p.ndim > 1 and "weight" in name and p.requires_grad
-    }
-    gradients = torch.autograd.grad(loss, [*weights.values()], materialize_grads=True)
-    return {
-        name: w + gamma * w.detach().norm() / (g.norm() + TINY) * g
-        for (name, w), g in zip(weights.items(), gradients, strict=True)
-    }

@@ -1,12 +1,16 @@
 """DeMem: a penalty on the variance of per-example losses, over any other defense."""
 
-from typing import Literal, Self
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import NonNegativeFloat, model_validator
-from torch import Tensor, nn
 
 from attacks.by_name import unknown
 from defenses import Facts, Guarantee, Losses, Term, Wrapper, over_batch
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class DeMem(Wrapper):

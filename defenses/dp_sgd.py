@@ -1,21 +1,20 @@
 """DP-SGD: clipped per-example gradients and noise, over any defense that keeps examples apart."""
 
-from collections.abc import Callable, Iterator
-from typing import Annotated, Literal, Self
+from __future__ import annotations
 
-import torch
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.parameter import is_lazy
-from torch.nn.utils.parametrize import ParametrizationList
 
 from attacks.by_name import ByName
 from defenses import Defense, Facts, Guarantee, Kit, Wrapper
 from defenses._accounting import Accountant, answering, calibrated, spent
 from defenses._poisson import in_parts, poisson_batches, sampling
 from defenses.erm import ERM
-from runner.norms import GroupNorm
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 __all__ = [  # the defense, and what `runner budget` asks
     "DPSGD",
@@ -105,6 +104,10 @@ class DPSGD(Wrapper):
         Raises:
             ValueError: Opacus cannot take per-example gradients of a layer.
         """
+        from torch.nn.parameter import is_lazy
+
+        from defenses._private_network import refused_layers, without_batch_norm
+
         network = self.base.build(make_model)
         lazy = [name for name, p in network.named_parameters() if is_lazy(p)]
         if lazy:
@@ -112,8 +115,8 @@ class DPSGD(Wrapper):
                 f"dp_sgd cannot train this network: {lazy[0]} has no size before the first image; "
                 "give the layer its sizes"
             )
-        _without_batch_norm(network.train())
-        if refused := [*_without_gradients(network)]:
+        without_batch_norm(network.train())
+        if refused := [*refused_layers(network)]:
             told = "; ".join(refused)
             raise ValueError(f"dp_sgd cannot train this network: {told}; choose another model")
         return network
@@ -131,6 +134,7 @@ class DPSGD(Wrapper):
 
     def protect(self, kit: Kit) -> Kit:
         """Return the kit with per-example gradients, clipping, noise, and Poisson batches."""
+        import torch
         from opacus.optimizers import DPOptimizer
 
         from defenses._per_example import PerExampleGradients
@@ -193,8 +197,10 @@ class DPSGD(Wrapper):
 
     def remarks(self, network: nn.Module) -> tuple[str, ...]:
         """Return the base's remarks and DP-SGD's own."""
+        from defenses._private_network import has_batch_norm
+
         told = [*self.base.remarks(network)]
-        if any(isinstance(m, _BatchNorm) and not _is_fixed(m) for m in network.train().modules()):
+        if has_batch_norm(network.train()):
             told.append(
                 "DP-SGD: BatchNorm is replaced by GroupNorm, which makes it another network; "
                 "train the baseline with `norm: group` to compare like with like."
@@ -215,52 +221,3 @@ class DPSGD(Wrapper):
         """The noise multiplier of a defense that is resolved."""
         assert self.noise_multiplier is not None, "the noise follows from the training: resolve it"
         return self.noise_multiplier
-
-
-def _without_batch_norm(network: nn.Module) -> None:
-    """Put GroupNorm in the place of each BatchNorm, the same one wherever that is the same.
-
-    One that stays in eval mode and trains nothing is a fixed scale and shift, and is kept.
-    """
-    replaced: dict[nn.Module, GroupNorm] = {}
-    for parent in list(network.modules()):
-        for name, norm in list(parent._modules.items()):
-            if not isinstance(norm, _BatchNorm) or _is_fixed(norm):
-                continue
-            if norm not in replaced:
-                group = replaced[norm] = GroupNorm(norm.num_features, norm.eps, norm.affine)
-                group.weight, group.bias = norm.weight, norm.bias
-            setattr(parent, name, replaced[norm])
-
-
-def _is_fixed(norm: _BatchNorm) -> bool:
-    """Whether a BatchNorm does the same to every example whatever is trained."""
-    trained = any(p.requires_grad for p in norm.parameters())
-    return not norm.training and norm.running_mean is not None and not trained
-
-
-def _without_gradients(network: nn.Module) -> Iterator[str]:
-    """The layers that Opacus takes no per-example gradients of, by name and kind, and why."""
-    from opacus.grad_sample import GradSampleModule
-    from opacus.validators import ModuleValidator
-
-    for name, layer in network.named_modules():
-        trained = {n for n, p in layer.named_parameters(recurse=False) if p.requires_grad}
-        if not trained:
-            continue
-        kind, known = type(layer), type(layer) in GradSampleModule.GRAD_SAMPLERS
-        where = f"{name} ({kind.__name__})" if name else f"the {kind.__name__} itself"
-        if kind in ModuleValidator.VALIDATORS and ModuleValidator.VALIDATORS[kind](layer):
-            yield f"Opacus takes no per-example gradients of {where}"
-        elif [*layer.buffers()]:
-            yield f"{where} has weights to train and buffers, in itself or in a layer within"
-        elif known and not trained <= {"weight", "bias"}:
-            yield f"a hook computes the weight of {where} from {', '.join(sorted(trained))}"
-        elif isinstance(layer, ParametrizationList) and not _is_trained_itself(network, name):
-            yield f"{name} gives its weight to a layer without a bias, which Opacus passes over"
-
-
-def _is_trained_itself(network: nn.Module, parametrization: str) -> bool:
-    """Whether the layer that a parametrization is of has weights of its own beside it."""
-    layer = network.get_submodule(parametrization.rpartition(".parametrizations.")[0])
-    return any(p.requires_grad for p in layer.parameters(recurse=False))

@@ -1,11 +1,13 @@
 """Empirical risk minimisation: no defense, the baseline of every table."""
 
-from typing import Literal
+from __future__ import annotations
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Literal
 
 from defenses import Defense, Losses, Term
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class ERM(Defense):
@@ -24,5 +26,7 @@ class ERM(Defense):
         self, model: nn.Module, images: Tensor, adversarial: Tensor, labels: Tensor
     ) -> Losses:
         """Return the cross-entropy as total and natural loss; see the contract for shapes."""
+        import torch.nn.functional as F
+
         natural = F.cross_entropy(model(images), labels, reduction="none")
         return Losses(natural, natural=natural)

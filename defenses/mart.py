@@ -1,14 +1,17 @@
 """MART: adversarial training that asks most of the examples that the model gets wrong."""
 
-from typing import Literal
+from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
+import math
+from typing import TYPE_CHECKING, Literal
+
 from pydantic import NonNegativeFloat
-from torch import Tensor, nn
 
 from defenses import Defense, Losses, Term
 from defenses.trades import InnerPGD
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class MART(Defense):
@@ -44,6 +47,9 @@ class MART(Defense):
         self, model: nn.Module, images: Tensor, adversarial: Tensor, labels: Tensor
     ) -> Losses:
         """Return total, and the cross-entropies at x and at x'; see the contract for shapes."""
+        import torch
+        import torch.nn.functional as F
+
         natural_logits, adversarial_logits = model(images), model(adversarial)
         ce = F.cross_entropy(adversarial_logits, labels, reduction="none")
         p, q = natural_logits.log_softmax(1), adversarial_logits.log_softmax(1)
@@ -59,5 +65,5 @@ class MART(Defense):
 
 def _margin(log_p: Tensor, labels: Tensor) -> Tensor:
     """-log(1 - p_k), (N,), of the likeliest wrong class k: the rest of the mass, summed as logs."""
-    wrong = log_p.detach().scatter(1, labels[:, None], -torch.inf)
-    return -log_p.scatter(1, wrong.argmax(1, keepdim=True), -torch.inf).logsumexp(1)
+    wrong = log_p.detach().scatter(1, labels[:, None], -math.inf)
+    return -log_p.scatter(1, wrong.argmax(1, keepdim=True), -math.inf).logsumexp(1)

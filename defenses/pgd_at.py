@@ -1,12 +1,14 @@
 """Adversarial training on PGD examples."""
 
-from typing import Literal
+from __future__ import annotations
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Literal
 
 from attacks.evasion.pgd import PGD
 from defenses import Defense, Losses, Term
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class PGDAT(Defense):
@@ -32,5 +34,7 @@ class PGDAT(Defense):
         self, model: nn.Module, images: Tensor, adversarial: Tensor, labels: Tensor
     ) -> Losses:
         """Return the cross-entropy at the adversarial images; see the contract for shapes."""
+        import torch.nn.functional as F
+
         loss = F.cross_entropy(model(adversarial), labels, reduction="none")
         return Losses(loss, adversarial=loss)

@@ -1,27 +1,20 @@
 """Residual perturbation: Gaussian noise on every residual block, in training and in answers."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, model_validator
-from torch import nn
 
 from attacks.by_name import ByName
 from defenses import Defense, Facts, Guarantee, Wrapper
-from defenses._residual_claims import claim_1, claim_2
-from defenses._residual_noise import (
-    Ensemble,
-    NoisyJoin,
-    Strategy,
-    perturb_input,
-    perturb_joins,
-    perturb_logits,
-)
 from defenses._theorems import (
     ASSUMES_1,
     ASSUMES_2,
     Budget,
     Noise,
+    Strategy,
     noise_1,
     noise_2,
     theorem_1,
@@ -29,12 +22,14 @@ from defenses._theorems import (
 )
 from defenses.erm import ERM
 
-__all__ = [  # the defense, its noise as a layer, and what `runner budget` asks
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = [  # the defense, and what `runner budget` asks
     "ASSUMES_1",
     "ASSUMES_2",
     "Budget",
     "Noise",
-    "NoisyJoin",
     "ResidualPerturbation",
     "noise_1",
     "noise_2",
@@ -116,6 +111,8 @@ class ResidualPerturbation(Wrapper):
         Raises:
             ValueError: the network lacks a layer that noise is to be added at.
         """
+        from defenses._residual_noise import Ensemble, perturb_input, perturb_joins, perturb_logits
+
         networks = [self.base.build(make_model) for _ in range(self.members)]
         for network in networks:
             if self.gamma > 0 or not self.skip:
@@ -128,6 +125,8 @@ class ResidualPerturbation(Wrapper):
 
     def guarantee(self, facts: Facts) -> Guarantee:
         """Return the base's proof if it has one, else what the paper claims, or why it does not."""
+        from defenses._residual_claims import claim_1, claim_2
+
         proved = self.base.guarantee(facts)
         if proved is not None and proved.status == "proved":
             return proved

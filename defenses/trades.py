@@ -1,15 +1,17 @@
 """TRADES: natural accuracy and the stability of the answer, traded by one number."""
 
-from typing import Literal
+from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
+from typing import TYPE_CHECKING, Literal
+
 from pydantic import NonNegativeFloat
-from torch import Tensor, nn
 
 from attacks.evasion import Radius, crafting
 from attacks.evasion.pgd import PGD
 from defenses import Defense, Losses, Term
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class InnerPGD(PGD):
@@ -42,6 +44,8 @@ class TRADES(Defense):
 
     def craft(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         """Return images that maximise the KL; see the contract for shapes."""
+        import torch
+
         with torch.no_grad(), crafting(model, self.attack.craft_in == "train") as network:
             target = network(images).log_softmax(1)
         return self.attack.maximise(
@@ -52,6 +56,8 @@ class TRADES(Defense):
         self, model: nn.Module, images: Tensor, adversarial: Tensor, labels: Tensor
     ) -> Losses:
         """Return total, and the cross-entropies at x and at x'; see the contract for shapes."""
+        import torch.nn.functional as F
+
         natural_logits, adversarial_logits = model(images), model(adversarial)
         natural = F.cross_entropy(natural_logits, labels, reduction="none")
         kl = _kl(natural_logits.log_softmax(1), adversarial_logits.log_softmax(1))
@@ -64,4 +70,6 @@ class TRADES(Defense):
 
 def _kl(p: Tensor, q: Tensor) -> Tensor:
     """KL(p || q) of each row, (N,), from (N, C) log-probabilities: a sum over classes, no mean."""
+    import torch.nn.functional as F
+
     return F.kl_div(q, p, reduction="none", log_target=True).sum(1)

@@ -84,13 +84,14 @@ def plan(
 ) -> None:
     """Say what a run would do: models to train, time, disk, the smallest FPR it can show."""
     with complaints():
-        from runner.forecast.forecast import forecast
         from runner.forecast.named_cluster import read_cluster
 
         asked = read_cluster(cluster) if cluster else None
         work, notes = _rehearsed(config_path, overrides, storage)
         given = [part for override in overrides or [] for part in ("--set", override)]
         given += ["--storage", str(storage)] if storage else []
+        from runner.forecast.forecast import forecast
+
         print(forecast(work, asked, shlex.join(["runner", "run", config_path, *given])))
         for note in notes:
             print(f"note: {note}")
@@ -100,11 +101,11 @@ def plan(
 def run(config_path: ConfigPath, overrides: Overrides = None, storage: Storage = None) -> None:
     """Do what is missing: train, ask, audit, report. Safe to repeat after any stop."""
     with complaints():
+        console = Output()
+        work, notes = _rehearsed(config_path, overrides, storage)
         from runner import pipeline
         from runner.driver.progress import say
 
-        console = Output()
-        work, notes = _rehearsed(config_path, overrides, storage)
         for note in notes:
             say(console, f"note: {note}")
         results = pipeline.run(work, console)
@@ -125,10 +126,11 @@ def sweep(config_path: ConfigPath, overrides: Overrides = None, storage: Storage
 def report(config_path: ConfigPath, overrides: Overrides = None, storage: Storage = None) -> None:
     """Write the report again from what a finished run left; needs no Ray and trains nothing."""
     with complaints():
+        experiment = _experiment(config_path, overrides)
         from runner import pipeline
         from runner.plan.work import prepare
 
-        work = prepare(_experiment(config_path, overrides), _storage(storage))
+        work = prepare(experiment, _storage(storage))
         pipeline.report(work, {"trained": 0, "reused": len(work.plan.runs)})
         print(f"report: {page_at(work.folder)}")
 
@@ -223,10 +225,10 @@ def _rehearsed(
     config_path: str, overrides: list[str] | None, storage: str | None
 ) -> tuple["Work", list[str]]:
     """The experiment ready to start, tried in small, and what could not be tried."""
-    from runner.forecast.rehearsal.rehearse import rehearse
+    _, experiment, source, lines = _read(config_path, overrides)
+    from runner.forecast.rehearsal.rehearse import rehearse  # torch takes seconds: faults first
     from runner.plan.work import prepare
 
-    _, experiment, source, lines = _read(config_path, overrides)
     notes: list[str] = []
     work = prepare(
         experiment,

@@ -1,14 +1,17 @@
 """Evasion attacks: move an image in an L-infinity ball so that the model errs. One file each."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-import torch
 from pydantic import BeforeValidator, Field
-from torch import Tensor, nn
 
 from attacks.by_name import Keys
+
+if TYPE_CHECKING:  # keys are read and refused without waiting for it
+    from torch import Tensor, nn
 
 
 def _fraction(value: object) -> object:
@@ -77,7 +80,9 @@ def plain(model: nn.Module) -> nn.Module:
 
     DistributedDataParallel keeps it in `module`, Opacus's GradSampleModule in `_module`.
     """
-    if isinstance(model, nn.parallel.DistributedDataParallel):
+    from torch.nn.parallel import DistributedDataParallel
+
+    if isinstance(model, DistributedDataParallel):
         return plain(model.module)
     wrapped = dict(model.named_children()).get("_module")
     return model if wrapped is None else plain(wrapped)
@@ -110,4 +115,6 @@ def input_gradient(loss: Tensor, images: Tensor) -> Tensor:
 
     `loss.backward()` would compute every weight gradient as well: about 1.3 times the time.
     """
-    return torch.autograd.grad(loss, images)[0]
+    from torch.autograd import grad
+
+    return grad(loss, images)[0]

@@ -1,20 +1,25 @@
 """AutoAttack in the L-infinity ball: APGD and FAB of its authors' package, and a whole Square."""
 
+from __future__ import annotations
+
 import logging
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-import torch
 from pydantic import PositiveInt, PrivateAttr, model_validator
-from torch import Tensor, nn
 
 from attacks.evasion import EvasionAttack, Radius, crafting
 from attacks.evasion.square import Square
 
-Predict = Callable[[Tensor], Tensor]  # (n, channels, H, W) -> (n, C) logits
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    Predict = Callable[[Tensor], Tensor]  # (n, channels, H, W) -> (n, C) logits
+
 DRAWS = 20  # of the authors' version for randomized models
 QUERIES = 5000  # of Square, as in their package
 
@@ -95,6 +100,7 @@ class AutoAttack(EvasionAttack):
             ValueError: the model has fewer than two classes.
         """
         import pyautoattack
+        import torch
 
         with torch.no_grad(), crafting(model) as network, _frozen(network):
 
@@ -129,6 +135,8 @@ class AutoAttack(EvasionAttack):
         self, suite: Any, predict: Predict, images: Tensor, labels: Tensor, num_classes: int
     ) -> Tensor:
         """One attack after the other, each on the images that are still answered rightly."""
+        import torch
+
         worst = images.clone()
         left = (predict(images).argmax(1) == labels).nonzero()[:, 0]
         # The attacks seed the global generators; the caller's own draws must not follow from that.
@@ -151,6 +159,8 @@ class AutoAttack(EvasionAttack):
         self, suite: Any, predict: Predict, images: Tensor, labels: Tensor, num_classes: int
     ) -> Tensor:
         """The most harmful, by its mean margin, of each image's candidates."""
+        import torch
+
         worst, harm = images, self._mean_margin(predict, images, labels)
         for loss in ("ce", "dlr") if num_classes > 2 else ("ce",):
             suite.apgd.loss = loss
@@ -165,11 +175,13 @@ class AutoAttack(EvasionAttack):
 
     def _mean_margin(self, predict: Predict, images: Tensor, labels: Tensor) -> Tensor:
         """How far the best wrong class is above the true one, (N,), averaged over draws."""
+        import torch
+
         total = torch.zeros(len(images), device=images.device)
         for _ in range(self.draws):
             logits = predict(images)
             true = logits.gather(1, labels[:, None]).squeeze(1)
-            total += logits.scatter(1, labels[:, None], -torch.inf).amax(1) - true
+            total += logits.scatter(1, labels[:, None], -math.inf).amax(1) - true
         return total / self.draws
 
 

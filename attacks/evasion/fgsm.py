@@ -1,12 +1,13 @@
 """The fast gradient sign method."""
 
-from typing import Literal
+from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Literal
 
 from attacks.evasion import EvasionAttack, Radius, crafting, input_gradient
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class FGSM(EvasionAttack):
@@ -20,6 +21,9 @@ class FGSM(EvasionAttack):
 
     def perturb(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         """Return images one step up the cross-entropy; see the contract for shapes."""
+        import torch
+        import torch.nn.functional as F
+
         with torch.enable_grad(), crafting(model) as network:
             start = images.detach().clone().requires_grad_(True)
             loss = F.cross_entropy(network(start), labels, reduction="sum")

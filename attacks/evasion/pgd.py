@@ -1,14 +1,16 @@
 """Projected gradient descent in the L-infinity ball."""
 
-from collections.abc import Callable
-from typing import Literal, Self
+from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, Self
+
 from pydantic import NonNegativeInt, PositiveInt
-from torch import Tensor, nn
 
 from attacks.evasion import EvasionAttack, Radius, crafting, input_gradient
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 NORMAL_STD = 0.001  # of the "normal" start, as in the official TRADES code
 
@@ -42,6 +44,8 @@ class PGD(EvasionAttack):
 
     def perturb(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         """Return images that maximise the cross-entropy; see the contract for shapes."""
+        import torch
+        import torch.nn.functional as F
 
         def loss(logits: Tensor) -> Tensor:
             return F.cross_entropy(logits, labels, reduction="none")
@@ -57,6 +61,8 @@ class PGD(EvasionAttack):
         self, model: nn.Module, images: Tensor, loss: Callable[[Tensor], Tensor]
     ) -> Tensor:
         """Return images in the ball that maximise `loss`, a map from (N, C) logits to (N,)."""
+        import torch
+
         low, high = (images - self.eps).clamp_(0, 1), (images + self.eps).clamp_(0, 1)
         adversarial = images + self._start(images)
         if self.clamp_start:
@@ -73,6 +79,8 @@ class PGD(EvasionAttack):
 
     def _start(self, images: Tensor) -> Tensor:
         """The first offset; drawn into a contiguous buffer, 8 times faster than channels_last."""
+        import torch
+
         n, channels, height, width = images.shape
         buffer = torch.zeros(n, height, width, channels, dtype=images.dtype, device=images.device)
         if self.start == "uniform":
@@ -83,6 +91,8 @@ class PGD(EvasionAttack):
 
     def _harm(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         """How far the best wrong class is above the true one, (N,), averaged over draws."""
+        import torch
+
         harm = torch.zeros(len(images), device=images.device)
         with torch.no_grad(), crafting(model, self.craft_in == "train") as network:
             for _ in range(self.draws):

@@ -1,15 +1,18 @@
 """The Square attack in the L-infinity ball: random search that sees answers and no gradients."""
 
+from __future__ import annotations
+
 import bisect
 import math
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import torch
 from pydantic import Field, PositiveInt
-from torch import Generator, Tensor, nn
 
 from attacks.evasion import EvasionAttack, Radius, crafting
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
 
 # Of 10,000 queries, those after which the share of an image that is changed at once is halved.
 HALVED_AFTER = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
@@ -45,11 +48,15 @@ class Square(EvasionAttack):
 
     def perturb(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         """Return the images with the smallest margins found; see the contract for shapes."""
+        import torch
+
         with torch.no_grad(), crafting(model) as network:
             return self.search(network, images, labels)
 
     def search(self, ask: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor) -> Tensor:
         """Return the same of whatever answers images with (N, C) logits, without gradients."""
+        import torch
+
         n, channels, height, width = images.shape
         generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         low, high = (images - self.eps).clamp_(0, 1), (images + self.eps).clamp_(0, 1)
@@ -83,16 +90,20 @@ class Square(EvasionAttack):
 def _harm(logits: Tensor, labels: Tensor) -> Tensor:
     """How far the best wrong class is above the true one, (N,): the margin, negated."""
     true = logits.gather(1, labels[:, None]).squeeze(1)
-    return logits.scatter(1, labels[:, None], -torch.inf).amax(1) - true
+    return logits.scatter(1, labels[:, None], -math.inf).amax(1) - true
 
 
 def _signs(shape: tuple[int, ...], generator: Generator) -> Tensor:
     """-1 and 1, each as likely."""
+    import torch
+
     return 2 * torch.randint(2, shape, generator=generator) - 1
 
 
 def _squares(n: int, side: int, height: int, width: int, generator: Generator) -> Tensor:
     """A square somewhere in each image, (N, 1, H, W) bool."""
+    import torch
+
     top = torch.randint(height - side + 1, (n, 1, 1, 1), generator=generator)
     first = torch.randint(width - side + 1, (n, 1, 1, 1), generator=generator)
     row, column = torch.arange(height)[:, None], torch.arange(width)

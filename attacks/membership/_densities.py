@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import betaln, log_ndtr, stdtr
 
 from attacks.membership._left_out import VARIANCE_FLOOR
 
@@ -36,6 +35,8 @@ def surprise_above(values: np.ndarray, predicted: Predicted) -> np.ndarray:
     covariance S and ones 1, 1' S^-1 (x - centre) / sqrt(1' S^-1 1) is a standard normal, and ranks
     as the likelihood ratio does against the same answers moved up by any amount in all views.
     """
+    from scipy.special import log_ndtr  # not where keys are read: it takes longer than they do
+
     whitened, _ = _whiten(values - predicted.centre, predicted.scale)
     if whitened.shape[2] == 1:
         z = whitened[:, :, 0]
@@ -57,6 +58,8 @@ def log_survival(z: np.ndarray, freedom: np.ndarray) -> np.ndarray:
         z: any shape, float.
         freedom: degrees of freedom, of the same shape.
     """
+    from scipy.special import betaln, stdtr
+
     survival = stdtr(freedom, -z)
     far = survival < 1e-200
     log = np.log(np.where(far, 1, survival))

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy.special import digamma, gammaln, polygamma
 
 from attacks.membership._densities import Predicted
 from attacks.membership._left_out import VARIANCE_FLOOR, Moments, fitted, outer, ratio, total_of
@@ -141,6 +140,8 @@ def prior_sums(found: Moments) -> dict[str, np.ndarray]:
     With d = n - 1 residuals of variance s^2, log(sample variance) - digamma(d/2) + log(d/2) has
     mean log s^2 and variance trigamma(d/2).
     """
+    from scipy.special import digamma, polygamma
+
     several, number = found.number > 1, found.number.astype(np.intp)
     counts = np.maximum(np.arange(number.max(initial=0) + 1) - 1, 1)
     half = counts / 2
@@ -166,6 +167,8 @@ def prior(sums: Mapping[str, np.ndarray], freedom: float | Literal["estimated"])
     https://doi.org/10.2202/1544-6115.1027. Views share one freedom. A number is taken as it is,
     and the scale is then the pooled residual variance over n - 1.
     """
+    from scipy.special import digamma
+
     scale = ratio(sums["squares"], sums["freedom"])
     if freedom != "estimated":
         return Prior(scale, np.full(len(scale), float(freedom)))
@@ -189,6 +192,8 @@ def predicted_by_prior(centre: np.ndarray, found: Moments, prior: Prior) -> Pred
     freedom + G - 1, under which each view alone has the prior above, 3.6. BaVarIA,
     https://arxiv.org/abs/2603.11799, is this idea for LiRA.
     """
+    from scipy.special import gammaln
+
     number, views = found.number, centre.shape[2]
     table = np.arange(number.max() + 1)
     freedom = np.maximum(prior.freedom[:, None] + table - 1, 0.5)  # no shadow scores NaN anyway
@@ -206,6 +211,8 @@ def inverse_trigamma(value: np.ndarray) -> np.ndarray:
 
     Source: Smyth (2004), appendix.
     """
+    from scipy.special import polygamma
+
     y = 0.5 + 1 / value
     for _ in range(40):
         trigamma = polygamma(1, y)

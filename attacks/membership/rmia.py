@@ -4,7 +4,6 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field, PositiveFloat, model_validator
-from scipy.special import expit
 
 from attacks.membership import Column, Examples, MembershipAttack, Needs, Sums
 from attacks.membership._left_out import mean_of_others
@@ -105,6 +104,8 @@ class RMIA(MembershipAttack):
     def signal(self, answers: np.ndarray, examples: Examples) -> np.ndarray:
         """Return probabilities of the label, (B, 1) of rmia-simple and else (B, V), float64."""
         if self.preset == "rmia-simple":
+            from scipy.special import expit
+
             p = expit(answers.astype(np.float64)).mean(axis=1, keepdims=True)
         else:
             usual = 1.0 if examples.num_classes >= MANY_CLASSES else 2.0

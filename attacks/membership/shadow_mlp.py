@@ -1,15 +1,17 @@
 """The shadow attack: a small network learns from shadow models how answers to members look."""
 
+from __future__ import annotations
+
 import warnings
-from typing import ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from pydantic import PositiveInt
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import log_loss
-from sklearn.neural_network import MLPClassifier
 
 from attacks.membership import Column, Examples, MembershipAttack, Needs
+
+if TYPE_CHECKING:
+    from sklearn.neural_network import MLPClassifier
 
 
 class Protocol(NamedTuple):
@@ -100,6 +102,8 @@ class ShadowMLP(MembershipAttack):
         Raises:
             ValueError: shapes do not fit, too few shadows, or one without members or non-members.
         """
+        from sklearn.metrics import log_loss
+
         self._check(target, shadows, shadow_member)
         used, member = shadows[: self.num_shadows], shadow_member[: self.num_shadows]
         rows = top_probabilities(used[member >= 0], self.top)
@@ -111,6 +115,9 @@ class ShadowMLP(MembershipAttack):
 
     def _train(self, rows: np.ndarray, labels: np.ndarray, seed: int) -> MLPClassifier:
         """A network after exactly the protocol's number of epochs."""
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.neural_network import MLPClassifier
+
         protocol = PROTOCOLS[self.protocol]
         network = MLPClassifier(
             protocol.hidden,

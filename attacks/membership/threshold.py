@@ -3,7 +3,6 @@
 from typing import ClassVar, Literal
 
 import numpy as np
-from scipy.special import expit
 
 from attacks.membership import Column, Examples, MembershipAttack, Needs, Sums
 from attacks.membership._left_out import sum_of_others
@@ -60,6 +59,8 @@ class Threshold(MembershipAttack):
         if self.statistic == "modified_entropy":
             return -modified_entropy(answers, examples.label)[:, None]
         if self.statistic == "confidence":
+            from scipy.special import expit
+
             return expit(answers).mean(axis=1, keepdims=True)
         return -np.logaddexp(0, -answers).mean(axis=1, keepdims=True)
 

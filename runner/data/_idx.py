@@ -1,18 +1,23 @@
 """The idx files of MNIST and of the sets that took over its format."""
 
+from __future__ import annotations
+
 import gzip
 import math
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torchvision.datasets import MNIST
 
 from runner.data import Data, Dataset
 from runner.data._fetch import damaged, obtain
 from runner.data._published import Published, compared, has_md5
 from runner.data._split import Split, assemble
+
+if TYPE_CHECKING:
+    from torchvision.datasets import MNIST
 
 
 def load_idx(

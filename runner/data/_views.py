@@ -1,12 +1,14 @@
 """The fixed views of images that models are asked about."""
 
-from typing import Literal, NamedTuple
+from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from attacks.by_name import unknown
+
+if TYPE_CHECKING:  # a view is named and refused without waiting for it
+    import torch
+    from torch import Tensor
 
 
 class View(NamedTuple):
@@ -63,6 +65,8 @@ def view(images: Tensor, name: str) -> Tensor:
     """
     if name not in VIEWS:
         raise ValueError(unknown("view", name, VIEWS))
+    import torch.nn.functional as F
+
     flip, down, right, outside = VIEWS[name]
     if flip:
         images = images.flip(3)
@@ -77,11 +81,15 @@ def view(images: Tensor, name: str) -> Tensor:
 
 def to_float(images: Tensor) -> Tensor:
     """Return uint8 images as float32 in [0, 1], in channels_last memory."""
+    import torch
+
     assert images.dtype == torch.uint8, images.dtype
     return images.to(torch.float32, memory_format=torch.channels_last).div_(255)
 
 
 def _reflected(length: int, shift: int, device: torch.device) -> Tensor:
     """Return which source pixel lands on each place after a shift to higher places."""
+    import torch
+
     source = (torch.arange(length, device=device) - shift).abs()
     return length - 1 - (length - 1 - source).abs()

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-from torchvision import datasets
 
 from runner.data import Data, Dataset
 from runner.data._fetch import damaged, obtain
@@ -27,7 +26,8 @@ class Version(NamedTuple):
     folder: str  # in the archive, and in `root` once unpacked
     train: tuple[str, ...]
     label_bytes: int  # before the pixels of a record; the last one is the fine label
-    torchvision: type[datasets.CIFAR10]
+    torchvision: Literal["CIFAR10", "CIFAR100"]  # its class
+    python: str  # the Python version's folder, as that class calls it
     statistics: tuple[tuple[float, ...], tuple[float, ...]]
     sums: tuple[tuple[int, int, int], tuple[int, int, int]]  # of train's pixels, then of test's
 
@@ -41,7 +41,8 @@ VERSIONS = {
         "cifar-10-batches-bin",
         tuple(f"data_batch_{i}.bin" for i in range(1, 6)),
         1,
-        datasets.CIFAR10,
+        "CIFAR10",
+        "cifar-10-batches-py",
         ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
         ((6415714204, 6295060180, 5829907619), (1290492328, 1266775083, 1176108223)),
     ),
@@ -53,7 +54,8 @@ VERSIONS = {
         "cifar-100-binary",
         ("train.bin",),
         2,
-        datasets.CIFAR100,
+        "CIFAR100",
+        "cifar-100-python",
         ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
         ((6620373279, 6352382090, 5756623363), (1328830313, 1272680636, 1153999502)),
     ),
@@ -77,7 +79,7 @@ class Cifar(Data):
     def load(self) -> Dataset:
         version = VERSIONS[self.name]
         archive, folder = self.root / version.archive, self.root / version.folder
-        python = self.root / version.torchvision.base_folder
+        python = self.root / version.python
         if folder.is_dir():
             train, test = _from_folder(folder, version)
         elif python.is_dir() and not archive.is_file():
@@ -136,10 +138,13 @@ def _from_archive(archive: Path, version: Version) -> tuple[Split, Split]:
 
 def _from_torchvision(python: Path, version: Version) -> tuple[Split, Split]:
     """Read the Python version, if its checksums are the published ones."""
+    from torchvision import datasets
+
+    source = getattr(datasets, version.torchvision)
 
     def read(train: bool) -> Split:
         try:
-            found = version.torchvision(python.parent, train=train, download=False)
+            found = source(python.parent, train=train, download=False)
         except RuntimeError as error:
             raise damaged(python, "its files do not have the published md5") from error
         images = np.ascontiguousarray(found.data.transpose(0, 3, 1, 2))

@@ -3,7 +3,6 @@
 from typing import Literal
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from runner.data import Data, Dataset
 from runner.data._split import Split, assemble, halve
@@ -20,6 +19,8 @@ class Digits(Data):
     name: Literal["digits"] = "digits"
 
     def load(self) -> Dataset:
+        from sklearn.datasets import load_digits
+
         levels, labels = (np.asarray(part) for part in load_digits(return_X_y=True))
         images = np.rint(levels * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
         train, test = halve(Split(images, labels.astype(np.int64)), NUM_TEST)

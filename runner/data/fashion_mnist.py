@@ -2,8 +2,6 @@
 
 from typing import Literal
 
-from torchvision import datasets
-
 from runner.data import Data, Dataset
 from runner.data._idx import load_idx
 from runner.data._published import FASHION_MNIST
@@ -29,5 +27,7 @@ class FashionMnist(Data):
         return 1, 28, 28, 10
 
     def load(self) -> Dataset:
+        from torchvision import datasets
+
         statistics = ((0.2860,), (0.3530,))
         return load_idx(self, FASHION_MNIST, datasets.FashionMNIST, SUMS, statistics)

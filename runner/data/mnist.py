@@ -2,8 +2,6 @@
 
 from typing import Literal
 
-from torchvision import datasets
-
 from runner.data import Data, Dataset
 from runner.data._idx import load_idx
 from runner.data._published import MNIST
@@ -26,4 +24,6 @@ class Mnist(Data):
         return 1, 28, 28, 10
 
     def load(self) -> Dataset:
+        from torchvision import datasets
+
         return load_idx(self, MNIST, datasets.MNIST, SUMS, ((0.1307,), (0.3081,)))

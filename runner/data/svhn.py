@@ -4,8 +4,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from scipy.io import loadmat
-from torchvision import datasets
 
 from runner.data import Data, Dataset
 from runner.data._fetch import damaged, obtain
@@ -31,6 +29,8 @@ class Svhn(Data):
 
     def _file(self, split: str) -> tuple[Path, str]:
         """The file of a split, and its published md5."""
+        from torchvision import datasets
+
         url, name, md5 = datasets.SVHN.split_list[split]
         wanted = "train_32x32.mat and test_32x32.mat"
         return obtain(self, "SVHN", wanted, self.root / name, [url], md5), md5
@@ -44,6 +44,8 @@ def read_mat(file: Path) -> Split:
     Raises:
         ValueError: the file is damaged, or holds something else.
     """
+    from scipy.io import loadmat
+
     try:
         content = loadmat(file)
         pixels, classes = content["X"], content["y"].ravel()

@@ -1,12 +1,12 @@
 """The fields of an experiment's YAML."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import torch
 from pydantic import Field, NonNegativeInt
-from torch import nn
 
 from attacks.by_name import ByName, Keys
 from defenses import Defense, Wrapper
@@ -24,6 +24,9 @@ from runner.experiment.questions import Answers, Checkpoint, Name, Questions, Ro
 from runner.experiment.sweep import Sweep
 from runner.experiment.training import Design, Selection, Training
 from runner.models import ImageShape, Model, built
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Arm(Keys):
@@ -55,6 +58,8 @@ def _shapes_of(build: Callable[[], nn.Module]) -> nn.Module:
 
     No global random generator moves.
     """
+    import torch
+
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")  # what is built in earnest warns then
         try:

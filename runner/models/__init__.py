@@ -1,24 +1,28 @@
 """Networks for images of 32x32 pixels and smaller. One file is one architecture."""
 
-from typing import NamedTuple, Protocol
+from __future__ import annotations
 
-import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attacks.by_name import Keys
+from runner.models._shape import ImageShape
+
+if TYPE_CHECKING:  # keys are read and refused without waiting for it
+    import numpy as np
+    from torch import nn
+
+    from runner.models._layers import Normalize
+
+__all__ = ["ImageShape", "Model", "Normalize", "Pictures", "built", "image_shape"]
 
 
-class ImageShape(NamedTuple):
-    """What a model must know of its data."""
+def __getattr__(name: str) -> Any:
+    """Return `Normalize`, a layer, once somebody asks for it."""
+    if name == "Normalize":
+        from runner.models._layers import Normalize
 
-    channels: int
-    height: int
-    width: int
-    num_classes: int
-    mean: tuple[float, ...]  # per channel, of images in [0, 1]
-    std: tuple[float, ...]
+        return Normalize
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class Pictures(Protocol):
@@ -58,6 +62,9 @@ class Model(Keys):
 
 def built(model: Model, shape: ImageShape) -> nn.Module:
     """Return a model's network; layers that take their size from the first image have it."""
+    import torch
+    from torch.nn.parameter import is_lazy
+
     network = model.build(shape)
     if not any(is_lazy(t) for t in (*network.parameters(), *network.buffers())):
         return network
@@ -68,18 +75,3 @@ def built(model: Model, shape: ImageShape) -> nn.Module:
     for module, training in modes.items():
         module.training = training
     return network
-
-
-class Normalize(nn.Module):
-    """Subtract the data set's mean and divide by its standard deviation, per channel."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, shape: ImageShape) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.tensor(shape.mean).view(1, -1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(shape.std).view(1, -1, 1, 1), persistent=False)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return (images - self.mean) / self.std

@@ -7,9 +7,25 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from runner.models._shape import ImageShape
 from runner.norms import GroupNorm
 
 Norm = Literal["batch", "group", "none"]
+
+
+class Normalize(nn.Module):
+    """Subtract the data set's mean and divide by its standard deviation, per channel."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, shape: ImageShape) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(shape.mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(shape.std).view(1, -1, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (images - self.mean) / self.std
 
 
 class ConvNorm(nn.Module):

@@ -1,12 +1,16 @@
 """Fully connected layers on flattened pixels; with none hidden, logistic regression."""
 
+from __future__ import annotations
+
 from itertools import pairwise
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import PositiveInt
-from torch import nn
 
-from runner.models import ImageShape, Model, Normalize
+from runner.models import ImageShape, Model
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Mlp(Model):
@@ -16,6 +20,10 @@ class Mlp(Model):
     hidden: tuple[PositiveInt, ...] = (256, 256)  # units per hidden layer
 
     def build(self, shape: ImageShape) -> nn.Module:
+        from torch import nn
+
+        from runner.models import Normalize
+
         sizes = (shape.channels * shape.height * shape.width, *self.hidden)
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(sizes):

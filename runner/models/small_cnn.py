@@ -1,12 +1,15 @@
 """A few convolutions, for digits of 8x8 pixels up to images of 32x32, quick on one CPU core."""
 
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import PositiveInt
-from torch import nn
 
-from runner.models import ImageShape, Model, Normalize
-from runner.models._layers import ConvNorm, Norm
+from runner.models import ImageShape, Model
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class SmallCnn(Model):
@@ -18,9 +21,13 @@ class SmallCnn(Model):
 
     name: Literal["small_cnn"] = "small_cnn"
     width: PositiveInt = 32  # channels of the first convolution; the next two double them
-    norm: Norm = "batch"
+    norm: Literal["batch", "group", "none"] = "batch"
 
     def build(self, shape: ImageShape) -> nn.Module:
+        from torch import nn
+
+        from runner.models._layers import ConvNorm, Normalize
+
         layers: list[nn.Module] = [ConvNorm(shape.channels, self.width, 3, self.norm), nn.ReLU()]
         height, width, channels = shape.height, shape.width, self.width
         while max(height, width) > 4:

@@ -6,7 +6,6 @@ Letters: M models, U units (pairs of models), R resamples of the examples.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import betaincinv, expit, logit, stdtrit
 
 Bounds = tuple[float, float]  # the least and the greatest value that is possible
 
@@ -45,6 +44,8 @@ def mean_interval(
     if len(units) == 1:
         return Interval(mean, *bounds, num_models)
     error = units.std(ddof=1) / np.sqrt(len(units))
+    from scipy.special import stdtrit  # not where an experiment's keys are read
+
     return _within(mean, float(stdtrit(len(units) - 1, 0.975) * error), bounds, num_models)
 
 
@@ -87,6 +88,8 @@ def bootstrap_interval(
     Raises:
         ValueError: as for `mean_interval`, or there are fewer than two resamples.
     """
+    from scipy.special import expit, logit, stdtrit
+
     units, num_models = _units(point, partner)
     resampled, _ = _units(replicates, partner)
     mean, num_units = float(units.mean()), len(units)
@@ -154,6 +157,8 @@ def clopper_pearson(
     Raises:
         ValueError: more successes than trials, or fewer than 0, or no trial.
     """
+    from scipy.special import betaincinv
+
     successes, trials = np.broadcast_arrays(successes, trials)
     if np.any(trials < 1) or np.any(successes < 0) or np.any(successes > trials):
         raise ValueError(f"expected 0 to `trials` successes, got {successes} of {trials}")
