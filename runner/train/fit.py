@@ -13,11 +13,12 @@ from torch.nn.parallel import DistributedDataParallel
 from attacks.evasion import plain
 from defenses import Kit
 from runner.data import to_float
-from runner.experiment.training import Schedule, Training
+from runner.experiment.training import Schedule
 from runner.models import ImageShape, built
 from runner.norms import least_batch
 from runner.plan.plan import Run
 from runner.storage.ids import generator_of, seed_of
+from runner.train._optimizer import make_optimizer
 from runner.train.augment import augmented
 from runner.train.bf16 import in_bf16
 
@@ -75,7 +76,7 @@ def fit(
     run.defense.examine(model, *_noise(images, labels))
     if training.precision == "bf16":
         model = in_bf16(model)
-    optimizer = _optimizer(model, training)
+    optimizer = make_optimizer(model, training)
     least = max(2 * world, least_batch(model, to_float(images[:2])))
     first = 0
     if state:
@@ -168,20 +169,6 @@ def _noise(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     shape = (len(labels[:3]), *images.shape[1:])
     drawn = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     return drawn.to(images.device, memory_format=torch.channels_last), labels[:3]
-
-
-def _optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:
-    if training.optimizer == "adam":
-        return torch.optim.Adam(
-            model.parameters(), lr=training.lr, weight_decay=training.weight_decay
-        )
-    return torch.optim.SGD(
-        model.parameters(),
-        lr=training.lr,
-        momentum=training.momentum,
-        nesterov=training.nesterov,
-        weight_decay=training.weight_decay,
-    )
 
 
 def _distributed(model: nn.Module, group: Group) -> nn.Module:
