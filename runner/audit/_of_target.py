@@ -10,7 +10,8 @@ import numpy as np
 
 from runner.statistics import metrics
 from runner.statistics.metrics import Rule
-from runner.statistics.resampling import resampled_figures
+from runner.statistics.ranked import ranked
+from runner.statistics.resampling import half_samples, resampled
 
 Arrays = dict[str, np.ndarray]
 
@@ -28,9 +29,9 @@ class Measured(NamedTuple):
 def figures(scores: np.ndarray, row: np.ndarray, asked: Measured) -> Arrays:
     """Return the fields of `runner.audit.judged.Judged` that a target has by itself.
 
-    The same numbers as `runner.statistics.metrics` gives, from members and non-members sorted
-    apart, which takes a tenth of the time at a million examples. Thresholds and false positives are
-    those of step_le, whatever the rule: interp mixes two.
+    The same numbers as `runner.statistics.metrics` gives, from members and non-members that one
+    sort ranks. Thresholds and false positives are those of step_le, whatever the rule: interp mixes
+    two.
 
     Args:
         scores: (N,) float.
@@ -39,14 +40,15 @@ def figures(scores: np.ndarray, row: np.ndarray, asked: Measured) -> Arrays:
     Raises:
         ValueError: a score is NaN, or there are no members or no non-members.
     """
-    some, member = metrics.judged(scores[row >= 0], row[row >= 0] == 1)
-    inside, outside = np.sort(scores[row == 1]), np.sort(scores[row == 0])
-    below, not_above = (np.searchsorted(outside, inside, side) for side in ("left", "right"))
-    resampled = np.empty((0, 1 + len(asked.rates)))
-    if asked.num_resamples:
-        places, num = np.flatnonzero(row >= 0), asked.num_resamples
-        how = asked.rates, asked.rule, num, asked.seed
-        resampled = resampled_figures(some, member, places, *how, num_pool=len(row))
+    places = np.flatnonzero(row >= 0)
+    some, member = scores[places], row[places] == 1
+    metrics.judged(some, member)
+    of = ranked(some, member)
+    inside, outside = of.high[::-1], of.low[::-1]
+    resampled_by = np.empty((0, 1 + len(asked.rates)))
+    if num := asked.num_resamples:
+        bits = half_samples(len(row), num, asked.seed)
+        resampled_by = resampled(of, places, bits, asked.rates, asked.rule, num)
     if asked.rule == "interp":
         curve = metrics.roc(some, member)
         tpr = np.array([metrics.tpr_at_fpr(*curve, rate, "interp") for rate in asked.rates])
@@ -56,12 +58,12 @@ def figures(scores: np.ndarray, row: np.ndarray, asked: Measured) -> Arrays:
     return {
         "num_in": np.array(len(inside)),
         "num_out": np.array(len(outside)),
-        "auc": np.array((below + not_above).mean() / (2 * len(outside))),
+        "auc": np.array(of.beaten_by_high.mean() / (2 * len(outside))),
         "tpr": tpr,
         "threshold": np.minimum(_lowest(inside, true), _lowest(outside, false)),
         "false_positives": false,
         "roc": _admitted(inside, outside, metrics.roc_grid(), "step_le") / len(inside),
-        "resampled": resampled,
+        "resampled": resampled_by,
         "called_in": _from(inside, asked.thresholds),
         "called_out": _from(outside, asked.thresholds),
     }

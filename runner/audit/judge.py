@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # it would be torch, which tasks on the nodes have no use for
 
 JUDGED_VERSION = 2  # raise it when the same scores would be judged otherwise
 NUM_EDGES = 16_384  # that all targets of a reading have together
-SCORES_AT_ONCE = 4_000_000  # that a task reads, of several targets: 16 MB
+SCORES_AT_ONCE = 16_000_000  # that a task reads, of several targets: 64 MB
 COUNTS_AT_ONCE = 32_000_000  # that meet on the driver, of several readings: 256 MB
 
 

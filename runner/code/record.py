@@ -76,7 +76,8 @@ STAGES = {
         (
             *(f"runner/audit/{name}.py" for name in ("judge", "judged", "_of_target", "_pooled")),
             *("runner/audit/_packed.py", "runner/audit/_tasks.py", "runner/storage/scores.py"),
-            *("runner/statistics/metrics.py", "runner/statistics/resampling.py", *SEEDS),
+            *(f"runner/statistics/{name}.py" for name in ("metrics", "ranked", "resampling")),
+            *SEEDS,
         ),
     ),
     "converted": Decides(

@@ -4,16 +4,20 @@ Letters: N examples, R resamples, F false positive rates.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from runner.statistics.metrics import Rule, hull, judged, roc
+from runner.statistics.ranked import Ranked, ranked
 
 ROWS = 8192  # examples whose bits are unpacked at once
-CELLS = 4_000_000  # bits that are added up at once
+STEP = 64  # and those of them that are counted one by one
 ROUNDING = 1e-6  # of a count of non-members
 
 
+@lru_cache(maxsize=1)  # every target of a task asks for the same, 25 MB of a million examples
 def half_samples(num_examples: int, num_resamples: int, seed: int) -> np.ndarray:
     """Return who is in each resample, as bits: (num_examples, ceil(R / 8)) uint8.
 
@@ -39,6 +43,31 @@ def resampled_figures(
     seed: int,
     num_pool: int,
 ) -> np.ndarray:
+    """Return the figures of one model under each resample: `resampled` of scores as they come.
+
+    Args:
+        scores: (N,) float.
+        member: (N,) bool.
+        places: (N,) int, of the examples in the pool, below `num_pool`.
+        rates, rule, num_resamples: as for `resampled`.
+        seed: the same for all that is to be compared.
+
+    Raises:
+        ValueError: a score is NaN, or there are no members or no non-members.
+    """
+    some = ranked(*judged(scores, member))
+    bits = half_samples(num_pool, num_resamples, seed)
+    return resampled(some, places, bits, rates, rule, num_resamples)
+
+
+def resampled(
+    some: Ranked,
+    places: np.ndarray,
+    bits: np.ndarray,
+    rates: Sequence[float],
+    rule: Rule,
+    num_resamples: int,
+) -> np.ndarray:
     """Return the AUC and the TPR at each rate of one model, under each resample of the examples.
 
     By a step rule each resample has thresholds of its own, at the FPR that the whole sample
@@ -49,74 +78,61 @@ def resampled_figures(
     al., 1988, https://doi.org/10.2307/2531595); both leave out terms of 1 / N.
 
     Args:
-        scores: (N,) float.
-        member: (N,) bool.
-        places: (N,) int, of the examples in the pool, below `num_pool`.
+        some: the members and non-members among N examples, ranked.
+        places: (N,) int, of the examples in the pool.
+        bits: of the whole pool, from `half_samples`.
         rates: F false positive rates.
         rule: as for `metrics.tpr_at_fpr`.
         num_resamples: R.
-        seed: the same for all that is to be compared.
 
     Returns:
         (R, 1 + F) float64: the AUC, then the TPRs. A resample without members or without
         non-members, which takes a handful of examples, says nothing of its own of them: their
         share of what is above any threshold is then 0.
-
-    Raises:
-        ValueError: a score is NaN, or there are no members or no non-members.
     """
-    scores, member = judged(scores, member)
-    bits = half_samples(num_pool, num_resamples, seed)
-    order = np.argsort(-scores, kind="stable")
-    inside, outside = order[member[order]], order[~member[order]]
-    high, low = scores[inside], scores[outside]  # both falling
-    of_high, of_low = bits[places[inside]], bits[places[outside]]
-    above = _placements(low, high)
+    high, low = some.high, some.low
+    above = some.beaten_by_low / (2 * len(high))
     auc = 1 - above.mean()
-    num_in, of_auc_in = _sums(of_high, _placements(high, low) - auc, num_resamples)
-    num_out, of_auc_out = _sums(of_low, 1 - above - auc, num_resamples)
+    below = some.beaten_by_high / (2 * len(low))
+    inside, of_auc_in = _counted(bits, places[some.inside], below - auc, num_resamples)
+    outside, of_auc_out = _counted(bits, places[some.outside], 1 - above - auc, num_resamples)
+    num_in, num_out = (np.maximum(each.before[-1], 1) for each in (inside, outside))
     figures = np.empty((num_resamples, 1 + len(rates)))
     figures[:, 0] = auc + of_auc_in / num_in + of_auc_out / num_out
     if rule == "interp":
-        fpr, tpr = hull(*roc(scores, member))
-        for f, rate in enumerate(rates, 1):
-            right = min(max(int(np.searchsorted(fpr, rate, side="right")), 1), len(fpr) - 1)
-            ends = slice(right - 1, right + 1)
-            rows_in = np.rint(tpr[ends] * len(high)).astype(int)[:, None]
-            rows_out = np.rint(fpr[ends] * len(low)).astype(int)[:, None]
-            true = _in_first(of_high, rows_in.repeat(num_resamples, 1)) / num_in
-            false = _in_first(of_low, rows_out.repeat(num_resamples, 1)) / num_out
-            run = false[1] - false[0]
-            slope = np.divide(true[1] - true[0], run, out=np.zeros_like(run), where=run > 0)
-            figures[:, f] = np.clip(true[0] + slope * (rate - false[0]), 0, 1)
+        figures[:, 1:] = _interpolated(some, inside, outside, rates)
         return figures
     reached = np.array([_allowed(rate, len(low), rule) for rate in rates]) / len(low)
     allowed = reached[:, None] * num_out
     fewer = np.floor(allowed + ROUNDING)
     part = np.maximum(allowed - fewer, 0)
-    first_not = _first_beyond(of_low, np.concatenate([fewer, fewer + 1]).astype(np.int64))
+    first_not = outside.first_beyond(np.concatenate([fewer, fewer + 1]).astype(np.int64))
     threshold = np.append(low, -np.inf)[first_not]
     admitted = len(high) - np.searchsorted(high[::-1], threshold, side="right")
-    with_fewer, with_more = np.split(_in_first(of_high, admitted) / num_in, 2)
+    with_fewer, with_more = np.split(inside.in_first(admitted) / num_in, 2)
     figures[:, 1:] = (with_fewer + part * (with_more - with_fewer)).T
     return figures
 
 
-def _placements(of: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """The share of `among`, falling, that is below each value; a tie counts half."""
-    rising = among[::-1]
-    below = np.searchsorted(rising, of, side="left")
-    return (below + np.searchsorted(rising, of, side="right")) / (2 * len(among))
-
-
-def _sums(bits: np.ndarray, values: np.ndarray, num: int) -> tuple[np.ndarray, np.ndarray]:
-    """How many examples each resample has, at least 1, and the sum of their values, (R,) each."""
-    terms = np.stack([np.ones(len(values)), values]).astype(np.float32)
-    total = np.zeros((2, num))
-    for start in range(0, len(values), ROWS):
-        some = slice(start, start + ROWS)
-        total += terms[:, some] @ np.unpackbits(bits[some], axis=1, count=num).astype(np.float32)
-    return np.maximum(total[0], 1), total[1]
+def _interpolated(
+    some: Ranked, inside: "Counted", outside: "Counted", rates: Sequence[float]
+) -> np.ndarray:
+    """The TPRs (R, F) by the corners of the whole sample's hull about each rate."""
+    scores = np.concatenate([some.high, some.low])
+    fpr, tpr = hull(*roc(scores, np.arange(len(scores)) < len(some.high)))
+    num_in, num_out = (np.maximum(each.before[-1], 1) for each in (inside, outside))
+    found = []
+    for rate in rates:
+        right = min(max(int(np.searchsorted(fpr, rate, side="right")), 1), len(fpr) - 1)
+        ends = slice(right - 1, right + 1)
+        rows_in = np.rint(tpr[ends] * len(some.high)).astype(int)[:, None]
+        rows_out = np.rint(fpr[ends] * len(some.low)).astype(int)[:, None]
+        true = inside.in_first(rows_in.repeat(len(num_in), 1)) / num_in
+        false = outside.in_first(rows_out.repeat(len(num_in), 1)) / num_out
+        run = false[1] - false[0]
+        slope = np.divide(true[1] - true[0], run, out=np.zeros_like(run), where=run > 0)
+        found.append(np.clip(true[0] + slope * (rate - false[0]), 0, 1))
+    return np.array(found).T
 
 
 def _allowed(rate: float, num_out: int, rule: Rule) -> int:
@@ -127,31 +143,59 @@ def _allowed(rate: float, num_out: int, rule: Rule) -> int:
     return int(near[within].max())
 
 
-def _first_beyond(bits: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-    """The first row that is one more than (F, R) `allowed` of its resample; else how many rows."""
-    most, found = int(allowed.max()), np.empty(allowed.shape, np.int64)
-    rows = min(len(bits), int(2 * most + 8 * np.sqrt(2 * most) + 64))  # about half of them count
-    for columns, counts in _running(bits[:rows], allowed.shape[1]):
-        for f, of_rate in enumerate(allowed[:, columns]):
-            found[f, columns] = np.count_nonzero(counts <= of_rate, axis=0)
-    # Not seen in a top of this size: eight standard errors of a resample's count.
-    assert rows == len(bits) or not np.any(found == rows)
-    return found
+class Counted(NamedTuple):
+    """How many of the first rows each resample has, found without a count after every row."""
+
+    bits: np.ndarray  # (n, ceil(R / 8)) uint8, of examples in falling order of their scores
+    before: np.ndarray  # (chunks + 1, R) int64, of the rows before each chunk of ROWS, and of all
+
+    def first_beyond(self, allowed: np.ndarray) -> np.ndarray:
+        """Return the first row that is one more than (F, R) `allowed`, or how many rows."""
+        chunk = np.count_nonzero(self.before[1:, None] <= allowed, axis=0)
+        found = np.minimum(chunk * ROWS, len(self.bits))
+        for queries, parts, before in self._chunks(chunk):
+            r, rest = queries[1], allowed[queries] - self.before[chunk[queries], queries[1]]
+            step = np.count_nonzero(before[1:, r] <= rest, axis=0)
+            running = parts[step, :, r].cumsum(axis=1, dtype=np.uint8)
+            more = np.count_nonzero(running <= (rest - before[step, r])[:, None], axis=1)
+            found[queries] += step * STEP + more
+        return found
+
+    def in_first(self, rows: np.ndarray) -> np.ndarray:
+        """Return how many of the first (F, R) `rows` each resample has."""
+        chunk, rest = np.divmod(rows, ROWS)
+        found = np.take_along_axis(self.before, chunk, axis=0)
+        for queries, parts, before in self._chunks(chunk):
+            step, more = np.divmod(rest[queries], STEP)
+            there = parts[np.minimum(step, len(parts) - 1), :, queries[1]]
+            there = np.sum(there, axis=1, dtype=np.int64, where=np.arange(STEP) < more[:, None])
+            found[queries] += before[step, queries[1]] + there
+        return found
+
+    def _chunks(
+        self, chunk: np.ndarray
+    ) -> Iterator[tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]]:
+        """Each chunk that (F, R) queries lie in: which they are, its bits (S, STEP, R), and how
+        many of them are before each step, (S + 1, R)."""
+        for number in np.unique(chunk[chunk < len(self.before) - 1]):
+            rows = self.bits[number * ROWS : (number + 1) * ROWS]
+            parts = np.zeros((-(-len(rows) // STEP) * STEP, chunk.shape[1]), np.uint8)
+            parts[: len(rows)] = np.unpackbits(rows, axis=1, count=chunk.shape[1])
+            parts = parts.reshape(-1, STEP, chunk.shape[1])
+            before = np.zeros((len(parts) + 1, chunk.shape[1]), np.int64)
+            np.cumsum(parts.sum(axis=1, dtype=np.uint8), axis=0, out=before[1:])
+            yield np.nonzero(chunk == number), parts, before
 
 
-def _in_first(bits: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """How many of the first (F, R) `rows` each resample has."""
-    found = np.zeros(rows.shape, np.int64)
-    for columns, counts in _running(bits[: rows.max()], rows.shape[1]):
-        last = np.maximum(rows[:, columns] - 1, 0)
-        found[:, columns] = np.take_along_axis(counts, last, axis=0) if len(counts) else 0
-    return np.where(rows > 0, found, 0)
-
-
-def _running(bits: np.ndarray, num: int) -> Iterator[tuple[slice, np.ndarray]]:
-    """How many of the first 1, 2, ... rows each resample has, some resamples at a time."""
-    step = max(1, CELLS // max(8 * len(bits), 1))  # in bytes of eight resamples
-    for start in range(0, bits.shape[1], step):
-        some = np.unpackbits(bits[:, start : start + step], axis=1)
-        columns = slice(8 * start, min(8 * (start + some.shape[1] // 8), num))
-        yield columns, some[:, : columns.stop - columns.start].cumsum(axis=0, dtype=np.int32)
+def _counted(
+    bits: np.ndarray, places: np.ndarray, values: np.ndarray, num: int
+) -> tuple[Counted, np.ndarray]:
+    """How many of the examples at some places each resample has, and the sum (R,) of values."""
+    rows = bits.take(places, axis=0)  # not bits[places], which takes four times as long
+    terms = np.stack([np.ones(len(values)), values]).astype(np.float32)
+    total, before = np.zeros((2, num)), [np.zeros(num)]
+    for start in range(0, len(values), ROWS):
+        some = slice(start, start + ROWS)
+        total += terms[:, some] @ np.unpackbits(rows[some], axis=1, count=num).astype(np.float32)
+        before.append(total[0].copy())
+    return Counted(rows, np.array(before, np.int64)), total[1]

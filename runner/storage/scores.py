@@ -89,7 +89,7 @@ def _read_scores(folder: Folder, part: Folder, columns: Sequence[str]) -> np.nda
     for path in sorted(str(path) for path in part.glob("*.parquet")):
         try:
             with opened(path, kinds) as file:
-                found.append(file.read(columns=list(kinds)))
+                found.append(file.read(columns=list(kinds), use_threads=False))
         except Corrupt as corrupt:
             raise Corrupt(str(folder), str(corrupt)) from corrupt
     num_examples = sum(table.num_rows for table in found)
@@ -97,7 +97,8 @@ def _read_scores(folder: Folder, part: Folder, columns: Sequence[str]) -> np.nda
         raise FileNotFoundError(f"no scores in {part}; run the audit first")
     scores = np.empty((len(columns), num_examples), np.float32)
     times = np.zeros(num_examples, np.int8)
-    for table in found:
+    while found:
+        table = found.pop()  # what is copied is held no longer
         examples = numbers(table, "example")
         examples = examples[(examples >= 0) & (examples < num_examples)]
         if len(examples) < table.num_rows:
