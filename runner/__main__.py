@@ -57,6 +57,10 @@ def check(config_path: ConfigPath, overrides: Overrides = None) -> None:
     """Say everything that is wrong with a configuration, or that nothing is."""
     with complaints():
         data, experiment, source, lines = _read(config_path, overrides)
+        if experiment.sweep:
+            from runner.sweep import settings
+
+            settings.check(data, experiment, source)
         models = len(experiment.arms) * experiment.design.num_models
         told = [f"{config_path}: no fault; {len(experiment.arms)} arms, {models} models"]
         from runner.forecast.rehearsal.rehearse import at_hand, rehearse_early
@@ -117,6 +121,9 @@ def sweep(config_path: ConfigPath, overrides: Overrides = None, storage: Storage
     """Search the settings that `sweep` names: who is accurate, robust and private at once."""
     with complaints():
         data, experiment, source, _ = _read(config_path, overrides)
+        from runner.sweep import settings
+
+        settings.check(data, experiment, source)
         from runner.sweep import stage  # Ray takes seconds to import; faults come first
 
         stage.sweep(data, experiment, source, _storage(storage), Output())
@@ -160,10 +167,11 @@ def audit_answers(
     """Audit models that were trained elsewhere, from their answers and who was trained on what."""
     with complaints():
         from runner.foreign.schema import read_audit
-        from runner.foreign.stage import audit_given
 
         console, told = Output(), {"name": name, "shadow_recipe": shadow_recipe}
         asked = read_audit(config_path, overrides or [], told)
+        from runner.foreign.stage import audit_given
+
         results, folder = audit_given(answers, member, asked, _storage(storage), in_ray, console)
         _show(results, folder, console)
 

@@ -14,8 +14,6 @@ from runner.experiment import config
 from runner.experiment.config import ConfigError, Fault
 from runner.experiment.experiment import Experiment
 from runner.experiment.sweep import Axis, Setting, Sweep, times
-from runner.forecast.rehearsal.rehearse import sorts_of, tried
-from runner.plan.work import made_ready
 from runner.storage.ids import digest, generator_of
 from runner.storage.store import Store
 
@@ -158,9 +156,12 @@ def check(
         dataset: on which each sort of arm is rehearsed; None: none is.
 
     Raises:
-        ConfigError: some make no valid experiment; each fault once, with a setting that has it.
+        ConfigError: there is no sweep, or some settings make no valid experiment; each fault once,
+            with a setting that has it.
     """
-    assert experiment.sweep is not None
+    if experiment.sweep is None:
+        why = "there is no such block, so there is nothing to search; use `runner run`"
+        raise ConfigError(source, [Fault("sweep", why)])
     faults: dict[tuple[str, str], Fault] = {}
     seen: set[str] = set()
     for setting in to_try(experiment.sweep):
@@ -185,6 +186,9 @@ def _rehearsed(experiment: Experiment, dataset: Dataset, seen: set[str]) -> list
     Raises:
         DataMissing: the data are not enough for it.
     """
+    from runner.forecast.rehearsal.rehearse import sorts_of, tried  # not for faults in keys
+    from runner.plan.work import made_ready
+
     sorts = sorts_of(experiment)
     arms = [name for name in experiment.arms if sorts[name] not in seen]
     if not arms:

@@ -54,10 +54,8 @@ def sweep(
         Unfinished: settings failed; what could be measured is written.
         StorageError, DataMissing, NoRoom, NoCluster: as of `run`.
     """
-    if experiment.sweep is None:
-        why = "there is no such block, so there is nothing to search; use `runner run`"
-        raise ConfigError(source, [Fault("sweep", why)])
     settings.check(data, experiment, source)
+    assert experiment.sweep is not None
     first = next(settings.to_try(experiment.sweep))
     smallest = settings.with_setting(data, experiment, first, experiment.sweep.rungs[0])
     at = Store(folder_at(storage))
