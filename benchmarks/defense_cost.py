@@ -70,15 +70,15 @@ def memory_mb(name: str, batch: int, device: str) -> float:
     step = step_of(name, batch, device)
     inputs = images_and_labels(batch, device)
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew (Linux)
-    before = _peak_kb()
+    before = peak_kb()
     for _ in range(3):
         step(*inputs)
     if device == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
-    return (_peak_kb() - before) * 1024 / 1e6
+    return (peak_kb() - before) * 1024 / 1e6
 
 
-def _peak_kb() -> int:
+def peak_kb() -> int:
     """The largest resident set of this process."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1])

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from defenses._per_example import PerExampleGradients
+from defenses._engines import recording
 
 # Of the largest gradient of a layer's weight. Also a network in float64 may cast to float32 inside,
 # as many do for a norm or a softmax, and its gradients are then right to 1e-7.
@@ -20,7 +20,9 @@ ALIKE = {torch.float64: 1e-5, torch.float32: 1e-3}
 LossesOf = Callable[[nn.Module, Tensor], Tensor]  # of a network at images, (n,)
 
 
-def wrong_gradients(network: nn.Module, losses: LossesOf, images: Tensor) -> str | None:
+def wrong_gradients(
+    network: nn.Module, losses: LossesOf, images: Tensor, engine: str
+) -> str | None:
     """Return why per-example gradients of a network would be wrong, or None.
 
     They are compared with autograd's of each example's own loss, in float64 where the network bears
@@ -30,6 +32,7 @@ def wrong_gradients(network: nn.Module, losses: LossesOf, images: Tensor) -> str
         network: as it is trained.
         losses: each example's loss, which depends on no other example.
         images: (n, channels, H, W) float in [0, 1], n >= 2, no two alike.
+        engine: what takes per-example gradients, by its name.
     """
     told = ""
     with torch.random.fork_rng([images.device] if images.is_cuda else []):
@@ -40,12 +43,16 @@ def wrong_gradients(network: nn.Module, losses: LossesOf, images: Tensor) -> str
             except Exception as error:
                 told = _told(error)
                 continue
-            return _first_wrong(trial, losses, images.to(dtype), expected)
+            return _first_wrong(trial, losses, images.to(dtype), expected, engine)
         return f"it cannot be trained on a batch of {len(images)} images: {told}"
 
 
 def _first_wrong(
-    network: nn.Module, losses: LossesOf, images: Tensor, expected: dict[str, Tensor | None]
+    network: nn.Module,
+    losses: LossesOf,
+    images: Tensor,
+    expected: dict[str, Tensor | None],
+    engine: str,
 ) -> str | None:
     """The first thing that is wrong, in a sentence that names the layer."""
     try:
@@ -57,9 +64,9 @@ def _first_wrong(
     if idle:
         return f"{_named(network, idle[0])} is trained, but stays in eval mode; freeze it"
     try:
-        found = _by_hooks(network, losses, images)
+        found = _by_engine(network, losses, images, engine)
     except Exception as error:
-        return _why_no_hooks(network, error)
+        return _why_none(network, error)
     for name, slow in expected.items():
         if why := _difference(found[name], slow, len(images), ALIKE[images.dtype]):
             layer = network.get_submodule(name.rpartition(".")[0])
@@ -106,13 +113,15 @@ def _or_zeros(p: Tensor) -> Callable[[Tensor | None], Tensor]:
     return lambda gradient: torch.zeros_like(p) if gradient is None else gradient
 
 
-def _by_hooks(network: nn.Module, losses: LossesOf, images: Tensor) -> dict[str, object]:
+def _by_engine(
+    network: nn.Module, losses: LossesOf, images: Tensor, engine: str
+) -> dict[str, object]:
     """What DP-SGD would clip, of each parameter."""
-    hooked = PerExampleGradients(network, loss_reduction="mean")
+    recorded = recording(network, engine)
     torch.manual_seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of an embedding, whose numbers carry no gradient
-        losses(hooked, images).mean().backward()
+        losses(recorded, images).mean().backward()
     return {n: getattr(p, "grad_sample", None) for n, p in network.named_parameters()}
 
 
@@ -130,13 +139,13 @@ def _coupled(network: nn.Module, losses: LossesOf, images: Tensor) -> bool:
     return not torch.allclose(*values, rtol=ALIKE[images.dtype], atol=ALIKE[images.dtype])
 
 
-def _why_no_hooks(network: nn.Module, error: Exception) -> str:
-    """A sentence for what Opacus, or autograd, raises."""
+def _why_none(network: nn.Module, error: Exception) -> str:
+    """A sentence for what the engine, or autograd, raises."""
     in_place = [m for m in network.modules() if getattr(m, "inplace", False) is True]
     if "inplace" in str(error) or "in-place" in str(error):
         what = _named(network, in_place[0]) if in_place else "an operation such as relu_ or +="
         return f"{what} changes a layer's output in place; use inplace=False, or a new tensor"
-    return f"Opacus takes no per-example gradients of it: {_told(error)}"
+    return f"per-example gradients cannot be taken of it: {_told(error)}"
 
 
 def _is_trained(layer: nn.Module) -> bool:

@@ -52,6 +52,7 @@ class DPSGD(Wrapper):
     max_grad_norm: PositiveFloat = 1.0  # l2, of one example's whole gradient
     accountant: Accountant = "prv"
     poisson_sampling: bool = True
+    engine: Literal["taps", "opacus"] = "taps"  # how per-example gradients are taken; the same ones
     physical_batch_size: PositiveInt | None = None  # the most examples whose gradients are held at
     # once; None: as many as take 2 GiB. A step is then made of parts, and stays the same step.
 
@@ -129,19 +130,18 @@ class DPSGD(Wrapper):
             return self.base.losses_at(model, shown, shown.flip(3), labels[: len(shown)]).total
 
         self.base.examine(network, images, labels)
-        if wrong := wrong_gradients(network, losses, images):
+        if wrong := wrong_gradients(network, losses, images, self.engine):
             raise ValueError(f"dp_sgd cannot train this network: {wrong}")
 
     def protect(self, kit: Kit) -> Kit:
         """Return the kit with per-example gradients, clipping, noise, and Poisson batches."""
         import torch
-        from opacus.optimizers import DPOptimizer
 
-        from defenses._per_example import PerExampleGradients
+        from defenses._engines import clipping, recording
 
         kit = self.base.protect(kit)
-        model = PerExampleGradients(kit.model, loss_reduction="mean")
-        optimizer = DPOptimizer(
+        model = recording(kit.model, self.engine)
+        optimizer = clipping(self.engine)(
             kit.optimizer,
             noise_multiplier=self._noise(),
             max_grad_norm=self.max_grad_norm,

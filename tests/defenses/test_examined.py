@@ -121,6 +121,13 @@ RIGHT: dict[str, Callable[[], nn.Module]] = {
         lambda m, x: m["l"](m["c"](m["c"](x).tanh()).flatten(1)), c=conv(), l=linear()
     ),
     "tied weights": tied,
+    "a large layer used twice": lambda: Runs(
+        lambda m, x: m["l"](m["a"](m["a"](x.flatten(1)).tanh())), a=nn.Linear(192, 192), l=linear()
+    ),
+    "5x5, groups, dilation, stride 3, no bias, LayerNorm": lambda: head(
+        nn.Conv2d(3, 6, 5, stride=3, padding=3, bias=False), nn.LayerNorm(4), nn.Tanh(),
+        nn.Conv2d(6, 6, 2, dilation=2, padding="same", groups=3),
+    ),
     "a parameter of its own": lambda: head(Scaled(), inputs=12),
     "frozen parts": frozen_bias,
     "weight_norm": lambda: head(parametrizations.weight_norm(nn.Conv2d(3, 6, 3))),
@@ -133,13 +140,16 @@ RIGHT: dict[str, Callable[[], nn.Module]] = {
 
 
 @pytest.mark.filterwarnings("ignore:Full backward hook is firing")  # numbers carry no gradient
+@pytest.mark.parametrize("engine", ["taps", "opacus"])
 @pytest.mark.parametrize("name", [name for name in RIGHT if name != "dropout"])
-def test_per_example_gradients_are_those_of_batches_of_one(name: str):
+def test_per_example_gradients_are_those_of_batches_of_one(
+    name: str, engine: Literal["taps", "opacus"]
+):
     def make_model() -> nn.Module:
         torch.manual_seed(0)
         return RIGHT[name]()
 
-    defense = DPSGD(noise_multiplier=0.0)
+    defense = DPSGD(noise_multiplier=0.0, engine=engine)
     kit = protected(defense, make_model=make_model)
     alone = defense.build(make_model).train()
     backward(defense, kit, torch.arange(NUM))

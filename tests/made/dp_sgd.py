@@ -7,7 +7,10 @@ from torch import Tensor, nn
 
 from attacks.evasion.pgd import PGD
 from defenses import Defense, Kit
+from defenses.awp import AWP
+from defenses.demem import DeMem
 from defenses.erm import ERM
+from defenses.mart import MART
 from defenses.pgd_at import PGDAT
 from defenses.trades import TRADES, InnerPGD
 from runner.models import ImageShape
@@ -20,6 +23,9 @@ BASES = {
     "pgd_at": PGDAT(attack=PGD(**INNER)),
     "pgd_at in train mode": PGDAT(attack=PGD(**INNER, craft_in="train")),
     "trades": TRADES(attack=InnerPGD(**INNER)),
+    "mart": MART(attack=InnerPGD(**INNER)),
+    "demem": DeMem(weight=0.0, base=TRADES(attack=InnerPGD(**INNER))),
+    "awp": AWP(gamma=0.0, base=PGDAT(attack=PGD(**INNER))),
 }
 NUM = 20
 

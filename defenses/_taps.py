@@ -1,0 +1,149 @@
+"""Per-example gradients from one backward pass that takes no other gradient of a weight."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from opacus.optimizers import DPOptimizer
+from opacus.optimizers.optimizer import _check_processed_flag, _mark_as_processed
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from defenses._factored import Factored, squared_norms, weighted_sum
+from defenses._layer_gradients import Formula, formula_of
+
+
+class TappedGradients(nn.Module):
+    """Leaves every parameter's gradients of each example, (n, *shape), in its `grad_sample`.
+
+    The loss is a mean over examples, as for Opacus' GradSampleModule. In a pass in train mode each
+    layer runs with constant weights, so that autograd goes through its input alone, and a tap on
+    its output takes what flows back: with the input, that gives each example's own gradients. The
+    sums over the batch, which DP-SGD has no use for, are never computed. Outside of such a pass the
+    network is as it was: attacks that craft on it leave no trace, and a copy of it has no tap.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self._module = network
+        layers = _trained_layers(network)
+        assert layers is not None, "a layer has no formula here: ask `has_formulas` first"
+        self.formulas = layers
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits of images (n, channels, H, W)."""
+        if not (self.training and torch.is_grad_enabled()):
+            return self._module(images)
+        with self._tapped():
+            logits = self._module(images)
+        return _TimesBatch.apply(logits)  # pyright: ignore[reportReturnType]
+
+    @contextmanager
+    def _tapped(self) -> Iterator[None]:
+        """Put a tap on every trained layer, for one pass."""
+        for layer, formula in self.formulas.items():
+            layer.forward = partial(_tap, layer, formula)
+        try:
+            yield
+        finally:
+            for layer in self.formulas:
+                del layer.forward
+
+
+class ClippingOptimizer(DPOptimizer):
+    """Opacus' optimizer, with its noise and its steps, that clips from norms and a weighted sum."""
+
+    def clip_and_accumulate(self) -> None:
+        """Add the sum of clipped gradients to each parameter's `summed_grad`."""
+        parameters: list[Any] = self.params
+        each = [self._get_flat_grad_sample(p) for p in parameters]
+        norms = torch.stack([squared_norms(g) for g in each]).sum(0).sqrt()
+        weights = (self.max_grad_norm / (norms + 1e-6)).clamp(max=1)  # 1e-6 as in Opacus
+        for p, gradients in zip(parameters, each, strict=True):
+            _check_processed_flag(p.grad_sample)
+            summed = weighted_sum(gradients, weights)
+            p.summed_grad = summed if p.summed_grad is None else p.summed_grad + summed
+            _mark_as_processed(p.grad_sample)
+
+
+def has_formulas(network: nn.Module) -> bool:
+    """Return whether every layer that is trained has a formula here."""
+    return _trained_layers(network) is not None
+
+
+def _trained_layers(network: nn.Module) -> dict[nn.Module, Formula] | None:
+    """The layers with weights to train and how their gradients are taken; None: one is unknown."""
+    found: dict[nn.Module, Formula] = {}
+    for layer in network.modules():
+        trained = {n for n, p in layer.named_parameters(recurse=False) if p.requires_grad}
+        if not trained:
+            continue
+        formula = formula_of(layer)
+        if formula is None or not trained <= {"weight", "bias"}:
+            return None
+        found[layer] = formula
+    return found
+
+
+def _tap(layer: nn.Module, formula: Formula, *given: Any, **named: Any) -> Tensor:
+    """A layer's output, from which its parameters' gradients of each example will come."""
+    (images,) = (*given, *named.values())
+    kept = layer._parameters
+    constant: Any = {name: None if p is None else p.detach() for name, p in kept.items()}
+    layer._parameters = constant
+    try:
+        answer = layer.__class__.forward(layer, images)
+    finally:
+        layer._parameters = kept
+    trained = [p for p in kept.values() if p is not None and p.requires_grad]
+    return _Tap.apply(partial(_keep, layer, formula), answer, images.detach(), *trained)  # pyright: ignore[reportReturnType]
+
+
+def _keep(layer: nn.Module, formula: Formula, images: Tensor, gradients: Tensor) -> None:
+    """Add the gradients of each example that come from one call of a layer."""
+    for p, found in formula(layer, images, gradients).items():
+        parameter: Any = p
+        held = getattr(p, "grad_sample", None)
+        parameter.grad_sample = found if held is None else _added(held, found)
+
+
+def _added(held: Tensor, found: Tensor) -> Tensor:
+    """The sum of what two calls of a layer give, or of two layers with the same weights."""
+    _check_processed_flag(held)
+    if isinstance(held, Factored) and isinstance(found, Factored):
+        return held.plus(found)
+    return held + found
+
+
+class _TimesBatch(torch.autograd.Function):
+    """The logits; on the way back, gradients of the mean become those of each example's loss."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor) -> Tensor:
+        return logits.view_as(logits)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        (gradients,) = grad_outputs
+        return gradients * len(gradients)
+
+
+class _Tap(torch.autograd.Function):
+    """The same numbers forward and backward; on the way back it shows them to `keep`."""
+
+    @staticmethod
+    def forward(ctx: Any, keep: Any, answer: Tensor, images: Tensor, *trained: Tensor) -> Tensor:
+        """`trained` only says that gradients are wanted, also where the images carry none."""
+        ctx.keep, ctx.unused = keep, len(trained)
+        ctx.save_for_backward(images)
+        return answer.view_as(answer)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        (gradients,) = grad_outputs
+        ctx.keep(*ctx.saved_tensors, gradients)
+        return None, gradients, None, *[None] * ctx.unused

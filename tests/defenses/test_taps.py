@@ -1,0 +1,164 @@
+"""Taps: the same steps as Opacus', nothing else computed, and nothing left behind."""
+
+import copy
+import weakref
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from defenses import Kit
+from defenses._engines import recording
+from defenses._factored import Factored
+from defenses._layer_gradients import FORMULAS
+from defenses._per_example import PerExampleGradients
+from defenses._taps import TappedGradients
+from defenses.dp_sgd import DPSGD
+from tests.made.dp_sgd import BASES, NUM, backward, batch, network, protected
+
+
+def wide() -> nn.Module:
+    """Layers whose gradients are kept in factors, and others."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 48, 3, stride=4, padding=1, bias=False), nn.GroupNorm(4, 48), nn.Tanh(),
+        nn.Conv2d(48, 48, 3, padding=1), nn.Tanh(), nn.Flatten(), nn.Linear(192, 64), nn.Tanh(),
+        nn.Linear(64, 4),
+    )  # fmt: skip
+
+
+def stepped(defense: DPSGD, kit: Kit) -> Tensor:
+    """All weights after one step, in one row; the signs of an attack would spread rounding."""
+    torch.manual_seed(3)
+    for parts in kit.steps(0):
+        for part in parts:
+            backward(defense, kit, part)
+            kit.optimizer.step()
+    return torch.cat([p.detach().flatten() for p in kit.model.parameters()])
+
+
+@pytest.mark.parametrize("make_model", [network, wide])
+@pytest.mark.parametrize("name", BASES)
+def test_both_engines_take_the_same_step(name: str, make_model: Any):
+    """Clipped, in parts of 7, with the noise of the same seed."""
+    after = []
+    for engine in ("taps", "opacus"):
+        keys: Any = {"engine": engine, "physical_batch_size": 7}
+        defense = DPSGD(base=BASES[name], noise_multiplier=0.3, max_grad_norm=0.4, **keys)
+        after.append(stepped(defense, protected(defense, make_model=make_model)))
+    before = torch.cat([p.detach().flatten() for p in make_model().parameters()])
+    assert (after[0] - before).abs().max() > 0.01
+    torch.testing.assert_close(after[0], after[1], rtol=1e-5, atol=1e-6)
+
+
+def test_large_layers_gradients_are_kept_in_factors():
+    defense = DPSGD(base=BASES["trades"], noise_multiplier=0.0)
+    kit = protected(defense, make_model=wide)
+    backward(defense, kit, torch.arange(NUM))
+    kept = {n for n, p in kit.model.named_parameters() if isinstance(_of(p), Factored)}
+    assert kept == {"_module.3.weight", "_module.6.weight"}
+
+
+def _of(p: nn.Parameter) -> Any:
+    return getattr(p, "grad_sample", None)
+
+
+def test_no_gradient_of_a_batch_is_computed_nor_any_of_the_images():
+    defense = DPSGD(noise_multiplier=0.0)
+    kit = protected(defense)
+    backward(defense, kit, torch.arange(NUM))
+    assert all(p.grad is None and len(_of(p)) == NUM for p in kit.model.parameters())
+    model, (images, _) = kit.model, batch()
+    stem = model(images).grad_fn
+    seen, todo = set(), [stem]
+    while todo:
+        if (node := todo.pop()) is not None and node not in seen:
+            seen.add(node)
+            todo += [following for following, _ in node.next_functions]
+    names = [node.name() for node in seen]
+    assert names.count("_TapBackward") > names.count("ConvolutionBackward0") > 0
+
+
+def test_outside_of_a_recorded_pass_the_network_is_as_it_was():
+    model = TappedGradients(network())
+    inner, (images, _) = model._module, batch()
+    before = [*inner.parameters()]
+    model(images)
+    twin = copy.deepcopy(inner)
+    with torch.no_grad():
+        for p in twin.parameters():
+            p.zero_()
+    assert not twin(images).any()
+    with pytest.raises(RuntimeError):
+        model(images[:, :1].repeat(1, 2, 1, 1))
+    model(images).sum()
+    assert all(a is b for a, b in zip(inner.parameters(), before, strict=True))
+    assert not any("forward" in vars(m) for m in inner.modules())
+    torch.autograd.grad(inner(images).sum(), before)  # an ordinary network again
+    with torch.no_grad():
+        model(images)
+    model.eval()(images).sum().backward()
+    assert all(_of(p) is None and p.grad is not None for p in before)
+
+
+def test_nothing_is_held_once_the_gradients_are_cleared():
+    """Without a collection of garbage, which would come too late for the next step."""
+    defense = DPSGD(base=BASES["trades"], noise_multiplier=1.0)
+    kit = protected(defense, make_model=wide)
+    held = []
+    for layer in kit.model.modules():
+        if "weight" in layer._parameters:
+            layer.register_forward_hook(lambda *args: held.append(weakref.ref(args[2])))
+    backward(defense, kit, torch.arange(NUM))
+    assert held
+    assert not any(answer() for answer in held)
+    held += [weakref.ref(t) for p in kit.model.parameters() for t in _parts(_of(p))]
+    kit.optimizer.step()
+    kit.optimizer.zero_grad()
+    assert not any(answer() for answer in held)
+
+
+def _parts(gradients: Any) -> tuple[Tensor, ...]:
+    factored = isinstance(gradients, Factored)
+    return (gradients.inputs, gradients.gradients) if factored else (gradients,)
+
+
+def test_a_second_backward_pass_before_the_gradients_are_cleared_is_refused():
+    defense = DPSGD(noise_multiplier=0.0)
+    kit = protected(defense, make_model=wide)
+    backward(defense, kit, torch.arange(NUM))
+    kit.optimizer.step()
+    with pytest.raises(ValueError, match="haven't been cleared"):
+        kit.model(batch()[0]).sum().backward()
+
+
+@pytest.mark.parametrize("num", [1, 2])
+def test_a_batch_of_one_or_two_has_the_gradients_of_its_examples(num: int):
+    defense, other = DPSGD(noise_multiplier=0.0), DPSGD(noise_multiplier=0.0, engine="opacus")
+    kits = [protected(each, make_model=wide) for each in (defense, other)]
+    for kit in kits:
+        backward(defense, kit, torch.arange(num))
+    for a, b in zip(*(kit.model.parameters() for kit in kits), strict=True):
+        torch.testing.assert_close(_of(a) + 0, _of(b), rtol=1e-5, atol=1e-6)
+
+
+def test_a_network_with_a_layer_that_is_not_known_goes_opacus_way_as_a_whole():
+    known = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ConvTranspose2d(4, 4, 2).requires_grad_(False))
+    assert isinstance(recording(known, "taps"), TappedGradients)
+    assert isinstance(recording(known, "opacus"), PerExampleGradients)
+    unknown = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ConvTranspose2d(4, 4, 2))
+    assert isinstance(recording(unknown, "taps"), PerExampleGradients)
+
+
+def test_a_formula_that_is_wrong_is_found_before_the_first_step(monkeypatch: pytest.MonkeyPatch):
+    right = FORMULAS[nn.Linear]
+
+    def wrong(*given: Any) -> dict[nn.Parameter, Tensor]:
+        return {p: 1.1 * g for p, g in right(*given).items()}
+
+    monkeypatch.setitem(FORMULAS, nn.Linear, wrong)
+    images, labels = batch()
+    with pytest.raises(ValueError, match=r"linear \(Linear\): its per-example gradients are off"):
+        DPSGD(noise_multiplier=1.0).examine(network(), images[:4], labels[:4])
+    DPSGD(noise_multiplier=1.0, engine="opacus").examine(network(), images[:4], labels[:4])
