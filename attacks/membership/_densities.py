@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attacks.membership._left_out import VARIANCE_FLOOR
+from attacks.membership._survival import log_survival
 
 SHRINK = 1 - 1e-6  # of correlations, so that views that always agree have an inverse
 
@@ -46,36 +47,6 @@ def surprise_above(values: np.ndarray, predicted: Predicted) -> np.ndarray:
     if predicted.freedom is None:
         return -log_ndtr(-z)
     return -log_survival(z, predicted.freedom)
-
-
-def log_survival(z: np.ndarray, freedom: np.ndarray) -> np.ndarray:
-    """Return log P(t > z) of Student's t, which does not end where the probability underflows.
-
-    There it is the incomplete beta function by its continued fraction,
-    https://dlmf.nist.gov/8.17.E22, which so far out needs few terms.
-
-    Args:
-        z: any shape, float.
-        freedom: degrees of freedom, of the same shape.
-    """
-    from scipy.special import betaln, stdtr
-
-    survival = stdtr(freedom, -z)
-    far = survival < 1e-200
-    log = np.log(np.where(far, 1, survival))
-    if far.any():
-        a, b, square = freedom[far] / 2, 0.5, np.square(z[far])
-        x = 1 / (1 + square / (2 * a))
-        fraction = np.ones_like(x)
-        for m in range(50, -1, -1):
-            odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-            fraction = 1 + odd / fraction
-            if m:
-                even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-                fraction = 1 + even / fraction
-        log[far] = -a * np.log1p(square / (2 * a)) - b * np.log1p(2 * a / square)
-        log[far] -= np.log(2 * a) + betaln(a, b) + np.log(fraction)
-    return log
 
 
 def _whiten(vectors: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

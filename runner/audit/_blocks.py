@@ -24,6 +24,7 @@ from runner.storage.parquet import BLOCK, arrays_table
 from runner.storage.scores import PARTITIONS, Reading, scores_table
 
 APART = 512  # examples whose shadows are held of each target at once
+NARROW = ("log_odds", "correct")  # columns that are held of all models, for several attacks
 SPAN = 16  # blocks whose sums one task adds, so that few of them reach the driver
 
 
@@ -143,12 +144,17 @@ def _readings(
     job: BlockScoring, source: Source, block: int
 ) -> Iterator[tuple[Reading, np.ndarray, Examples, np.ndarray]]:
     """Each reading of a block: its name, signals (M, B, K), examples and membership (M, B)."""
+    examples = _examples(job, source, block)
+    start, stop = int(examples.number[0]), int(examples.number[-1]) + 1
+    views, held = read_views(job.sources[source][0]), {}
     for name, attack in job.attacks.items():
-        signals, examples = _signals(job, source, attack, block)
-        start, stop = int(examples.number[0]), int(examples.number[-1]) + 1
+        column = column_of(attack.reads, source)
+        answers = held.get(column) or _answers(job.sources[source], column, block, examples)
+        if attack.reads in NARROW:
+            answers = held[column] = list(answers)
+        signals = np.stack([attack.signal(chosen(attack, a, views), examples) for a in answers])
         for matrix, member in job.members.items():
-            columns = member.columns(start, stop)
-            yield Reading(*source, name, matrix), signals, examples, columns
+            yield Reading(*source, name, matrix), signals, examples, member.columns(start, stop)
 
 
 class _Part(NamedTuple):
@@ -177,30 +183,32 @@ def _parts(
         yield _Part(answers[:, part], seen, examples._replace(number=number, label=label))
 
 
-def _signals(
-    job: BlockScoring, source: Source, attack: MembershipAttack, block: int
-) -> tuple[np.ndarray, Examples]:
-    """The signals (M, B, K) of one block of examples, from all files of an arm."""
-    paths, column = job.sources[source], column_of(attack.reads, source)
-    start, stop = block * BLOCK, min((block + 1) * BLOCK, job.num_examples)
-    number, signals, examples = np.arange(start, stop, dtype=np.int32), [], None
+def _examples(job: BlockScoring, source: Source, block: int) -> Examples:
+    """The examples of a block, by the first file of an arm."""
+    path, (start, stop) = job.sources[source][0], (block * BLOCK, (block + 1) * BLOCK)
+    number = np.arange(start, min(stop, job.num_examples), dtype=np.int32)
+    label = read_block(path, block, "label").label
+    return Examples(number, label, job.num_examples, num_classes(path))
+
+
+def _answers(
+    paths: Sequence[str], column: str, block: int, examples: Examples
+) -> Iterator[np.ndarray]:
+    """A block of a column of all files of an arm, model by model, (B, K) each."""
     for path in paths:
         found = read_block(path, block, column)
-        if not np.array_equal(found.example, number):
+        if not np.array_equal(found.example, examples.number):
             raise ValueError(f"block {block} of {path} holds other examples than were asked for")
         if not np.isfinite(found.answers).all():
             raise ValueError(f"block {block} of {path} has {column} that are not finite")
-        if examples is None:
-            examples = Examples(number, found.label, job.num_examples, num_classes(path))
-        elif not np.array_equal(found.label, examples.label):
+        if not np.array_equal(found.label, examples.label):
             raise ValueError(f"block {block} of {path} has other labels than {paths[0]}")
-        signals.append(attack.signal(chosen(attack, found.answers, path), examples))
-    assert examples is not None
-    return np.stack(signals), examples
+        yield found.answers
 
 
-def chosen(attack: MembershipAttack, answers: np.ndarray, path: str) -> np.ndarray:
+def chosen(attack: MembershipAttack, answers: np.ndarray, views: Sequence[str]) -> np.ndarray:
     """Return the answers of the views that an attack reads, in the order of the file's views."""
     if attack.reads == "logits":
         return answers
-    return answers[:, attack.columns(read_views(path))]
+    columns = attack.columns(views)
+    return answers if len(columns) == len(views) else answers[:, columns]

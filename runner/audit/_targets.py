@@ -10,7 +10,7 @@ from attacks.membership import Examples, MembershipAttack
 from runner.audit._blocks import chosen
 from runner.audit._scoring import Scoring
 from runner.audit._tasks import Tasks, write
-from runner.storage.answers import Source, column_of, num_classes, read_answers
+from runner.storage.answers import Source, column_of, num_classes, read_answers, read_views
 from runner.storage.ids import seed_of
 from runner.storage.scores import OF_TARGETS, Reading, target_table
 
@@ -85,4 +85,4 @@ def _signal(
         )
     if not np.isfinite(answers).all():
         raise ValueError(f"{path} has {column} that are not finite")
-    return attack.signal(chosen(attack, answers, path), examples)
+    return attack.signal(chosen(attack, answers, read_views(path)), examples)

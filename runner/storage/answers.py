@@ -128,7 +128,7 @@ def read_block(path: str, block: int, column: str) -> AnswerBlock:
     with opened(path, names) as file:
         if block >= file.num_row_groups:
             raise Corrupt(path, f"block {block} was asked of {file.num_row_groups} blocks")
-        table = file.read_row_group(block, columns=list(names))
+        table = file.read_row_group(block, columns=list(names), use_threads=False)
         answers = _by_view(numbers(table, there), column, file)
         return AnswerBlock(numbers(table, "example"), numbers(table, "label"), answers)
 
