@@ -19,20 +19,43 @@ class Moments(NamedTuple):
     squares: np.ndarray  # (T, B, G, G), sums of products of residuals around `mean`
 
 
-def fitted(values: np.ndarray, in_class: np.ndarray, partner: np.ndarray | None) -> Moments:
-    """Return a class's statistics for each model as target, or for one that is not among them.
+class Pairs(NamedTuple):
+    """P sets of models that targets leave out: a target and its partner leave out the same."""
+
+    first: np.ndarray  # (P,) int, the lower model of each
+    second: np.ndarray  # (P,) int, the higher one, or the same where a model is left out alone
+    of: np.ndarray  # (M,) int, the set of each model as target
+
+    @property
+    def targets(self) -> list[np.ndarray]:
+        """The first target of each set, and the last where that is another one."""
+        _, first = np.unique(self.of, return_index=True)
+        _, last = np.unique(self.of[::-1], return_index=True)
+        last = len(self.of) - 1 - last
+        return [first] if np.array_equal(first, last) else [first, last]
+
+
+def pairs_of(partner: np.ndarray) -> Pairs:
+    """Return who leaves out whom, given the partner of each model, or the model itself, (M,)."""
+    both = np.sort(np.stack([np.arange(len(partner)), partner], axis=1), axis=1)
+    sets, of = np.unique(both, axis=0, return_inverse=True)
+    return Pairs(sets[:, 0], sets[:, 1], of.reshape(-1))
+
+
+def fitted(values: np.ndarray, in_class: np.ndarray, pairs: Pairs | None) -> Moments:
+    """Return a class's statistics for each pair, for each target, or for one that is no model here.
 
     Args:
         values: (M, B, G) float64.
         in_class: (M, B) bool, or (T, M, B) where each target has shadows of its own.
-        partner: (M,) int, not looked at there; None: of one that is not among them.
+        pairs: not looked at there; None: of one target that is not among the models.
     """
     if in_class.ndim == 3:
         each = [moments(values, of_target) for of_target in in_class]
         return Moments(*(np.concatenate(of_all) for of_all in zip(*each, strict=True)))
-    if partner is None:
+    if pairs is None:
         return moments(values, in_class)
-    return moments_left_out(values, in_class, partner)
+    return moments_of_pairs(values, in_class, pairs)
 
 
 def moments(values: np.ndarray, in_class: np.ndarray) -> Moments:
@@ -52,14 +75,21 @@ def moments(values: np.ndarray, in_class: np.ndarray) -> Moments:
 def moments_left_out(values: np.ndarray, in_class: np.ndarray, partner: np.ndarray) -> Moments:
     """Return the statistics of a class for each target without itself and its partner.
 
-    Two passes: with residuals r around the mean of the whole class, leaving out a set R moves the
-    mean by -sum_R r / n' and takes sum_R r r' + (sum_R r)(sum_R r)' / n' from the squares, with n'
-    models left. Where that would cancel, the class is fitted anew.
-
     Args:
         values: (M, B, G) float64.
         in_class: (M, B) bool.
         partner: (M,) int; a model that is its own partner is left out alone.
+    """
+    pairs = pairs_of(partner)
+    return Moments(*(each[pairs.of] for each in moments_of_pairs(values, in_class, pairs)))
+
+
+def moments_of_pairs(values: np.ndarray, in_class: np.ndarray, pairs: Pairs) -> Moments:
+    """Return the statistics of a class without each of P pairs.
+
+    Two passes: with residuals r around the mean of the whole class, leaving out a set R moves the
+    mean by -sum_R r / n' and takes sum_R r r' + (sum_R r)(sum_R r)' / n' from the squares, with n'
+    models left. Where that would cancel, the class is fitted anew.
     """
     weight = in_class.astype(np.float64)[:, :, None]
     count = weight.sum(axis=0)
@@ -68,19 +98,21 @@ def moments_left_out(values: np.ndarray, in_class: np.ndarray, partner: np.ndarr
     residual *= weight
     squares = outer(residual)
     total = squares.sum(axis=0)
-    alone = partner == np.arange(len(partner))
+    two = np.flatnonzero(pairs.first != pairs.second)
 
-    def with_partner(each: np.ndarray) -> np.ndarray:
-        partners = each[partner]
-        partners[alone] = 0
-        partners += each
-        return partners
+    def left_out(each: np.ndarray) -> np.ndarray:
+        both = each[pairs.first]
+        if len(two) == len(both):
+            both += each[pairs.second]
+        else:
+            both[two] += each[pairs.second[two]]
+        return both
 
-    number = count - with_partner(weight)
+    number = count - left_out(weight)
     divisor = np.maximum(number, 1)
-    moved = with_partner(residual)
+    moved = left_out(residual)
     mean = centre - moved / divisor
-    left = total - with_partner(squares)
+    left = total - left_out(squares)
     left -= outer(moved) / divisor[..., None]
     left_diagonal, diagonal = (np.einsum("...gg->...g", each) for each in (left, total))
     np.maximum(left_diagonal, 0, out=left_diagonal)
@@ -88,7 +120,7 @@ def moments_left_out(values: np.ndarray, in_class: np.ndarray, partner: np.ndarr
     found = Moments(number[:, :, 0], mean, left)
     cancelled = few_digits.any(axis=2) & (found.number > 1)
     if cancelled.any():
-        _fit_anew(values, in_class, partner, cancelled, found)
+        _fit_anew(values, in_class, pairs, cancelled, found)
     return found
 
 
@@ -166,15 +198,15 @@ def ratio(squares: np.ndarray, count: np.ndarray) -> np.ndarray:
 def _fit_anew(
     values: np.ndarray,
     in_class: np.ndarray,
-    partner: np.ndarray,
+    pairs: Pairs,
     where: np.ndarray,
     found: Moments,
 ) -> None:
     """Fit where a difference of sums would keep fewer than ten digits of the squares."""
-    for target in np.flatnonzero(where.any(axis=1)):
-        examples = np.flatnonzero(where[target])
+    for pair in np.flatnonzero(where.any(axis=1)):
+        examples = np.flatnonzero(where[pair])
         kept = in_class[:, examples].copy()
-        kept[[target, partner[target]]] = False
+        kept[[pairs.first[pair], pairs.second[pair]]] = False
         anew = moments(values[:, examples], kept)
-        found.mean[target, examples] = anew.mean[0]
-        found.squares[target, examples] = anew.squares[0]
+        found.mean[pair, examples] = anew.mean[0]
+        found.squares[pair, examples] = anew.squares[0]

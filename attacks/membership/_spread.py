@@ -6,7 +6,15 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from attacks.membership._densities import Predicted
-from attacks.membership._left_out import VARIANCE_FLOOR, Moments, fitted, outer, ratio, total_of
+from attacks.membership._left_out import (
+    VARIANCE_FLOOR,
+    Moments,
+    Pairs,
+    fitted,
+    outer,
+    ratio,
+    total_of,
+)
 
 LEAST_EXCESS = 2e-6  # of the variance of log-variances: a million degrees of freedom, a normal
 
@@ -22,7 +30,7 @@ Known = np.ndarray | Prior | None
 
 
 def sums(
-    variance: str, values: np.ndarray, in_class: np.ndarray, partner: np.ndarray | None
+    variance: str, values: np.ndarray, in_class: np.ndarray, pairs: Pairs | None
 ) -> dict[str, np.ndarray]:
     """Return what must be known of all examples, which is added over blocks of them.
 
@@ -30,12 +38,15 @@ def sums(
         variance: one of LiRA's, and not per_example.
         values: (M, B, G) float64 answers.
         in_class: (M, B) bool, or (T, M, B) where each target has shadows of its own.
-        partner: (M,) int, where each model is a target; None: of one that is not among them.
+        pairs: where each model is a target; None: of one that is not among them.
     """
     if variance == "total":
         return raw_sums(values, in_class)
-    found = fitted(values, in_class, partner)
-    return prior_sums(found) if variance == "shrunk" else pooled_sums(found)
+    found = fitted(values, in_class, pairs)
+    of_each = prior_sums(found) if variance == "shrunk" else pooled_sums(found)
+    if pairs is None or in_class.ndim == 3:
+        return of_each
+    return {key: each[pairs.of] for key, each in of_each.items()}
 
 
 def known(
@@ -43,14 +54,17 @@ def known(
     totals: Mapping[str, np.ndarray],
     freedom: float | Literal["estimated"],
     kept: np.ndarray,
+    targets: np.ndarray | slice,
 ) -> Known:
-    """Return what the `sums` of all examples tell of the variance of one, for each target.
+    """Return what the `sums` of all examples tell of the variance of one, for some targets.
 
     Args:
         kept: (T, K) of 0 and 1, which of the K sums of `raw_sums` are a target's; see `sums_kept`.
+        targets: which of them.
     """
     if variance == "total":
-        return raw_covariance(totals, kept)
+        return raw_covariance(totals, kept[targets])
+    totals = {key: each[targets] for key, each in totals.items()}
     if variance == "pooled":
         return ratio(totals["squares"], totals["count"])
     return prior(totals, freedom) if variance == "shrunk" else None

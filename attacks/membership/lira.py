@@ -1,6 +1,6 @@
 """The likelihood-ratio attack: does the target answer as models trained with the example do?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -9,7 +9,7 @@ from pydantic import PositiveFloat, model_validator
 from attacks.membership import Examples, MembershipAttack, Needs, Sums, _carlini
 from attacks.membership import _spread as spread
 from attacks.membership._densities import Predicted, log_density, surprise_above
-from attacks.membership._left_out import fitted
+from attacks.membership._left_out import fitted, pairs_of
 from attacks.membership._sorted import medians
 
 EXAMPLES_AT_ONCE = 256  # keeps the temporary arrays of 128 models in the cache of one core
@@ -176,10 +176,11 @@ class Lira(MembershipAttack):
         totals: dict[str, np.ndarray] = {}
         if self.variance == "per_example":
             return totals
+        pairs = None if partner is None else pairs_of(partner)
         for part, place, group in self._parts(answers):
             values = answers[:, part, group].astype(np.float64)
             for name, in_class in classes.items():
-                sums = spread.sums(self.variance, values, in_class[..., part], partner)
+                sums = spread.sums(self.variance, values, in_class[..., part], pairs)
                 for key, more in sums.items():
                     key = f"{name}_{place}_{key}"
                     totals[key] = totals.get(key, 0) + more
@@ -195,20 +196,28 @@ class Lira(MembershipAttack):
     ) -> np.ndarray:
         """The scores (T, B) of targets' answers (T, B, V), by the models' answers (M, B, V)."""
         freedom, scores = self.prior_freedom or "estimated", np.zeros(judged.shape[:2])
-        kept = spread.sums_kept(len(answers), partner, classes["out"].ndim == 3)
+        apart = classes["out"].ndim == 3
+        kept = spread.sums_kept(len(answers), partner, apart)
+        # A target and its partner have the same shadows, which are fitted once.
+        pairs = None if partner is None else pairs_of(partner)
+        each: Sequence[np.ndarray | slice] = [slice(None)]
+        targets = pairs.targets if pairs and not apart else each
         known: dict[tuple[str, int], spread.Known] = {}
         for part, place, group in self._parts(answers):
             values, predicted = answers[:, part, group].astype(np.float64), []
             for name, in_class in classes.items():
                 if (name, place) not in known:
                     of = spread.named(totals, f"{name}_{place}_")
-                    known[name, place] = spread.known(self.variance, of, freedom, kept)
-                found = fitted(values, in_class[..., part], partner)
+                    known[name, place] = spread.known(self.variance, of, freedom, kept, targets[0])
+                found = fitted(values, in_class[..., part], pairs)
                 centre = found.mean
                 if self.centre == "median":
-                    centre = medians(values, in_class[..., part], partner)
+                    centre = medians(values, in_class[..., part], partner)[targets[0]]
                 predicted.append(spread.predicted(centre, found, known[name, place]))
-            scores[:, part] += self._evidence(judged[:, part, group], predicted)
+            evidence = np.empty_like(scores[:, part])
+            for some in targets:
+                evidence[some] = self._evidence(judged[some, part, group], predicted)
+            scores[:, part] += evidence
         return scores / len(self._groups(answers.shape[2]))
 
     def _evidence(self, judged: np.ndarray, predicted: list[Predicted]) -> np.ndarray:

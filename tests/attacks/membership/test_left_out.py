@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from attacks.membership._left_out import fitted, mean_of_others, moments_left_out, sum_of_others
+from attacks.membership._left_out import (
+    fitted,
+    mean_of_others,
+    moments_left_out,
+    pairs_of,
+    sum_of_others,
+)
 
 
 def case(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -87,3 +93,12 @@ def test_a_mean_of_others_is_of_the_class_alone():
     found = mean_of_others(values, in_class, np.arange(3))
     np.testing.assert_array_equal(found, [[4], [2], [3]])
     assert np.isnan(mean_of_others(values, in_class, np.array([1, 0, 2]))[:2]).all()
+
+
+def test_a_target_and_its_partner_are_one_set_and_each_is_a_target_once():
+    pairs = pairs_of(np.array([3, 1, 4, 0, 2]))
+    assert (pairs.first.tolist(), pairs.second.tolist()) == ([0, 1, 2], [3, 1, 4])
+    assert pairs.of.tolist() == [0, 1, 2, 0, 2]
+    assert [each.tolist() for each in pairs.targets] == [[0, 1, 2], [3, 1, 4]]
+    alone = pairs_of(np.arange(4))
+    assert [each.tolist() for each in alone.targets] == [[0, 1, 2, 3]]
