@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import chdtr
 
 from runner.statistics import metrics
 from runner.storage.ids import generator_of
@@ -146,6 +145,8 @@ def num_others(member: np.ndarray, partner: np.ndarray, kind: int) -> Iterator[n
 
 def _evener_than_coins(member: np.ndarray) -> bool:
     """Whether columns' sums of (A, N) scatter less than where each row is drawn by itself."""
+    from scipy.special import chdtr  # not for plans, which are never asked this
+
     judged = member >= 0
     if not judged.any():
         return False

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -50,13 +51,16 @@ def faults_of_arm(arm: Arm, seen: set[str]) -> Iterator[Fault]:
         narrow, why = tried(lambda: _narrow_norms(arm, batch_size), arm)
         for wrong in narrow or ([why] if why else []):
             yield Fault(arm.at("model"), f"{arm.model}: {wrong}")
+    asked = cache(lambda: _asked(arm))  # one for all questions: to build it may take longer
     if kind not in seen:
-        wrong, why = tried(lambda: _wrong_answers(arm) or _wrong_weights(arm, step), arm)
+        wrong, why = tried(
+            lambda: wrong_answers(asked(), arm.few, arm.shape) or _wrong_weights(arm, step), arm
+        )
         if wrong or why:
             yield Fault(arm.at("model"), f"{arm.model}: {wrong or f'{why}; {WAY_OUT}'}")
             return
     seen.add(kind)
-    yield from faults_of_attacks(arm, build_model(arm.run, arm.shape, CPU).eval(), kind, seen)
+    yield from faults_of_attacks(arm, asked, kind, seen)
 
 
 def _why_no_step(arm: Arm, why: str) -> Fault:
@@ -67,7 +71,7 @@ def _why_no_step(arm: Arm, why: str) -> Fault:
     _, wrong = tried(lambda: build_model(arm.run, arm.shape, CPU), arm, bare=True)
     if wrong:
         return Fault(arm.at("defense"), wrong)
-    answers, wrong = tried(lambda: _wrong_answers(arm), arm)
+    answers, wrong = tried(lambda: wrong_answers(_asked(arm), arm.few, arm.shape), arm)
     if answers or wrong:
         return Fault(arm.at("model"), f"{arm.model}: {answers or f'{wrong}; {WAY_OUT}'}")
     step = f"a step of {arm.run.defense.name} on {arm.model}"
@@ -80,8 +84,9 @@ def _narrow_norms(arm: Arm, batch_size: int) -> list[str]:
     return found or blind(network, arm.few)
 
 
-def _wrong_answers(arm: Arm) -> str | None:
-    return wrong_answers(build_model(arm.run, arm.shape, CPU).eval(), arm.few, arm.shape)
+def _asked(arm: Arm) -> nn.Module:
+    """The network as it answers before any training."""
+    return build_model(arm.run, arm.shape, CPU).eval()
 
 
 def _step(arm: Arm) -> Epoch:

@@ -1,6 +1,6 @@
 """Whether evasion attacks can be made on such images and such a network."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +14,13 @@ TINY = 1e-6  # of rounding
 MOST_PASSES = 200  # through the network, by an attack whose steps are not known by their name
 
 
-def faults_of_attacks(arm: Arm, network: nn.Module, kind: str, seen: set[str]) -> Iterator[Fault]:
+def faults_of_attacks(
+    arm: Arm, network: Callable[[], nn.Module], kind: str, seen: set[str]
+) -> Iterator[Fault]:
     """Attacks that cannot be made on such images and such a network, each kind once.
 
     Args:
-        network: in eval mode, with its first weights.
+        network: gives it in eval mode, with its first weights; asked for where it is attacked.
         kind: what tells networks apart.
         seen: pairs of attacks and networks that were tried; grows.
     """
@@ -28,9 +30,9 @@ def faults_of_attacks(arm: Arm, network: nn.Module, kind: str, seen: set[str]) -
         if pair in seen:
             continue
         seen.add(pair)
-        wrong, why = tried(lambda a=short: _at_most(a, network, arm), arm)
+        wrong, why = tried(lambda a=short: _at_most(a, network(), arm), arm)
         if wrong or why:  # fewer steps than it can do with?
-            wrong, why = tried(lambda a=attack: _at_most(a, network, arm), arm)
+            wrong, why = tried(lambda a=attack: _at_most(a, network(), arm), arm)
         if wrong or why:
             yield Fault(at, f"{attack.name} on {arm.model}: {wrong or why}")
 
