@@ -1,6 +1,6 @@
 """Whether a network's per-example gradients are those of its examples; imported late, for Opacus.
 
-Opacus takes them from what each layer is given and gives back. Where a network uses a weight
+They are taken from what each layer is given and gives back. Where a network uses a weight
 outside its layer, or gives a layer other rows than one an example, they are wrong without an error.
 """
 

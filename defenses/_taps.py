@@ -132,7 +132,11 @@ class _TimesBatch(torch.autograd.Function):
 
 
 class _Tap(torch.autograd.Function):
-    """The same numbers forward and backward; on the way back it shows them to `keep`."""
+    """The same numbers forward and backward; on the way back it shows them to `keep`.
+
+    Not where only images' gradients are asked for, as by an attack: those passes stop short of the
+    weights.
+    """
 
     @staticmethod
     def forward(ctx: Any, keep: Any, answer: Tensor, images: Tensor, *trained: Tensor) -> Tensor:
@@ -145,5 +149,7 @@ class _Tap(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         (gradients,) = grad_outputs
-        ctx.keep(*ctx.saved_tensors, gradients)
+        weights = [node for node, _ in ctx.next_functions[-ctx.unused :]]
+        if any(map(torch._C._will_engine_execute_node, weights)):
+            ctx.keep(*ctx.saved_tensors, gradients)
         return None, gradients, None, *[None] * ctx.unused

@@ -38,8 +38,8 @@ class ConvNorm(nn.Module):
     than the activations that folding anew in each pass costs next to nothing, and nothing can go
     stale. Gradients flow through it to the input and to every parameter.
 
-    In train mode, and with any other norm, both modules are called as they are: Opacus takes
-    per-example gradients from hooks on the modules, which a functional call would not trigger.
+    In train mode, and with any other norm, both modules are called as they are: DP-SGD takes
+    per-example gradients from calls of modules, which a functional call would pass by.
     The norm is looked at in each pass, since SyncBatchNorm or GroupNorm may have taken its place.
     """
 

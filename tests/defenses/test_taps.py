@@ -102,6 +102,20 @@ def test_outside_of_a_recorded_pass_the_network_is_as_it_was():
     assert all(_of(p) is None and p.grad is not None for p in before)
 
 
+def test_an_attack_through_the_recording_network_itself_leaves_no_trace():
+    """`crafting` gives the plain network; who forgets it gets the same step."""
+    kits = [protected(DPSGD(noise_multiplier=0.0), make_model=wide) for _ in range(2)]
+    images, labels = batch()
+    moved = images.clone().requires_grad_()
+    answers = kits[0].model(moved)
+    torch.autograd.grad(nn.functional.cross_entropy(answers, labels), moved, retain_graph=True)
+    assert all(_of(p) is None for p in kits[0].model.parameters())
+    nn.functional.cross_entropy(answers, labels).backward()
+    backward(DPSGD(noise_multiplier=0.0), kits[1], torch.arange(NUM))
+    for a, b in zip(*(kit.model.parameters() for kit in kits), strict=True):
+        torch.testing.assert_close(_of(a) + 0, _of(b) + 0)
+
+
 def test_nothing_is_held_once_the_gradients_are_cleared():
     """Without a collection of garbage, which would come too late for the next step."""
     defense = DPSGD(base=BASES["trades"], noise_multiplier=1.0)
