@@ -6,12 +6,13 @@ or asks the one that does not.
 """
 
 import functools
+import itertools
 import logging
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 Accountant = Literal["prv", "rdp"]
 
@@ -21,6 +22,7 @@ PRV_DELTA = 1e-9  # the smallest it bounds: its rounding in float64 hides a delt
 PRV_REACH = 700.0  # nats of the largest loss: exp of more overflows float64
 LOW_ORDERS = (1.01, 1.02, 1.05)  # beyond Opacus's own, or a bound of little or much noise
 HIGH_ORDERS = (64, 80, 96, 128, 192, 256, 384, 512, 768, 1024)  # is many times too large
+WITHIN = 1.001  # of the smallest noise is what calibration finds
 
 
 def answering(accountant: Accountant, delta: float) -> tuple[Accountant, str]:
@@ -115,9 +117,9 @@ def calibrated(
             return math.inf
 
     accountant, _ = answering(accountant, target_delta)
-    high, shrink = 1.0, 0.5
+    high = 1.0
     if accountant == "prv":  # rdp's search is quick and ends a little above
-        high, shrink = calibrated(target_epsilon, target_delta, sample_rate, num_steps, "rdp"), 0.9
+        high = calibrated(target_epsilon, target_delta, sample_rate, num_steps, "rdp")
         spent(high, sample_rate, num_steps, target_delta, accountant)  # raises if out of its reach
     while epsilon(high) > target_epsilon:
         high *= 2
@@ -126,28 +128,64 @@ def calibrated(
                 f"no noise reaches target_epsilon {target_epsilon:g} at delta {target_delta:g} by "
                 f"the {accountant} accountant; ask for a larger epsilon"
             )
-    low = shrink * high
-    while epsilon(low) <= target_epsilon:
-        low, high = shrink * low, low
-    while high / low > 1.001:
-        middle = (low + high) / 2
-        low, high = (low, middle) if epsilon(middle) <= target_epsilon else (middle, high)
+    low, high = _bracket(lambda noise: epsilon(noise) / target_epsilon, high)
     spent(low, sample_rate, num_steps, target_delta, accountant)  # raises if this ended the search
     return high
 
 
+def _bracket(excess: Callable[[float], float], high: float) -> tuple[float, float]:
+    """Two noises 0.1 % apart or less, the first with an epsilon above the target, the other not.
+
+    Epsilon is nearly a power of the noise, so the next noise to be tried is where the line through
+    the last two, in logarithms, meets the target; and then one just below it. Each fourth halves
+    what is left, should the line lead nowhere.
+
+    Args:
+        excess: of a noise: its epsilon over the target, infinite where it is not known.
+        high: a noise whose excess is 1 or less.
+    """
+    low, at, power = 0.0, high, -1.5
+    last: tuple[float, float] | None = None
+    for number in itertools.count(1):
+        found, x = excess(at), math.log(at)
+        low, high = (at, high) if found > 1 else (low, at)
+        if high <= WITHIN * low:
+            break
+        at = 0.0
+        if 0 < found < math.inf and number % 4:
+            y = math.log(found)
+            if last and (x - last[0]) * (y - last[1]) < 0:
+                power = (y - last[1]) / (x - last[0])
+            last = x, y
+            meets = math.exp(x - y / power)
+            at = high / WITHIN if meets > high / WITHIN else meets * WITHIN**0.3
+        if not max(low, high / 2) < at < high:
+            at = math.sqrt(low * high) if low else high / 2
+    return low, high
+
+
 def _renyi(noise_multiplier: float, sample_rate: float, num_steps: int, delta: float) -> float:
     """Epsilon by Renyi differential privacy."""
-    from opacus.accountants import RDPAccountant
+    from opacus.accountants.analysis.rdp import get_privacy_spent
 
-    accountant = RDPAccountant()
-    accountant.history = [(noise_multiplier, sample_rate, num_steps)]
-    orders = [*LOW_ORDERS, *accountant.DEFAULT_ALPHAS, *HIGH_ORDERS]
     with _quietly():
         try:
-            return float(accountant.get_epsilon(delta, alphas=orders))
+            orders, of_a_step = _renyi_of_a_step(noise_multiplier, sample_rate)
+            epsilon, _ = get_privacy_spent(orders=orders, rdp=of_a_step * num_steps, delta=delta)
         except (OverflowError, ZeroDivisionError):  # hardly any noise
             return math.inf
+    return float(epsilon)
+
+
+@functools.lru_cache(maxsize=256)
+def _renyi_of_a_step(noise_multiplier: float, sample_rate: float) -> tuple[list[float], Any]:
+    """Orders, and the divergence of one step at each: that of more steps is a multiple of it."""
+    from opacus.accountants import RDPAccountant
+    from opacus.accountants.analysis.rdp import compute_rdp
+
+    orders = [*LOW_ORDERS, *RDPAccountant.DEFAULT_ALPHAS, *HIGH_ORDERS]
+    found = compute_rdp(q=sample_rate, noise_multiplier=noise_multiplier, steps=1, orders=orders)
+    return orders, found
 
 
 @contextmanager
