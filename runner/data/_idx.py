@@ -1,13 +1,11 @@
 """The idx files of MNIST and of the sets that took over its format."""
 
-from __future__ import annotations
-
 import gzip
 import math
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import numpy as np
 
@@ -16,14 +14,18 @@ from runner.data._fetch import damaged, obtain
 from runner.data._published import Published, compared, has_md5
 from runner.data._split import Split, assemble
 
-if TYPE_CHECKING:
-    from torchvision.datasets import MNIST
+NAMES = (  # images and labels to train on, then to test
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
 
 
 def load_idx(
     data: Data,
     known: Published,
-    source: type[MNIST],
+    source: Literal["MNIST", "FashionMNIST"],
     sums: Sequence[str],
     statistics: tuple[tuple[float, ...], tuple[float, ...]],
 ) -> Dataset:
@@ -34,26 +36,19 @@ def load_idx(
 
     Args:
         known: the data set that the files should hold.
-        source: the torchvision data set that publishes the file names, mirrors and checksums.
-        sums: the md5 of each file unzipped, in the order of `source`: gzip adds a date and a name,
+        source: torchvision's class, which names the folder, and publishes mirrors and checksums.
+        sums: the md5 of each file unzipped, in the order of `NAMES`: gzip adds a date and a name,
             so that the same images come in files of other sums.
         statistics: published mean and std.
 
     Raises:
         ValueError: files are missing or damaged, or hold other images.
     """
-    folder = data.root / source.__name__ / "raw"
-    names = [name.removesuffix(".gz") for name, _ in source.resources]
-    here = [_found(data.root, name) for name in names]
-    there = [_found(folder, name) for name in names]
-    if all(here) and not all(there):
-        there = here
-    wanted = f"the four idx files ({', '.join(names)}; .gz or not)"
-    paths = [
-        path
-        or obtain(data, known.title, wanted, folder / name, [m + name for m in source.mirrors], md5)
-        for path, (name, md5) in zip(there, source.resources, strict=True)
-    ]
+    folder = data.root / source / "raw"
+    here = [path for name in NAMES if (path := _found(data.root, name))]
+    paths = [path for name in NAMES if (path := _found(folder, name))]
+    if len(paths) < len(NAMES):
+        paths = here if len(here) == len(NAMES) else _obtained(data, known, source, folder)
     raw = [_unzipped(path) for path in paths]
     train, test = _split(paths[:2], raw[:2]), _split(paths[2:], raw[2:])
     verdict = compared(data, known, train, test, has_md5(raw, sums))
@@ -76,6 +71,23 @@ def read_idx(file: Path, raw: bytes, num_axes: int) -> np.ndarray:
     if len(raw) - start != math.prod(shape):
         raise damaged(file, f"its head promises {math.prod(shape)} values, has {len(raw) - start}")
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape).copy()
+
+
+def _obtained(data: Data, known: Published, source: str, folder: Path) -> list[Path]:
+    """The four files, those downloaded that are not there."""
+    wanted = f"the four idx files ({', '.join(NAMES)}; .gz or not)"
+    mirrors, sums = list[str](), dict[str, str]()
+    if data.download:
+        from torchvision import datasets  # takes 2 s of CPU; the files may well be there
+
+        published = getattr(datasets, source)
+        mirrors, sums = published.mirrors, dict(published.resources)
+    found = []
+    for name in NAMES:
+        file, urls = folder / f"{name}.gz", [f"{mirror}{name}.gz" for mirror in mirrors]
+        path = _found(folder, name)
+        found += [path or obtain(data, known.title, wanted, file, urls, sums.get(file.name, ""))]
+    return found
 
 
 def _found(folder: Path, name: str) -> Path | None:

@@ -27,7 +27,5 @@ class FashionMnist(Data):
         return 1, 28, 28, 10
 
     def load(self) -> Dataset:
-        from torchvision import datasets
-
         statistics = ((0.2860,), (0.3530,))
-        return load_idx(self, FASHION_MNIST, datasets.FashionMNIST, SUMS, statistics)
+        return load_idx(self, FASHION_MNIST, "FashionMNIST", SUMS, statistics)

@@ -24,6 +24,4 @@ class Mnist(Data):
         return 1, 28, 28, 10
 
     def load(self) -> Dataset:
-        from torchvision import datasets
-
-        return load_idx(self, MNIST, datasets.MNIST, SUMS, ((0.1307,), (0.3081,)))
+        return load_idx(self, MNIST, "MNIST", SUMS, ((0.1307,), (0.3081,)))

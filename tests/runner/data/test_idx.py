@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torchvision import datasets
 
+from runner.data._idx import NAMES
 from tests.made.datasets import idx, load, write_idx
 
 
@@ -55,3 +57,8 @@ def test_an_idx_file_with_other_content_is_named(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=f"cannot read '{tmp_path / name}': {said}"):
         load("mnist", tmp_path)
+
+
+@pytest.mark.parametrize("published", [datasets.MNIST, datasets.FashionMNIST])
+def test_the_files_are_called_as_torchvision_calls_them(published: type[datasets.MNIST]):
+    assert [name for name, _ in published.resources] == [f"{name}.gz" for name in NAMES]

@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.io import savemat
+from torchvision import datasets
 
+from runner.data.svhn import SUMS, URL
 from tests.made.datasets import load, write_svhn
 
 
@@ -46,3 +48,9 @@ def test_an_svhn_file_with_other_content_is_named(tmp_path: Path, content: dict,
     savemat(file, content)
     with pytest.raises(ValueError, match=f"cannot read '{file}': {said}"):
         load("svhn", tmp_path)
+
+
+def test_addresses_and_checksums_are_torchvisions():
+    for part, md5 in SUMS.items():
+        file = f"{part}_32x32.mat"
+        assert datasets.SVHN.split_list[part] == [URL + file, file, md5]
