@@ -1,6 +1,6 @@
 """Shadows whose numbers say nothing of the target, where each example is in so many models."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -43,22 +43,40 @@ class EvenShadows(NamedTuple):
             member: (M, B) int8.
             first: the place of the first of them in the pool.
         """
-        order = self._order(first, member.shape[1])
-        return np.stack([self._seen_by(m, member, order) for m in range(len(member))])
+        ranks = self._ranks(member, first)
+        return np.stack([self._seen_by(m, member, ranks) for m in range(len(member))])
 
     def seen_by(self, target: int, member: np.ndarray) -> np.ndarray:
         """Return what one target's shadows are to all examples, (M, N) int8, of member (M, N)."""
-        return self._seen_by(target, member, self._order(0, member.shape[1]))
+        return self._seen_by(target, member, self._ranks(member, 0))
 
-    def _seen_by(self, target: int, member: np.ndarray, order: np.ndarray) -> np.ndarray:
+    def _seen_by(
+        self, target: int, member: np.ndarray, ranks: Mapping[int, np.ndarray]
+    ) -> np.ndarray:
+        """What is too many of a kind is what ranks too high in it without the target's pair."""
+        pair = np.unique([target, self.partner[target]])
+        there = (member >= 0).sum(axis=0) - (member[pair] >= 0).sum(axis=0)
         found = member.copy()
-        found[[target, self.partner[target]]] = -1
-        there = (found >= 0).sum(axis=0)
-        in_order = np.take_along_axis(found, order, axis=0)
+        found[pair] = -1
         for kind, sizes in ((1, self.inside), (0, self.outside)):
+            among = ranks[kind].copy()
+            for own in ranks[kind][pair]:
+                among -= ranks[kind] > np.where(own > 0, own, len(member))
+            np.copyto(found, np.int8(-1), where=among > sizes[target][there].astype(among.dtype))
+        return found
+
+    def _ranks(self, member: np.ndarray, first: int) -> dict[int, np.ndarray]:
+        """Which of its kind each model is in each example's order, from 1; else 0; by kind, (M, B).
+
+        All targets share them, so that nothing is sorted or counted for each.
+        """
+        order = self._order(first, member.shape[1])
+        in_order, found = np.take_along_axis(member, order, axis=0), {}
+        for kind in (1, 0):
             of_kind = in_order == kind
-            in_order[of_kind & (np.cumsum(of_kind, axis=0) > sizes[target][there])] = -1
-        np.put_along_axis(found, order, in_order, axis=0)
+            rank = np.cumsum(of_kind, axis=0, dtype=np.int32) * of_kind
+            found[kind] = np.empty_like(rank)
+            np.put_along_axis(found[kind], order, rank, axis=0)
         return found
 
     def _order(self, first: int, num_examples: int) -> np.ndarray:

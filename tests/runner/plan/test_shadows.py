@@ -74,6 +74,24 @@ def test_who_is_left_out_hangs_on_the_seed_and_the_place_alone():
     assert np.all(np.abs(out - 1 / 7) < 5 * np.sqrt(1 / 7 * 6 / 7 / 1300))
 
 
+def test_who_ranks_too_high_of_a_kind_is_left_out_counted_one_by_one():
+    member = fixed(7, 40, 3)
+    member[np.random.default_rng(0).random(member.shape) < 0.15] = -1
+    partner = np.array([0, 2, 1, 3, 4, 6, 5])
+    sizes = np.random.default_rng(1).integers(0, 4, (2, 7, 7))
+    even = EvenShadows(*sizes, partner, 0)
+    order, seen = even._order(0, 40), even.seen(member, 0)
+    for target in range(7):
+        for i in range(40):
+            shadows = [m for m in order[:, i] if m not in (target, partner[target])]
+            there = sum(member[m, i] >= 0 for m in shadows)
+            expected = np.full(7, -1)
+            for kind, most in ((1, sizes[0]), (0, sizes[1])):
+                kept = [m for m in shadows if member[m, i] == kind][: most[target][there]]
+                expected[kept] = kind
+            np.testing.assert_array_equal(seen[target, :, i], expected)
+
+
 def test_the_row_of_the_target_moves_nothing_that_it_sees():
     """Its own row but for the counts of the design, which everybody knows."""
     member = fixed(8, 400, 4)
