@@ -10,9 +10,10 @@ import numpy as np
 from pydantic import AfterValidator, NonNegativeInt, PositiveInt, field_validator
 
 from attacks.by_name import Keys
+from runner.data._copies import copies
 from runner.data._views import VIEWS, View, to_float, view
 
-__all__ = ["VIEWS", "Augment", "Data", "Dataset", "Ids", "View", "to_float", "view"]
+__all__ = ["VIEWS", "Augment", "Data", "Dataset", "Ids", "View", "copies", "to_float", "view"]
 
 Ids = Mapping[str, np.ndarray]  # columns (N,) of int64 or text; -1 or "" where there is none
 

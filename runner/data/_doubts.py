@@ -1,9 +1,10 @@
 """What is odd about images that nobody has published: said before anything is trained on them."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+
+from runner.data._copies import copies, keys
 
 DARK = 64  # of 255: no image of a set is usually as dark as this throughout
 MOST_NAMED = 10
@@ -51,8 +52,8 @@ def _one_colour(pool: np.ndarray) -> Iterator[str]:
 
 def _twice(pool: np.ndarray, labels: np.ndarray, test: np.ndarray) -> Iterator[str]:
     """Images that are there more than once: in the pool, under two labels, in both splits."""
-    keys = np.array([_key(image) for image in pool])
-    _, group, count = np.unique(keys, return_inverse=True, return_counts=True)
+    _, group = copies(pool)
+    count = np.bincount(group)
     if (count > 1).any():
         least, most = np.full(len(count), labels.max()), np.zeros(len(count), labels.dtype)
         np.minimum.at(least, group, labels)
@@ -63,15 +64,10 @@ def _twice(pool: np.ndarray, labels: np.ndarray, test: np.ndarray) -> Iterator[s
             f"{repeated:,} of the pool's {len(pool):,} images are there more than once, {two:,} of "
             "them under different labels: a member's twin may be a non-member, which hides leakage"
         )
-    known = set(keys.tolist())
-    both = sum(_key(image) in known for image in test)
+    known = set(keys(pool))
+    both = sum(key in known for key in keys(test))
     if both:
         yield (
             f"{both:,} of the {len(test):,} test images are in the pool too: accuracy on the test "
             "split is in part accuracy on what models were trained on"
         )
-
-
-def _key(image: np.ndarray) -> bytes:
-    # NumPy's bytes lose zeros at their end, hexadecimal digits do not.
-    return hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest().encode()
