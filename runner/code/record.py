@@ -44,7 +44,7 @@ STAGES = {
     "weights": Decides(
         "weights",
         "WEIGHTS_VERSION in runner/plan/plan.py",
-        ("runner/train", "runner/norms.py", *IMAGES, *SEEDS),
+        ("runner/train", "runner/norms", *IMAGES, *SEEDS),
         ("attacks/evasion", "defenses", "runner/models"),
     ),
     "answers": Decides(
