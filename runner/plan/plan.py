@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from attacks import origin
@@ -21,6 +20,7 @@ from runner.experiment.training import Design, Selection, Training
 from runner.models import ImageShape, Model, image_shape
 from runner.norms import GroupNorm
 from runner.plan.canaries import coins, num_ordinary, trained_on
+from runner.plan.precision import resolve_precision
 from runner.plan.shadows import EvenShadows
 from runner.storage.ids import digest, generator_of, seed_of
 
@@ -149,7 +149,11 @@ def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
         for name, arm in experiment.arms.items()
     }
     shape = image_shape(dataset)
-    versions = {name: _version(arm, shape) for name, arm in experiment.arms.items()}
+    versions, precisions = dict[str, int](), dict[str, str]()
+    for name, arm in experiment.arms.items():
+        network = _network(arm, shape)
+        versions[name] = _version(arm, network)
+        precisions[name] = resolve_precision(experiment, arm, network, shape)
     arms = {
         name: tuple(
             Run(
@@ -158,9 +162,7 @@ def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
                 augment=experiment.data.augment,
                 model=arm.model,
                 defense=_resolved(name, arm, int((row == 1).sum())),
-                training=arm.training.model_copy(
-                    update={"precision": resolve_precision(experiment, arm)}
-                ),
+                training=arm.training.model_copy(update={"precision": precisions[name]}),
                 member=row,
                 # Arms share seeds: they are compared in pairs.
                 seed=seed_of(experiment.seed, "run", m),
@@ -182,19 +184,27 @@ def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
     return Plan(member, null_member, partner, shadows, arms)
 
 
-def _version(arm: Arm, shape: ImageShape) -> int:
-    """The version of an arm's weights: version 3 moved the last bits of GroupNorm and DP-SGD alone.
+def _network(arm: Arm, shape: ImageShape) -> nn.Module | None:
+    """The network as it is trained; None where it cannot be built, of which the rehearsal tells.
 
-    What cannot be built has the newest: where it is built in earnest, it is told why.
+    None for a defense that takes each example's gradient by itself, too: what is asked of it is
+    settled by that.
     """
     if arm.defense.per_example_steps:
-        return WEIGHTS_VERSION
+        return None
     try:
-        moved = any(isinstance(m, GroupNorm) for m in arm.network(shape).modules())
+        return arm.network(shape)
     except (Exception, SystemExit) as error:
         if origin.leaves(error):
             raise
-        moved = True
+        return None
+
+
+def _version(arm: Arm, network: nn.Module | None) -> int:
+    """The version of an arm's weights: version 3 moved GroupNorm and DP-SGD alone, by last bits."""
+    if arm.defense.per_example_steps or network is None:
+        return WEIGHTS_VERSION
+    moved = any(isinstance(module, GroupNorm) for module in network.modules())
     return WEIGHTS_VERSION if moved else min(UNMOVED, WEIGHTS_VERSION)
 
 
@@ -309,24 +319,3 @@ def _selected_on(
     if selection.on == "held_out":
         return held_out
     return np.flatnonzero(row == 0)[: selection.num_examples]
-
-
-def resolve_precision(experiment: Experiment, arm: Arm) -> str:
-    """Return the precision that an arm names, or for `auto` bf16 where hardware multiplies it.
-
-    That is on GPUs since Ampere, and on CPUs with AMX or AVX512-BF16. A defense that takes each
-    example's gradient by itself is given fp32.
-
-    Asked where the plan is made. A driver without a GPU takes the GPUs it asks for to be recent;
-    a worker whose GPU is not says so and stops.
-    """
-    if arm.training.precision != "auto":
-        return arm.training.precision
-    if arm.defense.per_example_steps:
-        return "fp32"
-    if experiment.fleet.num_gpus:
-        if not torch.cuda.is_available():
-            return "bf16"
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    units = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    return "bf16" if any(getattr(torch.cpu, u, lambda: False)() for u in units) else "fp32"

@@ -3,7 +3,6 @@ from typing import Literal
 
 import numpy as np
 import pytest
-import torch
 
 from runner.data import Dataset
 from runner.experiment.experiment import Experiment
@@ -13,16 +12,12 @@ from runner.plan.plan import (
     make_plan,
     member_matrix,
     others_of,
-    resolve_precision,
     untrained,
 )
 from runner.plan.shadows import num_others
 from runner.plan.work import Work
 from runner.storage.ids import seed_of
 from tests.conftest import TINY
-
-OLD_GPU = torch.cuda.is_available() and not torch.cuda.is_bf16_supported(False)
-RECENT = "fp32" if OLD_GPU else "bf16"  # what auto is where GPUs are asked for
 
 
 def drawn(name: Literal["pairs", "quarters"], num_models: int, num_pool: int, seed: int = 0):
@@ -195,25 +190,6 @@ def test_arms_share_splits_and_seeds(work: Work):
     for erm, pgd in zip(work.plan.arms["erm"], work.plan.arms["pgd_at"], strict=True):
         assert erm.seed == pgd.seed
         assert (erm.member == pgd.member).all()
-
-
-def test_precision_is_resolved_when_the_plan_is_made():
-    auto = Experiment.model_validate({**TINY, "training": {"epochs": 1}})
-    run = make_plan(auto, auto.data.load()).runs[0]
-    assert run.training.precision in ("fp32", "bf16")
-
-
-def test_auto_is_fp32_for_a_defense_that_takes_each_examples_gradient_by_itself():
-    """On a driver without a GPU that asks for GPUs, auto is bf16 for everyone else."""
-    arms = {
-        "erm": {"defense": "erm"},
-        "private": {"defense": {"name": "dp_sgd", "noise_multiplier": 1}},
-        "named": {"defense": "erm", "training": {"precision": "fp32"}},
-    }
-    changed = {"training": {"epochs": 1}, "arms": arms, "fleet": {"num_gpus": 1}}
-    experiment = Experiment.model_validate({**TINY, **changed})
-    found = {name: resolve_precision(experiment, arm) for name, arm in experiment.arms.items()}
-    assert found == {"erm": RECENT, "private": "fp32", "named": "fp32"}
 
 
 def test_held_out_examples_are_minus_one_in_every_row_and_the_rest_is_halved(work: Work):
