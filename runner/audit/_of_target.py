@@ -41,7 +41,7 @@ def figures(scores: np.ndarray, row: np.ndarray, asked: Measured) -> Arrays:
         ValueError: a score is NaN, or there are no members or no non-members.
     """
     places = np.flatnonzero(row >= 0)
-    some, member = scores[places], row[places] == 1
+    some, member = scores.take(places), row.take(places) == 1
     metrics.judged(some, member)
     of = ranked(some, member)
     inside, outside = of.high[::-1], of.low[::-1]
@@ -75,7 +75,7 @@ def edges(scores: np.ndarray, row: np.ndarray, num_ranks: int) -> np.ndarray:
     From the highest to the lowest, and every one of them where there are no more than K: so the
     places where thresholds of small false positive rates may lie are all there.
     """
-    falling = np.sort(scores[row == 0])[::-1]
+    falling = _sorted(scores, row == 0)[::-1]
     if len(falling) > num_ranks:
         if not num_ranks:
             return falling[:0]
@@ -93,10 +93,15 @@ def above(scores: np.ndarray, row: np.ndarray, at: np.ndarray) -> Arrays:
     return {
         name: (len(of) - np.searchsorted(of, at, side="right")).astype(np.int32)
         for name, of in (
-            ("inside", np.sort(scores[row == 1])),
-            ("outside", np.sort(scores[row == 0])),
+            ("inside", _sorted(scores, row == 1)),
+            ("outside", _sorted(scores, row == 0)),
         )
     }
+
+
+def _sorted(scores: np.ndarray, some: np.ndarray) -> np.ndarray:
+    """The scores of some examples, rising; to take them by a mask takes longer than to sort them."""
+    return np.sort(scores.take(np.flatnonzero(some)))
 
 
 def _admitted(

@@ -52,17 +52,21 @@ def shadow_thresholds(
         "shadow_true": np.zeros((len(models), len(rates)), np.int64),
     }
     total = counts.outside.sum(axis=0, dtype=np.int64)
+    given = [np.unique(np.searchsorted(counts.edges, edges)) for edges in of_targets]
+    givers = np.bincount(np.concatenate(given), minlength=len(counts.edges))
+    givers[0] += len(models)  # minus infinity is an edge of all
     for m in models:
         pair = np.unique([m, partner[m]])
         others = np.delete(models, pair)
         if not len(others):
             continue
-        theirs = union([given for k, given in enumerate(of_targets) if k not in pair])
-        theirs = np.searchsorted(counts.edges, theirs)
-        false = total[theirs] - counts.outside[pair][:, theirs].sum(axis=0, dtype=np.int64)
+        theirs = givers.copy()
+        for k in pair:
+            theirs[given[k]] -= 1
+        false = total - counts.outside[pair].sum(axis=0, dtype=np.int64)
         share = false / counts.num_out[others].sum()
         for f, rate in enumerate(rates):
-            edge = theirs[np.flatnonzero(share <= rate)[0]]
+            edge = np.argmax((share <= rate) & (theirs > 0))
             found["shadow_threshold"][m, f] = counts.edges[edge]
             found["shadow_false"][m, f] = counts.outside[m, edge]
             found["shadow_true"][m, f] = counts.inside[m, edge]
