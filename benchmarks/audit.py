@@ -58,19 +58,30 @@ class PeakMemory:
 
 def held() -> int:
     """Return what this process and its descendants hold now, in bytes. Linux only."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it ended meanwhile
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-    ours = {os.getpid()}
-    while more := {child for child, parent in parents.items() if parent in ours} - ours:
-        ours |= more
     total = 0
-    for process in ours:
+    for process in ours():
         with contextlib.suppress(OSError):
             lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
             total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     return total * 1024
+
+
+def cpu_seconds() -> float:
+    """Return the time of a core that this process and its descendants have taken. Linux only."""
+    ticks = sum(sum(map(int, of_process[11:15])) for of_process in ours().values())
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def ours() -> dict[int, list[str]]:
+    """Return this process and its descendants, with what /proc says of each from its state on."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            found[int(stat.parent.name)] = stat.read_text().rpartition(")")[2].split()
+    family = {os.getpid()}
+    while more := {child for child, of in found.items() if int(of[1]) in family} - family:
+        family |= more
+    return {process: found[process] for process in family}
 
 
 def pairs(num_models: int, num_examples: int, seed: int) -> np.ndarray:
