@@ -142,7 +142,7 @@ KILLED = r"did not say how it ended"
 WORKER_DIED = r"worker died|its workers died|failed to initialize|worker process has died"
 FAULTS = {
     "worker": Fault(kill("ray::RayTrainWorker"), WORKER_DIED),
-    "controller": Fault(kill("ray::TrainController"), r"ended: ActorDiedError"),
+    "controller": Fault(kill("ray::LaneController"), r"ended: ActorDiedError"),
     "raylet": Fault(kill_raylet, rf"its node was lost|{WORKER_DIED}"),
     "driver": Fault(kill_driver, KILLED, ends_command=True),
     "truncated": Fault(truncate, rf"set aside|{KILLED}", ends_command=True),

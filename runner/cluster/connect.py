@@ -1,5 +1,6 @@
 """The Ray cluster that this driver joins or starts, and what is set of Ray before."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ import ray
 from ray._private import ray_constants
 
 from runner.cluster import _exposure
+from runner.cluster._bare import bare
 from runner.faults import UserFault
 
 # Every one of these is unset by default in Ray, or set to a value that suits longer jobs.
@@ -52,7 +54,8 @@ def connect() -> None:
         if colon and port.isdigit() and "/" not in host:
             # Ray itself tries for more than three minutes before it says so.
             socket.create_connection((host, int(port)), timeout=10).close()
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)  # pyright: ignore[reportArgumentType]
+        with bare() if local else contextlib.nullcontext():
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)  # pyright: ignore[reportArgumentType]
     except (OSError, ValueError, RuntimeError) as error:
         raise NoCluster(
             f"no Ray cluster answers at RAY_ADDRESS={address} ({error}); start it, or unset "

@@ -12,11 +12,11 @@ from typing import Any
 import ray
 import ray.exceptions
 from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig, WorkerGroupError
-from ray.train.torch import TorchConfig
 
 from runner.cluster.connect import on_node
 from runner.cluster.sites import Site
 from runner.experiment.fleet import Fleet
+from runner.fleet._controller import LaneTorch
 from runner.fleet._trainer import LaneTrainer
 from runner.fleet.worker import worker_loop
 
@@ -30,17 +30,17 @@ class Lane(threading.Thread):
     def __init__(self, queue: Any, fleet: Fleet, site: Site) -> None:
         super().__init__(name=f"lane-{site.address}-{uuid.uuid4().hex[:8]}", daemon=True)
         self.queue, self.fleet, self.site = queue, fleet, site
-        self.broken = True  # until it has ended in order
         self.fruitless = False  # whether it broke off and no Run had ended in it
         self._lost = False  # with its node: nobody waits for it any more
         self._losing = threading.Lock()
 
     def run(self) -> None:
         """Train until the queue has nothing more, or a worker dies; the watcher starts another."""
+        broken = True
         try:
             with tempfile.TemporaryDirectory(prefix="lane-") as folder:
                 self._trainer(folder).fit()
-            self.broken = False
+            broken = False
         except WorkerGroupError as error:
             if self._stands():
                 self._blame(error.worker_failures)
@@ -50,7 +50,7 @@ class Lane(threading.Thread):
                 self._note(f"{self.name} ended: {type(error).__name__}: {lines[-1]}")
         if not self._lost:
             ended = ray.get(self.queue.release.remote(self.name))
-            self.fruitless = self.broken and not ended
+            self.fruitless = broken and not ended
 
     def is_over(self, nodes: Sequence[Mapping[str, Any]]) -> bool:
         """Whether its Runs went back, since it ended or its node, as Ray lists them, is gone.
@@ -93,7 +93,9 @@ class Lane(threading.Thread):
                 "hang_after_s": fleet.hang_after_s,
             },
             # Two ranks on one GPU cannot talk through NCCL.
-            torch_config=TorchConfig(backend="nccl" if fleet.gpus >= 1 else "gloo"),
+            torch_config=LaneTorch(
+                "nccl" if fleet.gpus >= 1 else "gloo", fleet.workers_per_run > 1
+            ),
             scaling_config=ScalingConfig(
                 num_workers=self.site.workers,
                 use_gpu=fleet.gpus > 0,

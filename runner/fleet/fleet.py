@@ -18,7 +18,6 @@ from runner.driver.progress import duration
 from runner.driver.snapshot import Snapshot
 from runner.experiment.fleet import Fleet
 from runner.fleet._lane import POLL_S, Lane
-from runner.fleet._trainer import free_reserved
 from runner.fleet.queue import RunQueue, Task
 from runner.storage.store import Store
 
@@ -74,15 +73,16 @@ def open_fleet(
         raise refuse(ray.nodes(), fleet)
     materials = {"dataset": ray.put(dataset), "store": at}
     queue: Any = ray.remote(RunQueue).options(**beside_driver()).remote(materials)
+    runs, added = math.inf, []
     if tasks is not None:
-        ray.get(queue.add.remote(list(tasks)))
-        ray.get(queue.close.remote())
+        runs, added = len(tasks), [queue.add.remote(list(tasks)), queue.close.remote()]
     left, patience_s = threading.Event(), 0.0
     watcher = threading.Thread(
-        target=_watch, args=(queue, fleet, show, left), name="watcher", daemon=True
+        target=_watch, args=(queue, fleet, show, left, runs), name="watcher", daemon=True
     )
-    watcher.start()
+    watcher.start()  # lanes start while the queue's process does
     try:
+        ray.get(added)
         yield queue
         patience_s = LEAVE_S
     except BaseException:
@@ -109,23 +109,30 @@ def _wait_for_checkpoints(queue: Any) -> None:
 
 
 def _watch(
-    queue: Any, fleet: Fleet, show: Callable[[Snapshot], None], left: threading.Event
+    queue: Any,
+    fleet: Fleet,
+    show: Callable[[Snapshot], None],
+    left: threading.Event,
+    runs: float,
 ) -> None:
     """Keep a lane at work wherever there is room, and show the queue's state; ends after the last.
 
     A node that joins gets a lane. Where a lane ended with work left another one is started, until
     MAX_STARTS in a row ended no Run there.
+
+    Args:
+        runs: how many there are at first.
     """
     lanes: list[Lane] = []
     fruitless: Counter[str] = Counter()  # lanes in a row that ended no Run, by node
-    had_room, no_room, broke = time.monotonic(), False, False
+    had_room, no_room = time.monotonic(), False
     try:
+        lanes += _started(queue, fleet, sites(ray.nodes(), fleet), runs * fleet.workers_per_run)
         while not left.wait(POLL_S):
             nodes = ray.nodes()
             over = [one for one in lanes if one.is_over(nodes)]
             lanes = [one for one in lanes if one not in over]
             for one in over:
-                broke = broke or one.broken
                 for node in {*one.site.nodes}:
                     fruitless[node] = fruitless[node] + 1 if one.fruitless else 0
             now: Snapshot = ray.get(queue.snapshot.remote())  # with what they gave back
@@ -134,8 +141,6 @@ def _watch(
                 if lanes:
                     continue
                 return
-            if broke:  # its controller may be gone, or go only now
-                free_reserved()
             taken = {node for one in lanes for node in one.site.nodes}
             taken |= {node for node, times in fruitless.items() if times == MAX_STARTS}
             wanted = _runs_left(now) * fleet.workers_per_run

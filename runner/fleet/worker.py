@@ -2,6 +2,7 @@
 
 import contextlib
 import faulthandler
+import math
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -25,6 +26,7 @@ from runner.train.workplace import Workplace, make_workplace
 
 FOR_EVER = timedelta(days=365)
 WAIT_S = 0.5  # until an idle worker asks again
+SOON_S = 0.2  # later than that a stop is heard at once
 
 
 def worker_loop(config: dict[str, Any]) -> None:
@@ -41,10 +43,13 @@ def worker_loop(config: dict[str, Any]) -> None:
     given: dict[str, Any] = ray.get(queue.materials.remote())
     worker = f"{config['lane']}/{rank}"
 
-    def call(method: str, *arguments: object) -> Any:
+    def send(method: str, *arguments: object) -> Any:
         # Whoever says nothing for so long hangs: the stack goes to the log, and the process ends.
         faulthandler.dump_traceback_later(config["hang_after_s"], exit=True)
-        return ray.get(getattr(queue, method).remote(*arguments))
+        return getattr(queue, method).remote(*arguments)
+
+    def call(method: str, *arguments: object) -> Any:
+        return ray.get(send(method, *arguments))
 
     place = make_workplace(
         ray.get(given["dataset"]),
@@ -52,12 +57,33 @@ def worker_loop(config: dict[str, Any]) -> None:
         given["store"],
         group=group,
         checkpoint_every_s=config["checkpoint_every_s"],
-        tell=partial(call, "tell", worker),
+        tell=teller(partial(send, "tell", worker), ray.get),
         note=partial(call, "note"),
     )
     claim = partial(next_task, call, worker, claims, partial(refusal, device=device))
     work(claim, call, worker, place)
     faulthandler.cancel_dump_traceback_later()
+
+
+def teller(send: Callable[..., Any], get: Callable[[Any], Any]) -> Callable[[str, float], Any]:
+    """Return a `tell` that waits for answers only where that takes little of the time between them.
+
+    A word takes some milliseconds to the queue and back, which is as long as a small network's
+    epoch. Words that follow each other within SOON_S are answered by what the last one was.
+
+    Args:
+        send: sends a word off and returns what `get` gets its answer from.
+    """
+    last: Any = None
+    at = -math.inf
+
+    def tell(word: str, part: float) -> Any:
+        nonlocal last, at
+        sent, before = send(word, part), at
+        last, asked, at = sent, last, time.monotonic()
+        return get(asked if at - before < SOON_S else sent)
+
+    return tell
 
 
 def _groups(rank: int, world: int, size: int) -> tuple[Group, Group]:

@@ -113,15 +113,17 @@ def mode():
 
 modes = [os.environ.get("RAY_AUTH_MODE"), ray.get(mode.remote())]
 here = psutil.Process()
+started = here.children(recursive=True)
 found = [
     (process.name(), connection.laddr.ip)
-    for process in [here, *here.children(recursive=True)]
+    for process in [here, *started]
     for connection in process.net_connections("inet")
     if connection.status == "LISTEN"
 ]
 at = ray.get_runtime_context().gcs_address
 token = stat.S_IMODE((Path.home() / ".ray/auth_token").stat().st_mode)
-print(json.dumps([modes, found, at, answers_anyone(at), token]))
+lines = [" ".join(process.cmdline()) for process in started]
+print(json.dumps([modes, found, at, answers_anyone(at), token, lines]))
 """
 
 
@@ -141,7 +143,7 @@ def test_the_cluster_that_is_started_here_listens_on_loopback_alone_and_asks_for
         cwd=HOUSE,
     )
     assert done.returncode == 0, done.stderr
-    modes, listening, at, open_to_all, token = json.loads(done.stdout.splitlines()[-1])
+    modes, listening, at, open_to_all, token, lines = json.loads(done.stdout.splitlines()[-1])
     assert modes == ["token", "token"]
     assert len(listening) >= 8
     beyond = [each for each in listening if each[1].removeprefix("::ffff:") != "127.0.0.1"]
@@ -149,3 +151,6 @@ def test_the_cluster_that_is_started_here_listens_on_loopback_alone_and_asks_for
     assert at.startswith("127.0.0.1:")
     assert open_to_all is False
     assert token == 0o600
+    assert any("raylet" in line for line in lines)
+    helpers = ("dashboard.py", "monitor.py", "log_monitor.py")
+    assert not [line for line in lines if any(name in line for name in helpers)], "see _bare.py"

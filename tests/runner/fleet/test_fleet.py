@@ -119,7 +119,7 @@ def kill_controller(nodes: Nodes) -> None:
     assert nodes.head_node is not None
     raylet = psutil.Process(nodes.head_node.all_processes["raylet"][0].process.pid)
     titles = {"".join(one.cmdline()): one for one in raylet.children()}
-    [controller] = [titles[title] for title in titles if title.startswith("ray::TrainController")]
+    [controller] = [titles[title] for title in titles if title.startswith("ray::LaneController")]
     controller.kill()
 
 

@@ -102,3 +102,20 @@ def test_a_cpu_is_refused_no_precision(work: Work):
     run = work.plan.runs[0]
     bf16 = replace(run, training=run.training.model_copy(update={"precision": "bf16"}))
     assert refusal(bf16, torch.device("cpu")) == ""
+
+
+def test_a_word_that_soon_follows_another_is_answered_by_what_that_one_was(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    said: list[str] = []
+
+    def send(word: str, part: float) -> str:
+        said.append(word)
+        return f"heard {word}"
+
+    tell = worker.teller(send, str)
+    monkeypatch.setattr(worker, "SOON_S", 60.0)
+    assert [tell(word, 0.0) for word in "abc"] == ["heard a", "heard a", "heard b"]
+    monkeypatch.setattr(worker, "SOON_S", 0.0)
+    assert tell("d", 0.0) == "heard d", "a stop is heard at once"
+    assert said == [*"abcd"]
