@@ -17,6 +17,7 @@ from runner.plan.plan import Run
 from runner.storage import store
 from runner.storage.store import Corrupt, Store
 from runner.train.fit import Group, build_model
+from runner.train.memory import keep_freed
 from runner.train.weights import put_weights
 
 
@@ -78,7 +79,11 @@ def weights_file(checkpoint: Checkpoint) -> str:
 
 
 def make_workplace(dataset: Dataset, device: torch.device, at: Store, **rest: Any) -> Workplace:
-    """Return a workplace with the data set copied to the device; `rest` are its other fields."""
+    """Return a workplace with the data set copied to the device; `rest` are its other fields.
+
+    This process keeps what memory it frees from then on, for its next step.
+    """
+    keep_freed()
     return Workplace(
         at,
         torch.tensor(dataset.pool_images, device=device),
