@@ -69,12 +69,13 @@ def ask(run: Run, place: Workplace, questions: Questions) -> None:
     if mean:
         facts["train_accuracy_mean"] = train_accuracy(said["identity"].mean)
     if not run.defense.randomized:
-        facts["batch_dependence"] = batch_dependence(model, place.pool_images)
+        together = said["identity"].once[:FEW]
+        facts["batch_dependence"] = batch_dependence(model, place.pool_images, together)
     facts |= {"time_s": time.perf_counter() - started, "device": device_name(place.device)}
     store.finish(folder, [store.ANSWERS], facts)
 
 
-def batch_dependence(model: nn.Module, images: Tensor) -> float:
+def batch_dependence(model: nn.Module, images: Tensor, together: np.ndarray) -> float:
     """Return how far answers move when the same images are asked about in another batch.
 
     The largest difference of two logits, as a share of the largest logit. Rounding gives 1e-5 or
@@ -83,8 +84,8 @@ def batch_dependence(model: nn.Module, images: Tensor) -> float:
     Args:
         model: one that is not randomized.
         images: (n, channels, H, W) uint8; the first FEW are asked about.
+        together: (FEW, C) what it has answered to these in a batch with others.
     """
-    together = logits_of(model, images[:BATCH])[:FEW]
     halves = images[:FEW].flip(0).tensor_split(2)
     apart = np.concatenate([logits_of(model, half) for half in halves if len(half)])[::-1]
     return float(np.abs(together - apart).max() / max(np.abs(together).max(), 1e-30))
