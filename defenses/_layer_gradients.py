@@ -18,7 +18,8 @@ from runner.norms import GroupNorm
 Each = dict[nn.Parameter, Tensor]
 Formula = Callable[[Any, Tensor, Tensor], Each]
 
-CACHED = 2**18  # numbers of unfolded images that a core's cache holds, at once on a CPU
+CACHED = 2**18  # numbers of unfolded images at once on a CPU: 1 MB, about a cache of one core
+AT_ONCE = 2**27  # on a GPU: 512 MB
 TOGETHER = 16  # examples in one grouped convolution on a CPU; more, or all, are slower
 
 
@@ -189,7 +190,8 @@ def _by_rows(layer: nn.Conv2d, padded: Tensor, gradients: Tensor) -> Tensor:
     """The gradients of a convolution's weights, a matrix product each, as (n, *shape)."""
     n, size, outputs = len(padded), layer.weight[0].numel(), _positions_first(gradients)
     found = gradients.new_empty(n, layer.out_channels, size)
-    each = n if padded.is_cuda else max(1, CACHED // (outputs.shape[1] * size))
+    most = AT_ONCE if padded.is_cuda else CACHED
+    each = max(1, most // (outputs.shape[1] * size))
     for part in _slices(n, each):
         inputs = _unfolded(layer, padded[part], gradients[part])
         torch.bmm(outputs[part].transpose(1, 2), inputs, out=found[part])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from defenses import _factored
 from defenses._accounting import spent
 from defenses.dp_sgd import DPSGD
 from runner.budget.dp_trials import Setting, guarantee_of
@@ -33,6 +34,14 @@ def test_without_noise_the_score_is_how_often_the_canary_was_drawn(clip: float, 
     expected = np.where(member, draws(setting, 12), 0)
     assert expected.max() > 1
     assert 0 < member.sum() < 12
+    assert scores == pytest.approx(np.stack([expected] * 3, 1), rel=1e-4, abs=1e-5)
+
+
+def test_gradients_in_factors_are_clipped_to_the_same_length(monkeypatch: pytest.MonkeyPatch):
+    """As those of large layers are, which the trials' own layers are not."""
+    monkeypatch.setattr(_factored, "SMALL", 1)
+    member, scores = run(DPSGD(noise_multiplier=0, max_grad_norm=CLIP), HALVES, 12)
+    expected = np.where(member, draws(HALVES, 12), 0)
     assert scores == pytest.approx(np.stack([expected] * 3, 1), rel=1e-4, abs=1e-5)
 
 
