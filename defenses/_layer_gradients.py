@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from defenses._factored import Factored, is_worth_factoring, with_kernel
-from runner.norms import GroupNorm
 
 Each = dict[nn.Parameter, Tensor]
 Formula = Callable[[Any, Tensor, Tensor], Each]
@@ -94,7 +93,7 @@ def of_embedding(layer: nn.Embedding, given: Tensor, gradients: Tensor) -> Each:
 FORMULAS: dict[type, Formula] = {
     nn.Linear: of_linear,
     **dict.fromkeys((nn.Conv1d, nn.Conv2d, nn.Conv3d), of_convolution),
-    **dict.fromkeys((GroupNorm, nn.GroupNorm), of_channel_norm),
+    nn.GroupNorm: of_channel_norm,
     **dict.fromkeys((nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d), of_channel_norm),
     **dict.fromkeys((nn.LayerNorm, nn.RMSNorm), of_feature_norm),
     nn.Embedding: of_embedding,

@@ -1,6 +1,6 @@
 """Per-example gradients from one backward pass that takes no other gradient of a weight."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -12,7 +12,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from defenses._factored import Factored, squared_norms, weighted_sum
-from defenses._layer_gradients import Formula, formula_of
+from defenses._layer_gradients import formula_of
+from runner.norms import GroupNorm
+
+Run = Callable[..., Tensor]  # what takes the place of a layer's forward
 
 
 class TappedGradients(nn.Module):
@@ -28,9 +31,9 @@ class TappedGradients(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self._module = network
-        layers = _trained_layers(network)
-        assert layers is not None, "a layer has no formula here: ask `has_formulas` first"
-        self.formulas = layers
+        tapped = _tapped_layers(network)
+        assert tapped is not None, "a layer has no formula here: ask `has_formulas` first"
+        self.tapped = tapped
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits of images (n, channels, H, W)."""
@@ -43,12 +46,12 @@ class TappedGradients(nn.Module):
     @contextmanager
     def _tapped(self) -> Iterator[None]:
         """Put a tap on every trained layer, for one pass."""
-        for layer, formula in self.formulas.items():
-            layer.forward = partial(_tap, layer, formula)
+        for layer, run in self.tapped.items():
+            layer.forward = run
         try:
             yield
         finally:
-            for layer in self.formulas:
+            for layer in self.tapped:
                 del layer.forward
 
 
@@ -70,43 +73,69 @@ class ClippingOptimizer(DPOptimizer):
 
 def has_formulas(network: nn.Module) -> bool:
     """Return whether every layer that is trained has a formula here."""
-    return _trained_layers(network) is not None
+    return _tapped_layers(network) is not None
 
 
-def _trained_layers(network: nn.Module) -> dict[nn.Module, Formula] | None:
-    """The layers with weights to train and how their gradients are taken; None: one is unknown."""
-    found: dict[nn.Module, Formula] = {}
+def _tapped_layers(network: nn.Module) -> dict[nn.Module, Run] | None:
+    """The layers with weights to train and how each is run; None: one is unknown."""
+    found: dict[nn.Module, Run] = {}
     for layer in network.modules():
         trained = {n for n, p in layer.named_parameters(recurse=False) if p.requires_grad}
         if not trained:
             continue
-        formula = formula_of(layer)
-        if formula is None or not trained <= {"weight", "bias"}:
+        run = _run_of(layer)
+        if run is None or not trained <= {"weight", "bias"}:
             return None
-        found[layer] = formula
+        found[layer] = run
     return found
 
 
-def _tap(layer: nn.Module, formula: Formula, *given: Any, **named: Any) -> Tensor:
+def _run_of(layer: nn.Module) -> Run | None:
+    """How a layer is run so that it leaves its gradients."""
+    if type(layer) is GroupNorm and "forward" not in vars(layer):
+        return partial(_normed, layer)
+    formula = formula_of(layer)
+    return None if formula is None else partial(_tap, layer, formula)
+
+
+def _normed(layer: GroupNorm, input: Tensor) -> Tensor:
+    """A norm's output by a scale and shift of each example, whose gradients are each example's.
+
+    Its own backward pass has them on its way to the sums over the batch.
+    """
+    each: dict[str, Any] = {}
+    for name, p in layer._parameters.items():
+        assert p is not None
+        each[name] = p.detach().expand(len(input), -1).requires_grad_(p.requires_grad)
+        if p.requires_grad:
+            each[name].register_hook(partial(_keep, p))
+    return _with_parameters(layer, each, input)
+
+
+def _tap(layer: nn.Module, formula: Callable[..., Any], *given: Any, **named: Any) -> Tensor:
     """A layer's output, from which its parameters' gradients of each example will come."""
     (images,) = (*given, *named.values())
-    kept = layer._parameters
-    constant: Any = {name: None if p is None else p.detach() for name, p in kept.items()}
-    layer._parameters = constant
+    held = layer._parameters
+    constant = {name: None if p is None else p.detach() for name, p in held.items()}
+    answer = _with_parameters(layer, constant, images)
+    trained = [p for p in held.values() if p is not None and p.requires_grad]
+    return _Tap.apply(partial(formula, layer), answer, images.detach(), *trained)  # pyright: ignore[reportReturnType]
+
+
+def _with_parameters(layer: nn.Module, parameters: Any, *given: Tensor) -> Tensor:
+    """What a layer answers with others in its parameters' place."""
+    held = layer._parameters
+    layer._parameters = parameters
     try:
-        answer = layer.__class__.forward(layer, images)
+        return layer.__class__.forward(layer, *given)
     finally:
-        layer._parameters = kept
-    trained = [p for p in kept.values() if p is not None and p.requires_grad]
-    return _Tap.apply(partial(_keep, layer, formula), answer, images.detach(), *trained)  # pyright: ignore[reportReturnType]
+        layer._parameters = held
 
 
-def _keep(layer: nn.Module, formula: Formula, images: Tensor, gradients: Tensor) -> None:
-    """Add the gradients of each example that come from one call of a layer."""
-    for p, found in formula(layer, images, gradients).items():
-        parameter: Any = p
-        held = getattr(p, "grad_sample", None)
-        parameter.grad_sample = found if held is None else _added(held, found)
+def _keep(parameter: Any, found: Tensor) -> None:
+    """Add the gradients of each example that come from one call of a parameter's layer."""
+    held = getattr(parameter, "grad_sample", None)
+    parameter.grad_sample = found if held is None else _added(held, found)
 
 
 def _added(held: Tensor, found: Tensor) -> Tensor:
@@ -132,16 +161,16 @@ class _TimesBatch(torch.autograd.Function):
 
 
 class _Tap(torch.autograd.Function):
-    """The same numbers forward and backward; on the way back it shows them to `keep`.
+    """The same numbers forward and backward; on the way back, a formula's gradients are kept.
 
     Not where only images' gradients are asked for, as by an attack: those passes stop short of the
     weights.
     """
 
     @staticmethod
-    def forward(ctx: Any, keep: Any, answer: Tensor, images: Tensor, *trained: Tensor) -> Tensor:
+    def forward(ctx: Any, formula: Any, answer: Tensor, images: Tensor, *trained: Tensor) -> Tensor:
         """`trained` only says that gradients are wanted, also where the images carry none."""
-        ctx.keep, ctx.unused = keep, len(trained)
+        ctx.formula, ctx.unused = formula, len(trained)
         ctx.save_for_backward(images)
         return answer.view_as(answer)
 
@@ -151,5 +180,6 @@ class _Tap(torch.autograd.Function):
         (gradients,) = grad_outputs
         weights = [node for node, _ in ctx.next_functions[-ctx.unused :]]
         if any(map(torch._C._will_engine_execute_node, weights)):
-            ctx.keep(*ctx.saved_tensors, gradients)
+            for p, found in ctx.formula(*ctx.saved_tensors, gradients).items():
+                _keep(p, found)
         return None, gradients, None, *[None] * ctx.unused

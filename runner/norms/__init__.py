@@ -19,7 +19,7 @@ from torch.overrides import (
     has_torch_function_unary,
 )
 
-from runner.norms._by_rows import GroupNormByRows, takes
+from runner.norms._by_rows import GroupNormByRows, by_pytorch, takes
 
 WANTED = 8  # values normalised together; with fewer a network is measurably worse
 NEEDED = 4  # with fewer it is worse by 7 points and more, and with two or one it answers at random
@@ -64,13 +64,17 @@ def group_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Return what `F.group_norm` does, as fast in channels_last as in a contiguous layout."""
+    """Return what `F.group_norm` does, as fast in channels_last as in a contiguous layout.
+
+    Scale and shift may also be of each image its own, (N, channels) both: their gradients are then
+    each image's own too, at no cost, since the sums over the batch come last.
+    """
     if has_torch_function_unary(features):
         arguments = (features, num_groups, weight, bias, eps)
         return handle_torch_function(group_norm, (features,), *arguments)
     if takes(features, weight, bias):
         return GroupNormByRows.apply(features, num_groups, weight, bias, eps)
-    return F.group_norm(features, num_groups, weight, bias, eps)
+    return by_pytorch(features, num_groups, weight, bias, eps)
 
 
 def narrow_norms(network: nn.Module, images: Tensor, batch_size: int) -> list[str]:

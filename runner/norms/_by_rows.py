@@ -34,6 +34,8 @@ def takes(features: Tensor, weight: Tensor | None, bias: Tensor | None) -> bool:
 class GroupNormByRows(torch.autograd.Function):
     """`F.group_norm` of channels_last features; statistics and all arithmetic are in float32.
 
+    Scale and shift are of all images, (channels,), or of each its own, (N, channels).
+
     PyTorch's kernels walk through groups, whose values lie apart in this layout: in bf16 they take
     10 to 45 times as long as in a contiguous one. Here an image is a matrix of H W rows: its
     columns are summed, and its rows scaled and shifted, a few images at a time, so that what is
@@ -50,15 +52,15 @@ class GroupNormByRows(torch.autograd.Function):
         eps: float,
     ) -> Tensor:
         mean, rstd = _moments(_rows(features), groups, eps)
-        scale = rstd if weight is None else rstd * weight.view(groups, -1)
-        shift = -mean * scale if bias is None else bias.view(groups, -1) - mean * scale
+        scale = rstd if weight is None else rstd * _by_group(weight, groups)
+        shift = -mean * scale if bias is None else _by_group(bias, groups) - mean * scale
         ctx.save_for_backward(features, weight, bias, mean, rstd)
         ctx.groups, ctx.eps = groups, eps
         return _combined([features], [scale], shift)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        features, weight, _, mean, rstd = ctx.saved_tensors
+        features, weight, bias, mean, rstd = ctx.saved_tensors
         (gradient,) = gradients
         of_features, _, of_weight, of_bias, _ = ctx.needs_input_grad
         if torch.is_grad_enabled():  # what comes back is to be differentiated again
@@ -67,13 +69,13 @@ class GroupNormByRows(torch.autograd.Function):
         total, along = _sums(_rows(gradient), _rows(features))
         total, along = (sums.view(len(sums), ctx.groups, -1) for sums in (total, along))
         along = along.addcmul_(mean, total, value=-1).mul_(rstd)  # with the normalised features
-        d_weight = along.sum(0).flatten() if of_weight else None
-        d_bias = total.sum(0).flatten() if of_bias else None
+        d_weight = _like(weight, along) if of_weight else None
+        d_bias = _like(bias, total) if of_bias else None
         if not of_features:
             return None, None, d_weight, d_bias, None
         scale = rstd
         if weight is not None:
-            gamma = weight.view(ctx.groups, -1)
+            gamma = _by_group(weight, ctx.groups)
             total, along, scale = total * gamma, along * gamma, rstd * gamma
         share = rstd * (-ctx.groups / features[0].numel())  # of one value in its group's mean
         slope = share * rstd * _over_group(along)
@@ -82,13 +84,23 @@ class GroupNormByRows(torch.autograd.Function):
         return d_features, None, d_weight, d_bias, None
 
 
+def by_pytorch(
+    features: Tensor, groups: int, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> Tensor:
+    """Return the same by PyTorch's kernels, of features in any layout."""
+    if weight is None or bias is None or weight.ndim == 1:
+        return F.group_norm(features, groups, weight, bias, eps)
+    shape = (*weight.shape, *[1] * (features.ndim - 2))
+    return F.group_norm(features, groups, eps=eps) * weight.view(shape) + bias.view(shape)
+
+
 def _by_autograd(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     """The gradients by PyTorch's own formulas, which can be differentiated again."""
     features, weight, bias, *_ = ctx.saved_tensors
     given = (features, None, weight, bias, None)
     asked = zip(given, ctx.needs_input_grad, strict=True)
     wanted = [t for t, needs in asked if needs and t is not None]
-    out = F.group_norm(features, ctx.groups, weight, bias, ctx.eps)
+    out = by_pytorch(features, ctx.groups, weight, bias, ctx.eps)
     found = iter(torch.autograd.grad(out, wanted, gradient, create_graph=True))
     return tuple(next(found) if needs else None for needs in ctx.needs_input_grad)
 
@@ -176,6 +188,16 @@ def _combined(terms: Sequence[Tensor], scales: Sequence[Tensor], shift: Tensor) 
 def _in_float32(values: Tensor, buffer: Tensor) -> Tensor:
     """The values themselves, or their copy in the buffer."""
     return values if values.dtype == torch.float32 else buffer.copy_(values)
+
+
+def _by_group(parameter: Tensor, groups: int) -> Tensor:
+    """(channels,) or (N, channels) -> (groups, channels / groups) or (N, groups, ...)."""
+    return parameter.unflatten(-1, (groups, -1))
+
+
+def _like(parameter: Tensor, sums: Tensor) -> Tensor:
+    """Each image's sums (N, groups, channels / groups) as the gradient of a parameter."""
+    return sums.flatten(1) if parameter.ndim == 2 else sums.sum(0).flatten()
 
 
 def _over_group(values: Tensor) -> Tensor:

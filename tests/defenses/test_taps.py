@@ -15,6 +15,7 @@ from defenses._layer_gradients import FORMULAS
 from defenses._per_example import PerExampleGradients
 from defenses._taps import TappedGradients
 from defenses.dp_sgd import DPSGD
+from runner.norms import GroupNorm
 from tests.made.dp_sgd import BASES, NUM, backward, batch, network, protected
 
 
@@ -64,6 +65,30 @@ def _of(p: nn.Parameter) -> Any:
     return getattr(p, "grad_sample", None)
 
 
+@pytest.mark.parametrize("shape", [(8, 3, 2), (32,), (8, 4)])
+@pytest.mark.parametrize("frozen", ["weight", "bias", ""])
+def test_our_norms_gradients_are_autograds_of_batches_of_one(shape: tuple[int, ...], frozen: str):
+    torch.manual_seed(0)
+    norm, given = GroupNorm(shape[0]), torch.randn(5, *shape)
+    for name, p in norm.named_parameters():
+        nn.init.normal_(p).requires_grad_(name != frozen)
+    layouts = [given]
+    if given.ndim == 4:
+        layouts.append(given.to(memory_format=torch.channels_last))
+    for images in layouts:
+        model = TappedGradients(norm)
+        upstream = torch.randn_like(images)
+        (model(images) * upstream).sum().backward()  # of which each example has a fifth
+        for name, p in norm.named_parameters():
+            assert (_of(p) is None) == (name == frozen)
+            for i in range(len(images)) if name != frozen else ():
+                alone = (norm(images[i : i + 1]) * upstream[i]).sum()
+                (slow,) = torch.autograd.grad(alone, p)
+                torch.testing.assert_close(_of(p)[i] / 5, slow, rtol=1e-5, atol=1e-5)
+            of: Any = p
+            of.grad_sample = None
+
+
 def test_no_gradient_of_a_batch_is_computed_nor_any_of_the_images():
     defense = DPSGD(noise_multiplier=0.0)
     kit = protected(defense)
@@ -102,9 +127,10 @@ def test_outside_of_a_recorded_pass_the_network_is_as_it_was():
     assert all(_of(p) is None and p.grad is not None for p in before)
 
 
-def test_an_attack_through_the_recording_network_itself_leaves_no_trace():
+@pytest.mark.parametrize("make_model", [network, wide])
+def test_an_attack_through_the_recording_network_itself_leaves_no_trace(make_model: Any):
     """`crafting` gives the plain network; who forgets it gets the same step."""
-    kits = [protected(DPSGD(noise_multiplier=0.0), make_model=wide) for _ in range(2)]
+    kits = [protected(DPSGD(noise_multiplier=0.0), make_model=make_model) for _ in range(2)]
     images, labels = batch()
     moved = images.clone().requires_grad_()
     answers = kits[0].model(moved)

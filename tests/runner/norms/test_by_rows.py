@@ -246,3 +246,23 @@ def test_no_layer_of_a_network_with_group_norm_runs_in_a_slow_layout(name, train
     with Slow() as slow, torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
         model(images).float().square().sum().backward()
     assert slow.seen == []
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, LAST])
+def test_a_scale_and_shift_of_each_image_has_gradients_of_each(layout: torch.memory_format):
+    features = features_of(5, 16, 4, 3).to(memory_format=layout)
+    weight, bias = torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(2))
+    out, *found = with_gradients(group_norm, features, 4, weight, bias)
+    slow = [t.double() for t in (features, weight, bias)]
+    for i in range(5):
+        expected = F.group_norm(slow[0][i : i + 1], 4, slow[1][i], slow[2][i])
+        torch.testing.assert_close(out[i].double(), expected[0], rtol=1e-5, atol=1e-5)
+    of_all = with_gradients(of_each, slow[0], 4, *slow[1:])[1:]
+    for ours, right in zip(found, of_all, strict=True):
+        torch.testing.assert_close(ours.double(), right, rtol=1e-4, atol=1e-5)
+
+
+def of_each(features: Tensor, groups: int, weight: Tensor, bias: Tensor) -> Tensor:
+    """Each image normalised, scaled and shifted by itself."""
+    trio = zip(features, weight, bias, strict=True)
+    return torch.cat([F.group_norm(x[None], groups, w, b) for x, w, b in trio])
