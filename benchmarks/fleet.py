@@ -11,6 +11,7 @@ start-up    seconds from connecting to Ray until a worker claims the first Run
 CPU of it   of the driver and all that it started, seen at most half a second later
 overhead    (workers x seconds from the first claim to the last Run's end
             - the sum of all training seconds) / models
+CPU         of all processes, from when that first claim was seen to the last look before the end
 
 With --beside each round gives both checkouts one after the other, each in a process of its own, and
 the ratio of a figure is its median over rounds of this one / the other. --parts does Runs in one
@@ -44,6 +45,7 @@ FIGURES = {  # of one lane, by what it is called in print
     "start_cpu": "CPU of the start-up, s",
     "training": "training, s a model",
     "overhead": "overhead, s a model",
+    "cpu": "CPU of all processes, s a model",
     "end": "lane's end, once, s",
 }
 
@@ -89,29 +91,30 @@ def lane(models: int, epochs: int, folder: Path) -> dict[str, float]:
 
     def watch(state: Snapshot) -> None:
         if state.since_first_claim_s and "start_cpu" not in found:
-            found["first"] = time.perf_counter() - state.since_first_claim_s
+            found["first"] = time.time() - state.since_first_claim_s
             found["start_cpu"] = cpu_s() - before
-        if state.done == state.total and "last" not in found:
-            found["last"] = time.perf_counter()
+        found["cpu"] = max(found.get("cpu", 0.0), cpu_s() - before)  # while all of them live
 
-    before, began = cpu_s(), time.perf_counter()
+    before, began = cpu_s(), time.time()
     connect.connect()
-    found["ray"] = time.perf_counter() - began
+    found["ray"] = time.time() - began
     tasks = [task_of(work, run) for run in work.plan.runs]
     end = fleet.train_all(tasks, work.dataset, work.experiment.fleet, work.store, watch)
-    ended = time.perf_counter()
+    ended = time.time()
     assert end.done == models, end.failed
     workers = int(ray.cluster_resources()["CPU"]) // work.experiment.fleet.num_cpus
     facts = [store.facts(work.store.run(run.id)) for run in work.plan.runs]
     training = sum(fact["train_time_s"] for fact in facts if fact)
-    busy = workers * (found["last"] - found["first"])
+    last = max(done.stat().st_mtime for done in folder.rglob(store.DONE))
+    busy = workers * (last - found["first"])
     return {
         "start_up": found["first"] - began,
         "ray": found["ray"],
         "start_cpu": found["start_cpu"],
         "training": training / models,
         "overhead": (busy - training) / models,
-        "end": ended - found["last"],
+        "cpu": (found["cpu"] - found["start_cpu"]) / models,
+        "end": ended - last,
     }
 
 
@@ -228,9 +231,9 @@ def main() -> None:
     for figure, label in FIGURES.items():
         cells = [f"{statistics.median(r[side][figure] for r in rounds):.2f}" for side in sides]
         if given.beside:
-            ratios = sorted(r["this"][figure] / (r["the other"][figure] or 1e-9) for r in rounds)
+            ratios = sorted(r["this"][figure] / r["the other"][figure] for r in rounds)
             shown = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})"
-            cells.append(shown if figure != "end" else "")
+            cells.append(shown)
         print(f"| {label} | {' | '.join(cells)} |")
 
 

@@ -26,7 +26,7 @@ from runner.train.workplace import Workplace, make_workplace
 
 FOR_EVER = timedelta(days=365)
 WAIT_S = 0.5  # until an idle worker asks again
-SOON_S = 0.2  # later than that a stop is heard at once
+SOON_S = 0.2  # until the next word of a kind
 
 
 def worker_loop(config: dict[str, Any]) -> None:
@@ -43,13 +43,10 @@ def worker_loop(config: dict[str, Any]) -> None:
     given: dict[str, Any] = ray.get(queue.materials.remote())
     worker = f"{config['lane']}/{rank}"
 
-    def send(method: str, *arguments: object) -> Any:
+    def call(method: str, *arguments: object) -> Any:
         # Whoever says nothing for so long hangs: the stack goes to the log, and the process ends.
         faulthandler.dump_traceback_later(config["hang_after_s"], exit=True)
-        return getattr(queue, method).remote(*arguments)
-
-    def call(method: str, *arguments: object) -> Any:
-        return ray.get(send(method, *arguments))
+        return ray.get(getattr(queue, method).remote(*arguments))
 
     place = make_workplace(
         ray.get(given["dataset"]),
@@ -57,7 +54,7 @@ def worker_loop(config: dict[str, Any]) -> None:
         given["store"],
         group=group,
         checkpoint_every_s=config["checkpoint_every_s"],
-        tell=teller(partial(send, "tell", worker), ray.get),
+        tell=sparing(partial(call, "tell", worker)),
         note=partial(call, "note"),
     )
     claim = partial(next_task, call, worker, claims, partial(refusal, device=device))
@@ -65,25 +62,23 @@ def worker_loop(config: dict[str, Any]) -> None:
     faulthandler.cancel_dump_traceback_later()
 
 
-def teller(send: Callable[..., Any], get: Callable[[Any], Any]) -> Callable[[str, float], Any]:
-    """Return a `tell` that waits for answers only where that takes little of the time between them.
+def sparing(tell: Callable[[str, float], Any]) -> Callable[[str, float], Any]:
+    """Return a `tell` that leaves out a word which follows one of its kind within SOON_S.
 
-    A word takes some milliseconds to the queue and back, which is as long as a small network's
-    epoch. Words that follow each other within SOON_S are answered by what the last one was.
-
-    Args:
-        send: sends a word off and returns what `get` gets its answer from.
+    A word takes some milliseconds to the queue and back, as long as a small network's epoch, and
+    nobody looks so often. Its kind is its first part, as of "epoch 3/20". What is left out is
+    answered as the last one was.
     """
-    last: Any = None
-    at = -math.inf
+    kind, at, answer = "", -math.inf, None
 
-    def tell(word: str, part: float) -> Any:
-        nonlocal last, at
-        sent, before = send(word, part), at
-        last, asked, at = sent, last, time.monotonic()
-        return get(asked if at - before < SOON_S else sent)
+    def within(word: str, part: float) -> Any:
+        nonlocal kind, at, answer
+        if word.partition(" ")[0] != kind or time.monotonic() - at >= SOON_S:
+            answer = tell(word, part)
+            kind, at = word.partition(" ")[0], time.monotonic()
+        return answer
 
-    return tell
+    return within
 
 
 def _groups(rank: int, world: int, size: int) -> tuple[Group, Group]:

@@ -104,18 +104,17 @@ def test_a_cpu_is_refused_no_precision(work: Work):
     assert refusal(bf16, torch.device("cpu")) == ""
 
 
-def test_a_word_that_soon_follows_another_is_answered_by_what_that_one_was(
-    monkeypatch: pytest.MonkeyPatch,
-):
+def test_a_word_that_soon_follows_one_of_its_kind_is_left_out(monkeypatch: pytest.MonkeyPatch):
     said: list[str] = []
 
-    def send(word: str, part: float) -> str:
+    def tell(word: str, part: float) -> int:
         said.append(word)
-        return f"heard {word}"
+        return len(said)
 
-    tell = worker.teller(send, str)
+    sparing = worker.sparing(tell)
     monkeypatch.setattr(worker, "SOON_S", 60.0)
-    assert [tell(word, 0.0) for word in "abc"] == ["heard a", "heard a", "heard b"]
+    words = ["epoch 1/3", "epoch 2/3", "epoch 3/3", "answers", "epoch 1/3"]
+    assert [sparing(word, 0.0) for word in words] == [1, 1, 1, 2, 3]
+    assert said == ["epoch 1/3", "answers", "epoch 1/3"]
     monkeypatch.setattr(worker, "SOON_S", 0.0)
-    assert tell("d", 0.0) == "heard d", "a stop is heard at once"
-    assert said == [*"abcd"]
+    assert sparing("epoch 2/3", 0.0) == 4, "later it is said, and a stop heard"
