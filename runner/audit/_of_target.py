@@ -100,7 +100,7 @@ def above(scores: np.ndarray, row: np.ndarray, at: np.ndarray) -> Arrays:
 
 
 def _sorted(scores: np.ndarray, some: np.ndarray) -> np.ndarray:
-    """The scores of some examples, rising; to take them by a mask takes longer than to sort them."""
+    """The scores of some examples, rising; a mask would take longer than the sort does."""
     return np.sort(scores.take(np.flatnonzero(some)))
 
 

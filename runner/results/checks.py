@@ -11,7 +11,7 @@ from runner.plan.plan import Plan, Run
 from runner.plan.shadows import EvenShadows
 from runner.plan.work import Work
 from runner.results._design import best_aucs, chance_errors, count_aucs
-from runner.results._twins import TOLERATED, find_twins
+from runner.results.twins import TOLERATED, find_twins
 from runner.statistics.intervals import Interval, mean_interval
 from runner.storage import store
 from runner.storage.answers import Sources, read_views

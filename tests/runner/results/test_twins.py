@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from runner.results import _twins
-from runner.results._twins import MANY, find_twins
+from runner.results import twins as stage
+from runner.results.twins import MANY, find_twins
 
 
 def brute(images: np.ndarray, radius: float) -> tuple[set[int], set[int]]:
@@ -68,8 +68,8 @@ def drawn(seed: int) -> tuple[np.ndarray, float]:
 def test_chains_copies_and_edges_of_the_radius_are_as_by_all_pairs(
     seed: int, many: int, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(_twins, "AT_ONCE", 16)
-    monkeypatch.setattr(_twins, "MANY", many)
+    monkeypatch.setattr(stage, "AT_ONCE", 16)
+    monkeypatch.setattr(stage, "MANY", many)
     images, radius = drawn(seed)
     twins = find_twins(images, np.ones(len(images), bool), radius)
     exact, near = brute(images, radius)
