@@ -7,8 +7,9 @@ A network with GroupNorm, 32x32x3, cross-entropy, SGD with momentum, fp32, one t
 `taps` are the runner's own steps, channels_last; `hooks` is Opacus by itself, GradSampleModule and
 DPOptimizer on torch's GroupNorm in NCHW, where its convolutions are right; `engine: opacus` is the
 slow check, in channels_last. All four take turns within one process, in CPU time; a ratio is the
-median over rounds, with its range. Memory is that of a process of its own: the peak resident set of
-three steps less the one before them, after a step of two images that loads what steps load.
+median over rounds, with its range. Memory is that of processes of their own, the median of three:
+the peak resident set of three steps less the one before them, after a step of two images that loads
+what steps load.
 Cost: about 2 minutes on one core. Results: benchmarks/results/dp_sgd.md.
 """
 
@@ -131,8 +132,8 @@ def main() -> None:
     memory = {}
     for side in SIDES:
         again = [sys.executable, __file__, *sys.argv[1:], "--memory-of", side]
-        alone = subprocess.run(again, capture_output=True, text=True, check=True)
-        memory[side] = float(alone.stdout)
+        alone = [subprocess.run(again, capture_output=True, text=True, check=True) for _ in "123"]
+        memory[side] = statistics.median(float(each.stdout) for each in alone)
     told = (f"{s} {1e3 * statistics.median(times[s]):.0f} ms, {memory[s]:.0f} MB" for s in SIDES)
     print(f"{options.model}, batch {options.batch}, torch {torch.__version__}: {'; '.join(told)}")
     for a, b in (("taps", "sgd"), ("hooks", "taps"), ("engine: opacus", "taps")):
