@@ -41,7 +41,7 @@ class LaneController(TrainController):
         os.environ.update(environment)
         self.worker_group_cls = type("Given", (GivenWorkers,), {"room": room, "actors": actors})
         # Else one more process imports all of Ray Train while everybody else does, too.
-        worker_group.SynchronizationActor = NoBarrier(actors[0])  # pyright: ignore[reportAttributeAccessIssue]
+        worker_group.SynchronizationActor = NoBarrier(actors[0])  # pyright: ignore[reportPrivateImportUsage]
         super().__init__(**given)
 
 
@@ -67,11 +67,18 @@ class GivenWorkers(WorkerGroup):
     room: PlacementGroup
     actors: Sequence[Any]
 
-    def _create_placement_group(self, *asked: Any) -> PlacementGroupHandle:
+    def _create_placement_group(
+        self, scaling_config: Any, worker_group_context: Any
+    ) -> PlacementGroupHandle:
         return DefaultPlacementGroupHandle(self.room)
 
     def _create_workers(
-        self, num_workers: int, placement_group: Any, resources_per_worker: Any, **asked: Any
+        self,
+        num_workers: int,
+        placement_group: PlacementGroup,
+        resources_per_worker: dict[str, float],
+        *given: Any,
+        **named: Any,
     ) -> list[Worker]:
         try:
             there = ray.get([actor.get_metadata.remote() for actor in self.actors])

@@ -81,6 +81,8 @@ class Lane(threading.Thread):
     def _trainer(self, folder: str) -> LaneTrainer:
         """The trainer. It keeps nothing: checkpoints are ours, and so is starting anew."""
         fleet, resources = self.fleet, {"CPU": self.fleet.num_cpus, "GPU": self.fleet.gpus}
+        # Two ranks on one GPU cannot talk through NCCL.
+        talk: Any = LaneTorch("nccl" if fleet.gpus >= 1 else "gloo", fleet.workers_per_run > 1)
         return LaneTrainer(
             worker_loop,
             train_loop_config={
@@ -92,10 +94,7 @@ class Lane(threading.Thread):
                 "checkpoint_every_s": fleet.checkpoint_every_s,
                 "hang_after_s": fleet.hang_after_s,
             },
-            # Two ranks on one GPU cannot talk through NCCL.
-            torch_config=LaneTorch(
-                "nccl" if fleet.gpus >= 1 else "gloo", fleet.workers_per_run > 1
-            ),
+            torch_config=talk,
             scaling_config=ScalingConfig(
                 num_workers=self.site.workers,
                 use_gpu=fleet.gpus > 0,

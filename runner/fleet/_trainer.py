@@ -39,13 +39,10 @@ class LaneTrainer(TorchTrainer):
     def _initialize_and_run_controller(self, **given: Any) -> Any:
         scaling, environment = self.scaling_config, {WARNS: "0", **get_env_vars_to_propagate()}
         given["scaling_policy"] = OnNodesThere(scaling)
-        asked = scaling._resources_per_worker_not_none
-        num_workers = scaling.num_workers
-        assert isinstance(num_workers, int)
-        room = placement_group(
-            [asked] * num_workers,
-            bundle_label_selector=scaling._label_selector_per_worker(num_workers),
-        )
+        asked: Any = scaling._resources_per_worker_not_none
+        labels = scaling.label_selector
+        assert isinstance(labels, list), "a lane names the node of each worker"
+        room = placement_group([asked] * len(labels), bundle_label_selector=labels)
         try:
             actors = _workers(room, asked)
             for actor in actors:
