@@ -11,7 +11,7 @@ from opacus.accountants import PRVAccountant
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from defenses._accounting import PRV_DELTA, Accountant, answering, calibrated, spent
+from defenses._accounting import PRV_DELTA, Accountant, _bracket, answering, calibrated, spent
 from tests.made.exact_epsilons import Setting, drawn, exact_epsilon, stored
 
 DELTA = 1e-5
@@ -89,6 +89,29 @@ def test_calibrated_noise_just_meets_its_target(accountant: Accountant, rate: fl
     noise = calibrated(target, DELTA, rate, 4, accountant)
     assert 0.99 * target < spent(noise, rate, 4, DELTA, accountant) <= target
     assert spent(noise / 1.002, rate, 4, DELTA, accountant) > target
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "most"),
+    [
+        (lambda noise: noise**-1.7, 5),
+        (lambda noise: noise**-1.2 + 0.3 * noise**-4, 6),
+        (lambda noise: math.inf if noise < 0.7 else noise**-0.5, 20),  # not known below the answer
+        (lambda noise: 3.0 if noise < 0.4 else 0.0, 40),  # a step has no slope
+        (lambda noise: noise**-1.7 * (1 + 0.002 * math.sin(1e4 * noise)), 20),  # as rounding would
+    ],
+)
+def test_a_bracket_is_as_narrow_as_promised_and_found_in_few_trials(epsilon, most: int):
+    tried = []
+
+    def excess(noise: float) -> float:
+        tried.append(noise)
+        return epsilon(noise) / 1.1
+
+    low, high = _bracket(excess, 2.0)
+    assert 0 < low < high <= 1.001 * low * (1 + 1e-12)
+    assert epsilon(low) > 1.1 >= epsilon(high)
+    assert len(tried) <= most
 
 
 def test_much_noise_is_not_charged_for_a_lack_of_orders():
