@@ -17,9 +17,9 @@ from defenses._factored import Factored, is_worth_factoring, with_kernel
 Each = dict[nn.Parameter, Tensor]
 Formula = Callable[[Any, Tensor, Tensor], Each]
 
-CACHED = 2**18  # numbers of unfolded images at once on a CPU: 1 MB, about a cache of one core
+CACHED = 2**18  # numbers of unfolded images at once and core: 1 MB, about its cache
 AT_ONCE = 2**27  # on a GPU: 512 MB
-TOGETHER = 16  # examples in one grouped convolution on a CPU; more, or all, are slower
+TOGETHER = 16  # examples and core in one grouped convolution; all of them at once are slower
 
 
 def formula_of(layer: nn.Module) -> Formula | None:
@@ -165,7 +165,7 @@ def _by_groups(layer: Any, given: Tensor, gradients: Tensor) -> Tensor:
     if isinstance(pads, str) or layer.padding_mode != "zeros":
         given, pads = _padded(layer, given), [0] * len(layer.stride)
     found = gradients.new_empty(len(given), *shape)
-    each = len(given) if given.is_cuda else TOGETHER
+    each = len(given) if given.is_cuda else TOGETHER * torch.get_num_threads()
     for part in _slices(len(given), each):
         x, g, n = given[part], gradients[part], len(given[part])
         one = torch.ops.aten.convolution_backward(
@@ -189,7 +189,7 @@ def _by_rows(layer: nn.Conv2d, padded: Tensor, gradients: Tensor) -> Tensor:
     """The gradients of a convolution's weights, a matrix product each, as (n, *shape)."""
     n, size, outputs = len(padded), layer.weight[0].numel(), _positions_first(gradients)
     found = gradients.new_empty(n, layer.out_channels, size)
-    most = AT_ONCE if padded.is_cuda else CACHED
+    most = AT_ONCE if padded.is_cuda else CACHED * torch.get_num_threads()
     each = max(1, most // (outputs.shape[1] * size))
     for part in _slices(n, each):
         inputs = _unfolded(layer, padded[part], gradients[part])
