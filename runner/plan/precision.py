@@ -15,9 +15,9 @@ from runner.models import ImageShape
 from runner.norms import group_norm
 
 # Multiplications of a step: in a layer on average, and with each weight. With fewer, what bf16
-# costs besides (every pass casts every weight) is more than it saves: a step took 1.01 times as
-# long as in fp32 at 10 million in a layer, 1.29 times at 32 with a weight; above both at most 0.9.
-IN_A_LAYER, WITH_A_WEIGHT = 12_000_000, 64
+# costs besides (every pass casts every weight) may be more than it saves: a step took up to 1.06
+# times as long as in fp32 at 14 million in a layer and fewer, and 1.3 at 32 with a weight.
+IN_A_LAYER, WITH_A_WEIGHT = 20_000_000, 64
 
 # Functions that take no longer in bf16, or so little of a step that it does not count: measured
 # one by one, forward and backward, in channels_last.
