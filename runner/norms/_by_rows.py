@@ -37,7 +37,8 @@ class GroupNormByRows(torch.autograd.Function):
     Scale and shift are of all images, (channels,), or of each its own, (N, channels).
 
     PyTorch's kernels walk through groups, whose values lie apart in this layout: in bf16 they take
-    10 to 45 times as long as in a contiguous one. Here an image is a matrix of H W rows: its
+    10 to 45 times as long as in a contiguous one
+    (`findings/torch_group_norm_bf16_channels_last.sh`). Here an image is a matrix of H W rows: its
     columns are summed, and its rows scaled and shifted, a few images at a time, so that what is
     copied to float32 stays in the cache. Measured in benchmarks/results/group_norm.md.
     """
