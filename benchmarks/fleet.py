@@ -222,10 +222,10 @@ def main() -> None:
     sides = {"this": Path(__file__).resolve().parents[1]}
     sides |= {"the other": given.beside.resolve()} if given.beside else {}
     options = ["--once", "--models", str(given.models), "--epochs", str(given.epochs)]
-    rounds = [
-        {side: json.loads(once(at, *options).splitlines()[-1]) for side, at in sides.items()}
-        for _ in range(given.rounds)
-    ]
+    rounds = []
+    for number in range(given.rounds):  # each side goes first in every second one
+        turns = [*sides.items()][:: -1 if number % 2 else 1]
+        rounds.append({who: json.loads(once(at, *options).splitlines()[-1]) for who, at in turns})
     print(f"| | {' | '.join([*sides, *(['ratio (range)'] if given.beside else [])])} |")
     print("|---" * (1 + len(sides) + bool(given.beside)) + "|")
     for figure, label in FIGURES.items():
