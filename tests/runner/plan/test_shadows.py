@@ -79,7 +79,7 @@ def test_who_ranks_too_high_of_a_kind_is_left_out_counted_one_by_one():
     member[np.random.default_rng(0).random(member.shape) < 0.15] = -1
     partner = np.array([0, 2, 1, 3, 4, 6, 5])
     sizes = np.random.default_rng(1).integers(0, 4, (2, 7, 7))
-    even = EvenShadows(*sizes, partner, 0)
+    even = EvenShadows(sizes[0], sizes[1], partner, 0)
     order, seen = even._order(0, 40), even.seen(member, 0)
     for target in range(7):
         for i in range(40):
