@@ -1,17 +1,24 @@
-"""The figures of one target, from its scores.
+"""The figures of targets, from their scores.
 
-Letters: N examples, F false positive rates, R resamples, T thresholds, K ranks, E edges.
+Letters: K targets, N examples, F false positive rates, R resamples, T thresholds, E edges.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from runner.statistics import metrics
 from runner.statistics.metrics import Rule
-from runner.statistics.ranked import ranked
-from runner.statistics.resampling import half_samples, resampled
+from runner.statistics.ranked import Ranked, ranked
+from runner.statistics.resampling import (
+    drawn_sizes,
+    half_samples,
+    num_allowed,
+    placements,
+    resampled_aucs,
+    resampled_tprs,
+)
 
 Arrays = dict[str, np.ndarray]
 
@@ -26,36 +33,58 @@ class Measured(NamedTuple):
     seed: int  # of the resamples
 
 
-def figures(scores: np.ndarray, row: np.ndarray, asked: Measured) -> Arrays:
-    """Return the fields of `runner.audit.judged.Judged` that a target has by itself.
+def figures(scores: np.ndarray, rows: np.ndarray, asked: Measured) -> Iterator[Arrays]:
+    """Yield the fields of `runner.audit.judged.Judged` that each of K targets has by itself.
 
     The same numbers as `runner.statistics.metrics` gives, from members and non-members that one
-    sort ranks. Thresholds and false positives are those of step_le, whatever the rule: interp mixes
-    two.
+    sort ranks. The resamples' sums are taken of all targets at once; the bits are the same as of
+    each alone.
 
     Args:
-        scores: (N,) float.
-        row: (N,) int8, the target's own: 1 in, 0 out, -1 not judged.
+        scores: (K, N) float.
+        rows: (K, N) int8, each target's own: 1 in, 0 out, -1 not judged.
 
     Raises:
         ValueError: a score is NaN, or there are no members or no non-members.
+    """
+    num = asked.num_resamples
+    if not num:
+        for own, row in zip(scores, rows, strict=True):
+            _, _, found = _of_one(own, row, asked)
+            yield found | {"resampled": np.empty((0, 1 + len(asked.rates)))}
+        return
+    bits = half_samples(rows.shape[1], num, asked.seed)
+    sizes, won = drawn_sizes(rows, bits, num), np.empty(rows.shape, np.int32)
+    all_found = []
+    for k, (own, row) in enumerate(zip(scores, rows, strict=True)):
+        places, of, found = _of_one(own, row, asked)
+        won[k] = placements(of, places, len(row))
+        tprs = resampled_tprs(of, places, bits, asked.rates, asked.rule, sizes[k])
+        all_found.append((found, tprs))
+    aucs = resampled_aucs(won, rows, bits, sizes)
+    for (found, tprs), auc in zip(all_found, aucs, strict=True):
+        yield found | {"resampled": np.hstack([auc[:, None], tprs])}
+
+
+def _of_one(
+    scores: np.ndarray, row: np.ndarray, asked: Measured
+) -> tuple[np.ndarray, Ranked, Arrays]:
+    """The places (n,) of what is judged of one target, who outscores whom there, and its figures.
+
+    Thresholds and false positives are those of step_le, whatever the rule: interp mixes two.
     """
     places = np.flatnonzero(row >= 0)
     some, member = scores.take(places), row.take(places) == 1
     metrics.judged(some, member)
     of = ranked(some, member)
     inside, outside = of.high[::-1], of.low[::-1]
-    resampled_by = np.empty((0, 1 + len(asked.rates)))
-    if num := asked.num_resamples:
-        bits = half_samples(len(row), num, asked.seed)
-        resampled_by = resampled(of, places, bits, asked.rates, asked.rule, num)
     if asked.rule == "interp":
         curve = metrics.roc(some, member)
         tpr = np.array([metrics.tpr_at_fpr(*curve, rate, "interp") for rate in asked.rates])
     else:
         tpr = _admitted(inside, outside, asked.rates, asked.rule) / len(inside)
     true, false = (_admitted(of, outside, asked.rates, "step_le") for of in (inside, outside))
-    return {
+    found = {
         "num_in": np.array(len(inside)),
         "num_out": np.array(len(outside)),
         "auc": np.array(of.beaten_by_high.mean() / (2 * len(outside))),
@@ -63,16 +92,16 @@ def figures(scores: np.ndarray, row: np.ndarray, asked: Measured) -> Arrays:
         "threshold": np.minimum(_lowest(inside, true), _lowest(outside, false)),
         "false_positives": false,
         "roc": _admitted(inside, outside, metrics.roc_grid(), "step_le") / len(inside),
-        "resampled": resampled_by,
         "called_in": _from(inside, asked.thresholds),
         "called_out": _from(outside, asked.thresholds),
     }
+    return places, of, found
 
 
 def edges(scores: np.ndarray, row: np.ndarray, num_ranks: int) -> np.ndarray:
-    """Return the scores of non-members at up to K ranks, even on a logarithmic scale.
+    """Return the scores of non-members at so many ranks, even on a logarithmic scale.
 
-    From the highest to the lowest, and every one of them where there are no more than K: so the
+    From the highest to the lowest, and every one of them where there are no more: so the
     places where thresholds of small false positive rates may lie are all there.
     """
     falling = _sorted(scores, row == 0)[::-1]
@@ -111,8 +140,7 @@ def _admitted(
 
     It lies just above the highest non-member that may not be admitted, where there is one.
     """
-    shares = np.arange(len(outside) + 1) / len(outside)
-    allowed = np.searchsorted(shares, rates, side="right" if rule == "step_le" else "left") - 1
+    allowed = np.array([num_allowed(rate, len(outside), rule) for rate in rates])
     first_not = outside[np.maximum(len(outside) - 1 - allowed, 0)]
     found = len(rising) - np.searchsorted(rising, first_not, side="right")
     return np.where(allowed == len(outside), len(rising), found)
@@ -120,7 +148,7 @@ def _admitted(
 
 def _lowest(rising: np.ndarray, num: np.ndarray) -> np.ndarray:
     """The lowest of the `num` highest scores; infinity of none."""
-    return np.append(rising, np.inf)[len(rising) - num]
+    return np.where(num > 0, rising.take(np.minimum(len(rising) - num, len(rising) - 1)), np.inf)
 
 
 def _from(rising: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:

@@ -122,26 +122,26 @@ def judge(judging: Judging, in_ray: bool = True) -> Folder:
 
 def _figures_of_span(job: JudgingPass, task: int) -> Iterator[Any]:
     """Yield what a few targets show by themselves, and the edges that they give."""
-    reading, _ = job.spans[task]
+    reading, models = job.spans[task]
     num_ranks = NUM_EDGES // job.num_models if reading.matrix == "member" else 0
-    for m, scores, row in _targets(job, task):
-        own = figures(scores, row, job.asked[reading])
-        yield arrays_table(task, m, {**own, "edges": edges(scores, row, num_ranks)})
+    scores, rows = _targets(job, task)
+    found = figures(scores, rows, job.asked[reading])
+    for m, one, own, row in zip(models, found, scores, rows, strict=True):
+        yield arrays_table(task, m, {**one, "edges": edges(own, row, num_ranks)})
 
 
 def _counts_of_span(job: JudgingPass, task: int) -> Iterator[Any]:
     """Yield how many of a few targets' scores lie above each edge."""
-    at = job.edges[job.spans[task][0]]
-    for m, scores, row in _targets(job, task):
-        yield arrays_table(task, m, above(scores, row, at))
-
-
-def _targets(job: JudgingPass, task: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Each target of a task, with its scores (N,) and its row of the member matrix (N,)."""
     reading, models = job.spans[task]
-    found = read_targets(job.scores, reading, models)
-    for m, scores in zip(models, found, strict=True):
-        yield m, scores, job.rows[reading.matrix].row(m)
+    for m, scores, row in zip(models, *_targets(job, task), strict=True):
+        yield arrays_table(task, m, above(scores, row, job.edges[reading]))
+
+
+def _targets(job: JudgingPass, task: int) -> tuple[np.ndarray, np.ndarray]:
+    """The scores (K, N) of the targets of a task, and their rows of the member matrix (K, N)."""
+    reading, models = job.spans[task]
+    rows = np.stack([job.rows[reading.matrix].row(m) for m in models])
+    return read_targets(job.scores, reading, models), rows
 
 
 def _pass(

@@ -26,21 +26,16 @@ def ranked(scores: np.ndarray, member: np.ndarray) -> Ranked:
         member: (N,) bool.
     """
     order = falling(scores)
-    is_in, in_order = member.take(order), scores.take(order)
+    in_order, is_in = scores.take(order), member.take(order)
     at_in, at_out = np.flatnonzero(is_in), np.flatnonzero(~is_in)
-    # Equal scores have the same first and last place: twice who is above, with those who tie once.
-    first, last = _ties(in_order)
-    members = np.append(0, np.cumsum(is_in))
-    in_above = members.take(first.take(at_out)) + members.take(last.take(at_out) + 1)
-    ends = first.take(at_in), last.take(at_in) + 1
-    out_above = ends[0] + ends[1] - members.take(ends[0]) - members.take(ends[1])
+    ties = _ties(in_order)
     return Ranked(
         order.take(at_in),
         order.take(at_out),
         in_order.take(at_in),
         in_order.take(at_out),
-        2 * len(at_out) - out_above,
-        2 * len(at_in) - in_above,
+        2 * len(at_out) - _twice_others_above(at_in, *ties),
+        2 * len(at_in) - _twice_others_above(at_out, *ties),
     )
 
 
@@ -53,18 +48,26 @@ def falling(scores: np.ndarray) -> np.ndarray:
     if scores.dtype != np.float32 or len(scores) >> 32:
         return np.argsort(-scores, kind="stable")
     bits = (scores + np.float32(0)).view(np.uint32)  # -0 is 0
-    below_zero = bits >= HALF
-    keys = np.where(below_zero, bits, ~bits & ~HALF).astype(np.uint64) << np.uint64(32)
+    below_zero = (bits.view(np.int32) >> 31).view(np.uint32)  # all ones where it is, else none
+    keys = (bits ^ (~below_zero & ~HALF)).astype(np.uint64)
+    keys <<= np.uint64(32)
     keys |= np.arange(len(scores), dtype=np.uint64)
     keys.sort()
     return (keys & np.uint64(2**32 - 1)).view(np.int64)
 
 
+def _twice_others_above(at: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Twice how many of the other kind are above each of one kind, at rising places; ties half."""
+    found = 2 * (at - np.arange(len(at)))
+    first, last = np.searchsorted(at, starts), np.searchsorted(at, ends)
+    number = last - first
+    tied = np.arange(number.sum()) + (first - (np.cumsum(number) - number)).repeat(number)
+    found[tied] = (starts + ends - first - last).repeat(number)
+    return found
+
+
 def _ties(in_order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of each of (N,) sorted scores the first and the last place of those equal to it."""
-    ends = np.flatnonzero(np.append(in_order[1:] != in_order[:-1], True))
-    if len(ends) == len(in_order):
-        return ends, ends
-    starts = np.append(0, ends[:-1] + 1)
-    sizes = ends + 1 - starts
-    return np.repeat(starts, sizes), np.repeat(ends, sizes)
+    """Where each group of equal scores starts, of (N,) sorted ones, and where it has ended."""
+    as_next = np.concatenate([[False], in_order[1:] == in_order[:-1], [False]])
+    change = np.flatnonzero(as_next[1:] != as_next[:-1])
+    return change[::2], change[1::2] + 1

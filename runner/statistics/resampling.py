@@ -3,7 +3,7 @@
 Letters: N examples, R resamples, F false positive rates.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -43,13 +43,14 @@ def resampled_figures(
     seed: int,
     num_pool: int,
 ) -> np.ndarray:
-    """Return the figures of one model under each resample: `resampled` of scores as they come.
+    """Return the AUC and the TPR at each rate of one model, under each resample, (R, 1 + F).
 
     Args:
         scores: (N,) float.
         member: (N,) bool.
         places: (N,) int, of the examples in the pool, below `num_pool`.
-        rates, rule, num_resamples: as for `resampled`.
+        rates, rule: as for `resampled_tprs`.
+        num_resamples: R.
         seed: the same for all that is to be compared.
 
     Raises:
@@ -57,25 +58,96 @@ def resampled_figures(
     """
     some = ranked(*judged(scores, member))
     bits = half_samples(num_pool, num_resamples, seed)
-    return resampled(some, places, bits, rates, rule, num_resamples)
+    row = np.full((1, num_pool), -1, np.int8)
+    row[0, places] = member
+    sizes = drawn_sizes(row, bits, num_resamples)
+    won = placements(some, places, num_pool)[None]
+    tprs = resampled_tprs(some, places, bits, rates, rule, sizes[0])
+    return np.hstack([resampled_aucs(won, row, bits, sizes)[0][:, None], tprs])
 
 
-def resampled(
+def drawn_sizes(rows: np.ndarray, bits: np.ndarray, num_resamples: int) -> np.ndarray:
+    """Return how many members and non-members of K targets each resample has, (K, 2, R) int64.
+
+    Args:
+        rows: (K, N) int8 over the pool, 1 in, 0 out, -1 not judged.
+        bits: from `half_samples`.
+    """
+    judged = rows >= 0
+    if (judged == judged[0]).all():
+        judged = judged[:1]  # of all targets alike
+    of_judged = _drawn_sums(lambda part: judged[:, part].astype(np.float32), bits, num_resamples)
+    inside = _drawn_sums(lambda part: (rows[:, part] == 1).astype(np.float32), bits, num_resamples)
+    return np.stack([inside, of_judged - inside], axis=1).astype(np.int64)
+
+
+def placements(some: Ranked, places: np.ndarray, num_pool: int) -> np.ndarray:
+    """Return twice how many of the other kind each example of a pool (N,) int32 outscores.
+
+    Of a non-member it is how many members it does not outscore; 0 of what is not judged.
+    """
+    found = np.zeros(num_pool, np.int32)
+    found[places.take(some.inside)] = some.beaten_by_high
+    found[places.take(some.outside)] = 2 * len(some.high) - some.beaten_by_low
+    return found
+
+
+def resampled_aucs(
+    won: np.ndarray, rows: np.ndarray, bits: np.ndarray, sizes: np.ndarray
+) -> np.ndarray:
+    """Return the AUC of K targets under each resample of the examples, (K, R).
+
+    It reweights each example's placement value (DeLong et al., 1988,
+    https://doi.org/10.2307/2531595), which leaves out terms of 1 / N. The sums of all targets are
+    one product with the bits; of whole numbers, so that they are exact in whatever order.
+
+    Args:
+        won: (K, N) int32, `placements`.
+        rows: (K, N) int8, as for `drawn_sizes`.
+        sizes: (K, 2, R) from there.
+    """
+
+    def of_both(part: slice) -> np.ndarray:
+        kinds = [rows[:, part] == kind for kind in (1, 0)]
+        return np.concatenate([won[:, part] * kind for kind in kinds]).astype(np.float64)
+
+    inside, outside = np.split(_drawn_sums(of_both, bits, sizes.shape[2]), 2)
+    num_in, num_out = (np.count_nonzero(rows == kind, axis=1)[:, None] for kind in (1, 0))
+    auc = np.sum(won, axis=1, where=rows == 1, dtype=np.float64)[:, None] / (2 * num_in * num_out)
+    drawn_in, drawn_out = (np.maximum(sizes[:, kind], 1) for kind in (0, 1))
+    moved_in = (inside / (2 * num_out) - auc * sizes[:, 0]) / drawn_in
+    moved_out = (outside / (2 * num_in) - auc * sizes[:, 1]) / drawn_out
+    return auc + moved_in + moved_out
+
+
+def _drawn_sums(
+    terms: Callable[[slice], np.ndarray], bits: np.ndarray, num_resamples: int
+) -> np.ndarray:
+    """The sums (K, R) float64 over each resample of terms (K, n), given for some of the pool."""
+    total = np.zeros(num_resamples)
+    for start in range(0, len(bits), ROWS):
+        part = slice(start, start + ROWS)
+        some = terms(part)
+        drawn = np.unpackbits(bits[part], axis=1, count=num_resamples)
+        total = total + some @ drawn.astype(some.dtype)
+    return total
+
+
+def resampled_tprs(
     some: Ranked,
     places: np.ndarray,
     bits: np.ndarray,
     rates: Sequence[float],
     rule: Rule,
-    num_resamples: int,
+    sizes: np.ndarray,
 ) -> np.ndarray:
-    """Return the AUC and the TPR at each rate of one model, under each resample of the examples.
+    """Return the TPR at each rate of one model, under each resample of the examples, (R, F).
 
     By a step rule each resample has thresholds of its own, at the FPR that the whole sample
     reaches. Half as many non-members have steps twice as wide, so the TPRs at the two steps about
     that FPR are mixed. The lower step alone has an FPR that moves with the size of the resample,
     which all models share: that widened intervals of many models. By `interp` the two thresholds of
-    the whole sample are mixed anew, and the AUC reweights each example's placement value (DeLong et
-    al., 1988, https://doi.org/10.2307/2531595); both leave out terms of 1 / N.
+    the whole sample are mixed anew, which leaves out terms of 1 / N.
 
     Args:
         some: the members and non-members among N examples, ranked.
@@ -83,60 +155,60 @@ def resampled(
         bits: of the whole pool, from `half_samples`.
         rates: F false positive rates.
         rule: as for `metrics.tpr_at_fpr`.
-        num_resamples: R.
-
-    Returns:
-        (R, 1 + F) float64: the AUC, then the TPRs. A resample without members or without
-        non-members, which takes a handful of examples, says nothing of its own of them: their
-        share of what is above any threshold is then 0.
+        sizes: (2, R) from `drawn_sizes`. A resample without members or without non-members, which
+            takes a handful of examples, says nothing of its own of them: their share of what is
+            above any threshold is then 0.
     """
-    high, low = some.high, some.low
-    above = some.beaten_by_low / (2 * len(high))
-    auc = 1 - above.mean()
-    below = some.beaten_by_high / (2 * len(low))
-    inside, of_auc_in = _counted(bits, places[some.inside], below - auc, num_resamples)
-    outside, of_auc_out = _counted(bits, places[some.outside], 1 - above - auc, num_resamples)
-    num_in, num_out = (np.maximum(each.before[-1], 1) for each in (inside, outside))
-    figures = np.empty((num_resamples, 1 + len(rates)))
-    figures[:, 0] = auc + of_auc_in / num_in + of_auc_out / num_out
+    num_in, num_out = np.maximum(sizes, 1)
+    inside, outside = (places.take(of) for of in (some.inside, some.outside))
     if rule == "interp":
-        figures[:, 1:] = _interpolated(some, inside, outside, rates)
-        return figures
-    reached = np.array([_allowed(rate, len(low), rule) for rate in rates]) / len(low)
+        return _interpolated(some, inside, outside, bits, rates, num_in, num_out)
+    reached = np.array([num_allowed(rate, len(outside), rule) for rate in rates]) / len(outside)
     allowed = reached[:, None] * num_out
     fewer = np.floor(allowed + ROUNDING)
     part = np.maximum(allowed - fewer, 0)
-    first_not = outside.first_beyond(np.concatenate([fewer, fewer + 1]).astype(np.int64))
-    threshold = np.append(low, -np.inf)[first_not]
-    admitted = len(high) - np.searchsorted(high[::-1], threshold, side="right")
-    with_fewer, with_more = np.split(inside.in_first(admitted) / num_in, 2)
-    figures[:, 1:] = (with_fewer + part * (with_more - with_fewer)).T
-    return figures
+    asked = np.concatenate([fewer, fewer + 1]).astype(np.int64)
+    most = asked.max(axis=0)
+    first = _counted(bits, outside, len(num_in), lambda _, before: bool((before > most).all()))
+    threshold = np.append(some.low, -np.inf)[first.first_beyond(asked)]
+    admitted = len(inside) - np.searchsorted(some.high[::-1], threshold, side="right")
+    counts = _in_first(bits, inside, admitted)
+    with_fewer, with_more = np.split(counts / num_in, 2)
+    return (with_fewer + part * (with_more - with_fewer)).T
 
 
 def _interpolated(
-    some: Ranked, inside: "Counted", outside: "Counted", rates: Sequence[float]
+    some: Ranked,
+    inside: np.ndarray,
+    outside: np.ndarray,
+    bits: np.ndarray,
+    rates: Sequence[float],
+    num_in: np.ndarray,
+    num_out: np.ndarray,
 ) -> np.ndarray:
     """The TPRs (R, F) by the corners of the whole sample's hull about each rate."""
     scores = np.concatenate([some.high, some.low])
     fpr, tpr = hull(*roc(scores, np.arange(len(scores)) < len(some.high)))
-    num_in, num_out = (np.maximum(each.before[-1], 1) for each in (inside, outside))
-    found = []
-    for rate in rates:
-        right = min(max(int(np.searchsorted(fpr, rate, side="right")), 1), len(fpr) - 1)
-        ends = slice(right - 1, right + 1)
-        rows_in = np.rint(tpr[ends] * len(some.high)).astype(int)[:, None]
-        rows_out = np.rint(fpr[ends] * len(some.low)).astype(int)[:, None]
-        true = inside.in_first(rows_in.repeat(len(num_in), 1)) / num_in
-        false = outside.in_first(rows_out.repeat(len(num_in), 1)) / num_out
-        run = false[1] - false[0]
-        slope = np.divide(true[1] - true[0], run, out=np.zeros_like(run), where=run > 0)
-        found.append(np.clip(true[0] + slope * (rate - false[0]), 0, 1))
-    return np.array(found).T
+    right = np.searchsorted(fpr, rates, side="right")
+    right = np.clip(right, 1, len(fpr) - 1)
+    ends = np.concatenate([right - 1, right])  # the lower corner of each rate, then the higher one
+    true, false = (
+        _in_first(bits, of, _rows_at(share[ends], len(of), len(num))) / num
+        for of, share, num in ((inside, tpr, num_in), (outside, fpr, num_out))
+    )
+    (true, true_end), (false, false_end) = np.split(true, 2), np.split(false, 2)
+    run = false_end - false
+    slope = np.divide(true_end - true, run, out=np.zeros_like(run), where=run > 0)
+    return np.clip(true + slope * (np.asarray(rates)[:, None] - false), 0, 1).T
 
 
-def _allowed(rate: float, num_out: int, rule: Rule) -> int:
-    """How many of `num_out` non-members may be above a threshold."""
+def _rows_at(shares: np.ndarray, num_rows: int, num: int) -> np.ndarray:
+    """Shares (F,) of so many rows as whole numbers, for each resample (F, R)."""
+    return np.rint(shares * num_rows).astype(np.int64)[:, None].repeat(num, axis=1)
+
+
+def num_allowed(rate: float, num_out: int, rule: Rule) -> int:
+    """Return how many of `num_out` non-members may be above a threshold."""
     near = np.floor(rate * num_out) + np.arange(-1, 2)  # what rounding may have moved
     share = near / num_out
     within = share <= rate if rule == "step_le" else share < rate
@@ -178,24 +250,43 @@ class Counted(NamedTuple):
         """Each chunk that (F, R) queries lie in: which they are, its bits (S, STEP, R), and how
         many of them are before each step, (S + 1, R)."""
         for number in np.unique(chunk[chunk < len(self.before) - 1]):
-            rows = self.bits[number * ROWS : (number + 1) * ROWS]
-            parts = np.zeros((-(-len(rows) // STEP) * STEP, chunk.shape[1]), np.uint8)
-            parts[: len(rows)] = np.unpackbits(rows, axis=1, count=chunk.shape[1])
-            parts = parts.reshape(-1, STEP, chunk.shape[1])
+            parts = _unpacked(self.bits[number * ROWS : (number + 1) * ROWS], chunk.shape[1])
             before = np.zeros((len(parts) + 1, chunk.shape[1]), np.int64)
             np.cumsum(parts.sum(axis=1, dtype=np.uint8), axis=0, out=before[1:])
             yield np.nonzero(chunk == number), parts, before
 
 
+def _unpacked(rows: np.ndarray, num: int) -> np.ndarray:
+    """The bits (n, ceil(R / 8)) of some rows as (S, STEP, R) of 0 and 1, with rows of 0 after."""
+    drawn = np.unpackbits(rows, axis=1, count=num)
+    if more := -len(rows) % STEP:
+        drawn = np.vstack([drawn, np.zeros((more, num), np.uint8)])
+    return drawn.reshape(-1, STEP, num)
+
+
+def _in_first(bits: np.ndarray, places: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """How many of the first (F, R) `rows` of examples at some places each resample has."""
+    most = rows.max()
+    return _counted(bits, places, rows.shape[1], lambda done, _: done > most).in_first(rows)
+
+
 def _counted(
-    bits: np.ndarray, places: np.ndarray, values: np.ndarray, num: int
-) -> tuple[Counted, np.ndarray]:
-    """How many of the examples at some places each resample has, and the sum (R,) of values."""
-    rows = bits.take(places, axis=0)  # not bits[places], which takes four times as long
-    terms = np.stack([np.ones(len(values)), values]).astype(np.float32)
-    total, before = np.zeros((2, num)), [np.zeros(num)]
-    for start in range(0, len(values), ROWS):
-        some = slice(start, start + ROWS)
-        total += terms[:, some] @ np.unpackbits(rows[some], axis=1, count=num).astype(np.float32)
-        before.append(total[0].copy())
-    return Counted(rows, np.array(before, np.int64)), total[1]
+    bits: np.ndarray,
+    places: np.ndarray,
+    num: int,
+    enough: Callable[[int, np.ndarray], bool],
+) -> Counted:
+    """How many of the first examples at some places each resample has, until that is enough.
+
+    Args:
+        enough: whether no more is asked, of the number of rows counted and the counts (R,) in them.
+    """
+    rows, before = [bits[:0]], [np.zeros(num, np.int64)]
+    for start in range(0, len(places), ROWS):
+        if enough(start, before[-1]):
+            break
+        # Not bits[places], which takes four times as long.
+        rows.append(bits.take(places[start : start + ROWS], axis=0))
+        counts = _unpacked(rows[-1], num).sum(axis=1, dtype=np.uint8)
+        before.append(before[-1] + counts.sum(axis=0, dtype=np.int64))
+    return Counted(np.concatenate(rows), np.array(before))

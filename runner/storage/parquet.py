@@ -77,10 +77,12 @@ def opened(path: str, columns: Mapping[str, pa.DataType]) -> Iterator[pq.Parquet
             of_file = os.stat(path)
             source, footer = path, _footer(path, of_file.st_mtime_ns, of_file.st_size)
         with pq.ParquetFile(source, metadata=footer, page_checksum_verification=True) as file:
-            found = {field.name: _kind(field.type) for field in file.schema_arrow}
+            schema = file.schema_arrow
             for name, kind in columns.items():
-                if found.get(name) != kind:
-                    raise Corrupt(path, f"column {name} should be {kind}, is {found.get(name)}")
+                place = schema.get_field_index(name)  # not all fields, of which scores have many
+                found = None if place < 0 else _kind(schema.field(place).type)
+                if found != kind:
+                    raise Corrupt(path, f"column {name} should be {kind}, is {found}")
             yield file
     except (FileNotFoundError, Corrupt):
         raise

@@ -100,12 +100,17 @@ def _read_scores(folder: Folder, part: Folder, columns: Sequence[str]) -> np.nda
     while found:
         table = found.pop()  # what is copied is held no longer
         examples = numbers(table, "example")
-        examples = examples[(examples >= 0) & (examples < num_examples)]
-        if len(examples) < table.num_rows:
+        if not len(examples):
+            continue
+        low, high = int(examples.min()), int(examples.max()) + 1
+        if low < 0 or high > num_examples:
             break
-        times[examples] += 1
+        at: np.ndarray | slice = examples
+        if np.array_equal(examples, np.arange(low, high)):
+            at = slice(low, high)  # as the audit writes a block; it takes a tenth of the time
+        times[at] += 1
         for row, column in zip(scores, columns, strict=True):
-            row[examples] = numbers(table, column)
+            row[at] = numbers(table, column)
     if not np.all(times == 1):
         raise Corrupt(str(folder), f"examples in {part} are missing, or are there twice")
     return scores

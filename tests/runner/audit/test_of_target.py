@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from runner.audit._of_target import edges, figures
+from runner.audit._of_target import Arrays, edges, figures
 from runner.audit.judged import Judged
 from runner.statistics import metrics
 from runner.statistics.resampling import resampled_figures
@@ -13,7 +13,7 @@ from tests.made.judged import ASKED, MEMBERS, RATES, SCORES, M, N, own
 @pytest.mark.parametrize("rule", ["step_le", "step_lt", "interp"])
 def test_a_targets_figures_are_those_of_its_whole_curve(rule: metrics.Rule):
     for m, row in enumerate(MEMBERS["member"]):
-        found = figures(SCORES[m], row, ASKED._replace(rule=rule, num_resamples=0))
+        (found,) = figures(SCORES[[m]], row[None], ASKED._replace(rule=rule, num_resamples=0))
         scores, member = own(m)
         fpr, tpr = metrics.roc(scores, member)
         assert found["auc"] == metrics.auc(scores, member)
@@ -23,16 +23,22 @@ def test_a_targets_figures_are_those_of_its_whole_curve(rule: metrics.Rule):
             assert found["tpr"][f] == metrics.tpr_at_fpr(fpr, tpr, rate, rule)
 
 
+def alone(scores: np.ndarray, row: np.ndarray, rates: tuple[float, ...]) -> Arrays:
+    """The figures of one target at some rates, without resamples."""
+    (found,) = figures(scores[None], row[None], ASKED._replace(rates=rates, num_resamples=0))
+    return found
+
+
 def test_a_threshold_calls_exactly_those_whom_its_rate_admits_and_infinity_nobody():
     row = np.array([1, 1, 0, 0, 1, 0], np.int8)
     scores = np.array([5, 3, 4, 2, 1, 2], np.float32)
-    found = figures(scores, row, ASKED._replace(rates=(0.3, 0.4, 1), num_resamples=0))
+    found = alone(scores, row, (0.3, 0.4, 1))
     assert found["threshold"].tolist() == [5, 3, 1]
     assert found["false_positives"].tolist() == [0, 1, 3]
-    best_is_no_member = figures(-scores, row, ASKED._replace(rates=(0.3,), num_resamples=0))
+    best_is_no_member = alone(-scores, row, (0.3,))
     assert best_is_no_member["threshold"].tolist() == [-1]
     nobody = np.array([1, 0, 0, 0, 1, 0], np.int8)
-    found = figures(-np.abs(scores - 4), nobody, ASKED._replace(rates=(0.2,), num_resamples=0))
+    found = alone(-np.abs(scores - 4), nobody, (0.2,))
     assert found["threshold"].tolist() == [np.inf]
     assert found["false_positives"].tolist() == [0]
 
