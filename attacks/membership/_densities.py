@@ -15,8 +15,10 @@ class Predicted(NamedTuple):
 
     centre: np.ndarray  # (T, B, G), of G views that are judged together
     scale: np.ndarray  # (T, B, G, G) covariance, or (T, 1, G, G) where all examples share one
-    freedom: np.ndarray | None = None  # (T, B) degrees of freedom of a Student's t; None: a normal
-    log_constant: np.ndarray | float = 0.0  # of the density, (T, B) for a Student's t
+    freedom: np.ndarray | None = (
+        None  # (T, B or 1) degrees of freedom of a Student's t; None: a normal
+    )
+    log_constant: np.ndarray | float = 0.0  # of the density, (T, B or 1) for a Student's t
 
 
 def log_density(values: np.ndarray, predicted: Predicted) -> np.ndarray:

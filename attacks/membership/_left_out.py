@@ -186,6 +186,8 @@ def outer(residual: np.ndarray) -> np.ndarray:
 
 def total_of(each: np.ndarray, where: np.ndarray) -> np.ndarray:
     """The sum over examples (T, B, ...) of those that count."""
+    if where.all():
+        return each.sum(axis=1)
     return np.where(where.reshape(*where.shape, *[1] * (each.ndim - 2)), each, 0).sum(axis=1)
 
 

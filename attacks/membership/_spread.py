@@ -1,6 +1,7 @@
 """What all examples together say of the variance of one, and what then an answer should be."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -75,7 +76,8 @@ def predicted(centre: np.ndarray, found: Moments, known: Known) -> Predicted:
 
     It is NaN where the class has no shadow, or where the variance is unknown.
     """
-    centre = np.where(found.number[:, :, None] > 0, centre, np.nan)
+    if not found.number.all():
+        centre = np.where(found.number[:, :, None] > 0, centre, np.nan)
     if isinstance(known, Prior):
         return predicted_by_prior(centre, found, known)
     views = centre.shape[2]
@@ -154,22 +156,37 @@ def prior_sums(found: Moments) -> dict[str, np.ndarray]:
     With d = n - 1 residuals of variance s^2, log(sample variance) - digamma(d/2) + log(d/2) has
     mean log s^2 and variance trigamma(d/2).
     """
-    from scipy.special import digamma, polygamma
-
-    several, number = found.number > 1, found.number.astype(np.intp)
-    counts = np.maximum(np.arange(number.max(initial=0) + 1) - 1, 1)
-    half = counts / 2
-    bias, noise = digamma(half) - np.log(half), polygamma(1, half)
-    variance = np.einsum("...gg->...g", found.squares) / counts[number][:, :, None]
+    several, number = found.number > 1, _condensed(found.number).astype(np.intp)
+    bias, noise = _log_chi_squares(int(number.max(initial=0)))
+    variance = np.einsum("...gg->...g", found.squares) / np.maximum(number - 1, 1)[:, :, None]
     logs = np.log(np.maximum(variance, VARIANCE_FLOOR)) - bias[number][:, :, None]
+    noise = np.broadcast_to(noise[number], several.shape)
     return {
         "squares": total_of(found.squares, several),
         "freedom": np.sum(found.number - 1, axis=1, where=several),
         "examples": several.sum(axis=1).astype(np.float64),
         "logs": total_of(logs, several),
         "log_squares": total_of(np.square(logs), several),
-        "noise": np.sum(noise[number], axis=1, where=several),
+        "noise": np.sum(noise, axis=1, where=several),
     }
+
+
+@lru_cache(maxsize=8)
+def _log_chi_squares(most: int) -> tuple[np.ndarray, np.ndarray]:
+    """The bias and the variance that noise gives a log-variance of up to so many answers."""
+    from scipy.special import digamma, polygamma
+
+    half = np.maximum(np.arange(most + 1) - 1, 1) / 2
+    return digamma(half) - np.log(half), polygamma(1, half)
+
+
+def _condensed(number: np.ndarray) -> np.ndarray:
+    """Numbers (T, B) of shadows as (T, 1) where a target has as many for every example.
+
+    So it is with complementary pairs, and what hangs on the number alone is found once a target.
+    """
+    same = number.shape[1] and (number == number[:, :1]).all()
+    return number[:, :1] if same else number
 
 
 def prior(sums: Mapping[str, np.ndarray], freedom: float | Literal["estimated"]) -> Prior:
@@ -208,16 +225,17 @@ def predicted_by_prior(centre: np.ndarray, found: Moments, prior: Prior) -> Pred
     """
     from scipy.special import gammaln
 
-    number, views = found.number, centre.shape[2]
-    table = np.arange(number.max() + 1)
+    number, views = _condensed(found.number), centre.shape[2]
+    table = number if number.shape[1] == 1 else np.arange(number.max() + 1)
     freedom = np.maximum(prior.freedom[:, None] + table - 1, 0.5)  # no shadow scores NaN anyway
     constant = gammaln((freedom + views) / 2) - gammaln(freedom / 2)
     constant -= views / 2 * np.log(freedom * np.pi)
-    place = number.astype(int)
-    freedom, constant = (np.take_along_axis(each, place, axis=1) for each in (freedom, constant))
+    if table is not number:
+        place = number.astype(int)
+        freedom, constant = (np.take_along_axis(of, place, axis=1) for of in (freedom, constant))
     scale = (prior.freedom[:, None, None] * prior.scale)[:, None] + found.squares
-    widened = (1 + 1 / np.maximum(number, 1)) / freedom
-    return Predicted(centre, scale * widened[:, :, None, None], freedom, constant)
+    scale *= ((1 + 1 / np.maximum(number, 1)) / freedom)[:, :, None, None]
+    return Predicted(centre, scale, freedom, constant)
 
 
 def inverse_trigamma(value: np.ndarray) -> np.ndarray:

@@ -41,6 +41,9 @@ def test_the_series_has_the_digits_of_float64_up_to_its_bounds(freedom: float):
     found = log_survival(z, np.full_like(z, freedom))
     error = [abs(float((f - e) / e)) for f, e in zip(found, expected, strict=True)]
     assert max(error) < 3e-14
+    of_row = log_survival(np.stack([z, -z]), np.full((2, 1), freedom))[0]
+    error = [abs(float((f - e) / e)) for f, e in zip(of_row, expected, strict=True)]
+    assert max(error) < 3e-14
 
 
 def test_a_row_of_values_is_judged_one_by_one_and_nan_stays_nan():
