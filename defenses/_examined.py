@@ -145,6 +145,13 @@ def _why_none(network: nn.Module, error: Exception) -> str:
     if "inplace" in str(error) or "in-place" in str(error):
         what = _named(network, in_place[0]) if in_place else "an operation such as relu_ or +="
         return f"{what} changes a layer's output in place; use inplace=False, or a new tensor"
+    if type(error).__name__ == "CheckpointError":
+        return (
+            "torch.utils.checkpoint runs layers again on the way back, where no gradients are "
+            "taken; call them without it, and set physical_batch_size if memory is short"
+        )
+    if "functorch" in str(error):
+        return "it calls a layer under a transform such as torch.vmap; call the layer itself"
     return f"per-example gradients cannot be taken of it: {_told(error)}"
 
 

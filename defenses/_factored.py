@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
 SMALL = 2**13  # weights of a layer, below which nothing is gained
-FEW_DIGITS = 1e-3  # of a squared norm, in units of what it would be if nothing cancelled
+FEW_DIGITS = 1e-2  # of a squared norm, in units of what it would be if nothing cancelled
 
 
 class Factored(Tensor):

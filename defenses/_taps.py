@@ -170,7 +170,7 @@ class _Tap(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, formula: Any, answer: Tensor, images: Tensor, *trained: Tensor) -> Tensor:
         """`trained` only says that gradients are wanted, also where the images carry none."""
-        ctx.formula, ctx.unused = formula, len(trained)
+        ctx.formula, ctx.unused, ctx.dtype = formula, len(trained), trained[0].dtype
         ctx.save_for_backward(images)
         return answer.view_as(answer)
 
@@ -180,6 +180,8 @@ class _Tap(torch.autograd.Function):
         (gradients,) = grad_outputs
         weights = [node for node, _ in ctx.next_functions[-ctx.unused :]]
         if any(map(torch._C._will_engine_execute_node, weights)):
-            for p, found in ctx.formula(*ctx.saved_tensors, gradients).items():
+            given = (*ctx.saved_tensors, gradients)  # of which a network under autocast has bf16
+            seen = (t.to(ctx.dtype) if t.is_floating_point() else t for t in given)
+            for p, found in ctx.formula(*seen).items():
                 _keep(p, found)
         return None, gradients, None, *[None] * ctx.unused

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
+from torch.utils.checkpoint import checkpoint
 
 from attacks.by_name import find
 from defenses import Defense
@@ -302,6 +303,18 @@ WRONG: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "in place by a function": (
         lambda: Runs(lambda m, x: m["l"](m["c"](x).relu_().flatten(1)), c=conv(), l=linear()),
         "an operation such as relu_",
+    ),
+    "layers that are run again on the way back": (
+        lambda: Runs(
+            lambda m, x: checkpoint(lambda h: m["l"](m["a"](h).tanh()), x.flatten(1).exp(),
+                                    use_reentrant=False),
+            a=nn.Linear(192, 24), l=linear(24),
+        ),
+        r"torch\.utils\.checkpoint runs layers again .*; call them without it",
+    ),
+    "a layer under a transform": (
+        lambda: Runs(lambda m, x: torch.vmap(m["l"])(x.flatten(1)), l=linear()),
+        "it calls a layer under a transform such as torch.vmap; call the layer itself",
     ),
     "in eval mode": (Idle, r"norm \(GroupNorm\) is trained, but stays in eval mode"),
     "no batch of one": (Squeezing, "a batch that one example is drawn for cannot be trained on"),

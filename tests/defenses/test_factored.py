@@ -58,6 +58,17 @@ def test_norms_keep_their_digits_where_positions_cancel():
     torch.testing.assert_close(squared_norms(g).sqrt().double(), expected, rtol=1e-3, atol=0)
 
 
+@pytest.mark.parametrize("share", [1e-1, 3e-2, 1e-2, 1e-3])
+def test_norms_keep_their_digits_where_a_little_less_cancels(share: float):
+    """Also where too much is left for the whole to be multiplied out."""
+    torch.manual_seed(0)
+    inputs = torch.randn(64, 1, 96) + share**0.5 * torch.randn(64, 2, 96)
+    upstream = torch.randn(64, 1, 80) * torch.tensor([1.0, -1.0])[:, None]
+    g = Factored(inputs, upstream)
+    expected = torch.bmm(upstream.double().mT, inputs.double()).flatten(1).norm(dim=1)
+    torch.testing.assert_close(squared_norms(g).sqrt().double(), expected, rtol=2e-5, atol=0)
+
+
 def test_nobody_in_the_batch_has_a_sum_of_zeros():
     nobody = torch.zeros(0, 3, 4, 2)
     assert squared_norms(nobody).shape == (0,)

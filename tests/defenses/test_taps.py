@@ -142,6 +142,35 @@ def test_an_attack_through_the_recording_network_itself_leaves_no_trace(make_mod
         torch.testing.assert_close(_of(a) + 0, _of(b) + 0)
 
 
+@pytest.mark.parametrize("make_model", [network, wide])
+def test_a_network_that_computes_in_bf16_itself_has_gradients_of_its_weights_precision(
+    make_model: Any,
+):
+    """Autocast, which a network may use inside, leaves bf16 to every layer but the first."""
+
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = make_model()
+
+        def forward(self, images: Tensor) -> Tensor:
+            with torch.autocast("cpu", torch.bfloat16):
+                return self.inner(images).float()
+
+    defense, own = DPSGD(noise_multiplier=0.0), Own()
+    images, labels = batch()
+    parameters = [*own.parameters()]
+    losses = nn.functional.cross_entropy(own(images), labels, reduction="none")
+    rows = [torch.autograd.grad(loss, parameters, retain_graph=True) for loss in losses]
+    kit = protected(defense, make_model=lambda: own)
+    backward(defense, kit, torch.arange(NUM))
+    for p, column in zip(parameters, zip(*rows, strict=True), strict=True):
+        found, right = _of(p) + 0, torch.stack(column)
+        assert found.dtype == torch.float32
+        assert (found - right).abs().max() < 0.02 * right.abs().max()  # bf16 has 8 bits
+    kit.optimizer.step()
+
+
 def test_nothing_is_held_once_the_gradients_are_cleared():
     """Without a collection of garbage, which would come too late for the next step."""
     defense = DPSGD(base=BASES["trades"], noise_multiplier=1.0)
