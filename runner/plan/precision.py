@@ -1,6 +1,5 @@
 """Which precision `auto` takes: bf16 where it makes a step faster, else fp32."""
 
-import warnings
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from runner.experiment.experiment import Experiment
 from runner.experiment.fields import Arm
 from runner.models import ImageShape
 from runner.norms import group_norm
+from runner.plan.undisturbed import undisturbed
 
 # Multiplications of a step: in a layer on average, and with each weight. With fewer, what bf16
 # costs besides (every pass casts every weight) may be more than it saves: a step took up to 1.06
@@ -86,16 +86,14 @@ def is_faster_in_bf16(network: nn.Module, shape: ImageShape, batch_size: int) ->
     """
     num_weights = sum(p.numel() for p in network.parameters())
     images = torch.zeros(2, shape.channels, shape.height, shape.width)
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # what is built in earnest warns then
-        try:
-            _give_memory(network)
-            with _Functions() as seen:
-                network.train()(images)
-        except (Exception, SystemExit) as error:
-            if origin.leaves(error):
-                raise
-            return False  # the rehearsal says what is wrong with it
+    try:
+        _give_memory(network)
+        with undisturbed(), torch.no_grad(), _Functions() as seen:
+            network.train()(images)
+    except (Exception, SystemExit) as error:
+        if origin.leaves(error):
+            raise
+        return False  # the rehearsal says what is wrong with it
     of_step = seen.multiplied / len(images) * batch_size
     enough = of_step >= max(IN_A_LAYER * seen.layers, WITH_A_WEIGHT * num_weights, 1)
     return enough and not seen.others

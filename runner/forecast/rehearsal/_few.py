@@ -1,9 +1,5 @@
-"""The few images that arms are tried on, and what must stay as it was meanwhile."""
+"""The few images that arms are tried on."""
 
-import random
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -46,19 +42,3 @@ def made_up(channels: int, height: int, width: int, num_classes: int, num: int) 
     images, labels = drawn[np.arange(num) % 100], np.arange(num) % num_classes
     mean, std = (0.5,) * channels, (0.29,) * channels
     return Dataset(images, labels, images[:100], labels[:100], num_classes, mean, std)
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Leave every global random generator as it was found, and say no warning twice.
-
-    What is tried here is done again in earnest, and warns then.
-    """
-    numpy_state, python_state = np.random.get_state(), random.getstate()
-    try:
-        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        np.random.set_state(numpy_state)
-        random.setstate(python_state)

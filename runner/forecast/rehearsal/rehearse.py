@@ -10,11 +10,12 @@ from runner.experiment.config import ConfigError, Fault, Lines, placed
 from runner.experiment.experiment import Experiment
 from runner.faults import DataMissing
 from runner.forecast.rehearsal._arm import faults_of_arm
-from runner.forecast.rehearsal._few import few_of, made_up, undisturbed
+from runner.forecast.rehearsal._few import few_of, made_up
 from runner.forecast.rehearsal._images import faults_of_data, faults_of_images
 from runner.forecast.rehearsal._membership import faults_of_membership
 from runner.forecast.rehearsal._trying import Arm, Untried, sort_of
 from runner.plan.plan import Run
+from runner.plan.undisturbed import undisturbed
 from runner.plan.work import Work, made_ready
 from runner.storage.cloud import Away, CloudPath
 from runner.storage.store import Corrupt, Store

@@ -1,8 +1,10 @@
 """What `auto` becomes, by hardware and by what is in a network."""
 
+import random
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -95,9 +97,10 @@ def test_shipped_networks_get_what_was_measured_to_be_faster(
     defense, model, shape, batch_size, faster
 ):
     """benchmarks/results/precision.md has the ratios."""
-    state = torch.get_rng_state()
+    state, others = torch.get_rng_state(), (random.getstate(), str(np.random.get_state()))
     assert is_faster_in_bf16(built(defense, model, shape), shape, batch_size) == faster
     assert torch.equal(torch.get_rng_state(), state)
+    assert (random.getstate(), str(np.random.get_state())) == others
 
 
 def net(*layers: nn.Module | Callable[[Tensor], Tensor]) -> nn.Module:
@@ -144,6 +147,13 @@ def test_of_an_own_network_each_function_must_be_known_not_to_be_slower(layer, f
     assert is_faster_in_bf16(network, CIFAR, 128) == faster
     if isinstance(layer, nn.Module):
         assert is_faster_in_bf16(net(layer).to("meta"), CIFAR, 128) == faster
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.random_sample, lambda: torch.rand(())])
+def test_a_network_that_draws_which_layers_it_calls_gets_the_same_each_time(draw: Any):
+    """It is in the ids of Runs: another one would train them all anew."""
+    network = net(lambda x: x if draw() < 0.5 else x.amax(1, keepdim=True) + x)
+    assert len({is_faster_in_bf16(network, CIFAR, 128) for _ in range(12)}) == 1
 
 
 def test_shapes_are_those_of_the_layers_and_their_products_are_counted():
