@@ -13,7 +13,7 @@ import ray
 from ray._private import ray_constants
 
 from runner.cluster import _exposure
-from runner.cluster._bare import bare
+from runner.cluster.known_ray import is_known
 from runner.faults import UserFault
 
 # Every one of these is unset by default in Ray, or set to a value that suits longer jobs.
@@ -54,7 +54,7 @@ def connect() -> None:
         if colon and port.isdigit() and "/" not in host:
             # Ray itself tries for more than three minutes before it says so.
             socket.create_connection((host, int(port)), timeout=10).close()
-        with bare() if local else contextlib.nullcontext():
+        with _bare() if local else contextlib.nullcontext():
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)  # pyright: ignore[reportArgumentType]
     except (OSError, ValueError, RuntimeError) as error:
         raise NoCluster(
@@ -74,6 +74,15 @@ def connect() -> None:
         raise
     if said:
         print(f"runner: warning: {said}", file=sys.stderr, flush=True)
+
+
+def _bare() -> contextlib.AbstractContextManager[None]:
+    """What starts a cluster without the helpers of Ray's that nobody needs, where we know Ray."""
+    if not is_known():
+        return contextlib.nullcontext()
+    from runner.cluster._bare import bare
+
+    return bare()
 
 
 def beside_driver() -> dict[str, Any]:

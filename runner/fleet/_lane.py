@@ -12,12 +12,12 @@ from typing import Any
 import ray
 import ray.exceptions
 from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig, WorkerGroupError
+from ray.train.torch import TorchConfig, TorchTrainer
 
 from runner.cluster.connect import on_node
+from runner.cluster.known_ray import is_known
 from runner.cluster.sites import Site
 from runner.experiment.fleet import Fleet
-from runner.fleet._controller import LaneTorch
-from runner.fleet._trainer import LaneTrainer
 from runner.fleet.worker import worker_loop
 
 POLL_S = 0.5
@@ -78,12 +78,11 @@ class Lane(threading.Thread):
             ray.get(self.queue.release.remote(self.name))
             self._lost = True
 
-    def _trainer(self, folder: str) -> LaneTrainer:
+    def _trainer(self, folder: str) -> TorchTrainer:
         """The trainer. It keeps nothing: checkpoints are ours, and so is starting anew."""
         fleet, resources = self.fleet, {"CPU": self.fleet.num_cpus, "GPU": self.fleet.gpus}
-        # Two ranks on one GPU cannot talk through NCCL.
-        talk: Any = LaneTorch("nccl" if fleet.gpus >= 1 else "gloo", fleet.workers_per_run > 1)
-        return LaneTrainer(
+        kind, talk = kind_of(fleet)
+        return kind(
             worker_loop,
             train_loop_config={
                 "lane": self.name,
@@ -123,6 +122,17 @@ class Lane(threading.Thread):
 
     def _note(self, text: str) -> None:
         ray.get(self.queue.note.remote(text))
+
+
+def kind_of(fleet: Fleet) -> tuple[type[TorchTrainer], Any]:
+    """Return the trainer's class, and how its workers talk; Ray's own where it is not known."""
+    backend = "nccl" if fleet.gpus >= 1 else "gloo"  # two ranks on one GPU cannot talk through NCCL
+    if not is_known():
+        return TorchTrainer, TorchConfig(backend)
+    from runner.fleet._controller import LaneTorch
+    from runner.fleet._trainer import LaneTrainer
+
+    return LaneTrainer, LaneTorch(backend, fleet.workers_per_run > 1)
 
 
 def culprits(dead: Sequence[int], workers: int, workers_per_run: int) -> list[int]:

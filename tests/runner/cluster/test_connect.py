@@ -11,6 +11,8 @@ import pytest
 
 pytest.importorskip("ray", reason="machines that only train have no Ray")
 
+from runner.cluster import connect, known_ray
+
 HOUSE = Path(__file__).parents[3]
 CONNECTS = """
 import time
@@ -35,3 +37,17 @@ def test_a_cluster_that_does_not_answer_is_named_within_seconds():
     took_s, _, said = done.stdout.partition(" ")
     assert re.search(f"RAY_ADDRESS={address}.*unset RAY_ADDRESS", said), done.stderr
     assert float(took_s) < 5
+
+
+def test_only_a_ray_whose_inside_is_known_is_started_without_its_helpers(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    from ray._private import node
+
+    rays_own = node.Node
+    with connect._bare():
+        assert node.Node is not rays_own
+    assert node.Node is rays_own
+    monkeypatch.setattr(known_ray, "KNOWN", "2.59.")
+    with connect._bare():
+        assert node.Node is rays_own
