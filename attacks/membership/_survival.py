@@ -57,7 +57,7 @@ def log_survival(z: np.ndarray, freedom: np.ndarray) -> np.ndarray:
         freedom: degrees of freedom, of the same shape, or (T, 1) where a row has one, which is
             twice as fast.
     """
-    table, of_each = np.atleast_2d(z), np.atleast_2d(freedom)
+    table, of_each = (np.atleast_2d(each).astype(np.float64, copy=False) for each in (z, freedom))
     found = np.empty(table.shape)
     rows = max(1, AT_ONCE // max(1, table.shape[1]))
     for start in range(0, len(table), rows):
@@ -100,13 +100,19 @@ def _by_series(z: np.ndarray, freedom: np.ndarray) -> np.ndarray:
 
 def _rest_by_powers(ratio: np.ndarray, inverse: np.ndarray) -> np.ndarray:
     """The polynomial of t (T, B), whose coefficients are those of each row."""
-    of_rows = polyval(inverse[:, 0], BY_POWERS.T)[:, :, None]
-    total = np.empty_like(ratio)
-    total[:] = of_rows[-1]
-    for coefficient in of_rows[-2::-1]:
-        total *= ratio
+    of_rows = _of_rows(inverse.tobytes())
+    total = ratio * of_rows[-1]
+    for coefficient in of_rows[-2:0:-1]:
         total += coefficient
+        total *= ratio
+    total += of_rows[0]
     return total
+
+
+@lru_cache(maxsize=64)  # the same targets are asked for in every part of a block
+def _of_rows(inverse: bytes) -> np.ndarray:
+    """The coefficients of t^i of each row, (I, T, 1)."""
+    return polyval(np.frombuffer(inverse), BY_POWERS.T)[:, :, None]
 
 
 def _rest_by_terms(ratio: np.ndarray, inverse: np.ndarray) -> np.ndarray:

@@ -218,7 +218,8 @@ class Lira(MembershipAttack):
             for some in targets:
                 evidence[some] = self._evidence(judged[some, part, group], predicted)
             scores[:, part] += evidence
-        return scores / len(self._groups(answers.shape[2]))
+        scores /= len(self._groups(answers.shape[2]))
+        return scores
 
     def _evidence(self, judged: np.ndarray, predicted: list[Predicted]) -> np.ndarray:
         """Evidence of membership, of what the out and, for a ratio, the in models predict."""

@@ -87,8 +87,8 @@ def _scores_of_block(job: BlockScoring, task: int) -> Iterator[pa.Table]:
             attack.score_all(part.answers, part.member, job.partner, part.examples, totals)
             for part in _parts(job, attack, answers, examples, member)
         ]
-        scores = np.concatenate(parts, axis=1)
-        if np.isnan(scores[member >= 0]).any():
+        scores = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        if np.any(np.isnan(scores) & (member >= 0)):
             raise ValueError(
                 f"{reading.attack} cannot judge every example of {reading.arm} under the "
                 f"{reading.matrix} matrix: it needs more other models in each class for every "

@@ -113,7 +113,8 @@ def resampled_aucs(
 
     inside, outside = np.split(_drawn_sums(of_both, bits, sizes.shape[2]), 2)
     num_in, num_out = (np.count_nonzero(rows == kind, axis=1)[:, None] for kind in (1, 0))
-    auc = np.sum(won, axis=1, where=rows == 1, dtype=np.float64)[:, None] / (2 * num_in * num_out)
+    of_members = np.sum(won, axis=1, where=rows == 1, dtype=np.float64, keepdims=True)
+    auc = of_members / (2 * num_in * num_out)
     drawn_in, drawn_out = (np.maximum(sizes[:, kind], 1) for kind in (0, 1))
     moved_in = (inside / (2 * num_out) - auc * sizes[:, 0]) / drawn_in
     moved_out = (outside / (2 * num_in) - auc * sizes[:, 1]) / drawn_out
