@@ -157,7 +157,7 @@ def _bracket(excess: Callable[[float], float], high: float) -> tuple[float, floa
             if last and (x - last[0]) * (y - last[1]) < 0:
                 power = (y - last[1]) / (x - last[0])
             last = x, y
-            meets = math.exp(x - y / power)
+            meets = math.exp(min(x - y / power, math.log(high)))  # a flat line leads beyond
             at = high / WITHIN if meets > high / WITHIN else meets * WITHIN**0.3
         if not max(low, high / 2) < at < high:
             at = math.sqrt(low * high) if low else high / 2

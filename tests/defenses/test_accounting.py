@@ -98,6 +98,7 @@ def test_calibrated_noise_just_meets_its_target(accountant: Accountant, rate: fl
         (lambda noise: noise**-1.2 + 0.3 * noise**-4, 6),
         (lambda noise: math.inf if noise < 0.7 else noise**-0.5, 20),  # not known below the answer
         (lambda noise: 3.0 if noise < 0.4 else 0.0, 40),  # a step has no slope
+        (lambda noise: 3.0 - 1e-6 * noise if noise < 1.5 else 0.5, 40),  # hardly a slope
         (lambda noise: noise**-1.7 * (1 + 0.002 * math.sin(1e4 * noise)), 20),  # as rounding would
     ],
 )
@@ -112,6 +113,13 @@ def test_a_bracket_is_as_narrow_as_promised_and_found_in_few_trials(epsilon, mos
     assert 0 < low < high <= 1.001 * low * (1 + 1e-12)
     assert epsilon(low) > 1.1 >= epsilon(high)
     assert len(tried) <= most
+
+
+@pytest.mark.parametrize("accountant", ["prv", "rdp"])
+def test_noise_is_found_where_epsilon_hardly_depends_on_it(accountant: Accountant):
+    """Of one step at a low rate: Renyi's order stays the same, and prv adds its error of 0.01."""
+    noise = calibrated(0.01332, 1.83e-5, 3.23e-5, 1, accountant)
+    assert spent(noise, 3.23e-5, 1, 1.83e-5, accountant) <= 0.01332
 
 
 def test_much_noise_is_not_charged_for_a_lack_of_orders():
