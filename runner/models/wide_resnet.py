@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import PositiveInt, field_validator
 
@@ -10,6 +10,15 @@ from runner.models import ImageShape, Model
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+def __getattr__(name: str) -> Any:
+    """Return what a file of a user's makes its own network of, once it asks for it."""
+    if name.startswith("_"):  # as Python asks for `__path__` before each import
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from runner.models import _wide_resnet
+
+    return getattr(_wide_resnet, name)
 
 
 class WideResNet(Model):

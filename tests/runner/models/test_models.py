@@ -1,5 +1,6 @@
 """What every model promises: logits, gradients, norms, seeds and pixels."""
 
+import importlib
 import math
 from typing import Literal
 
@@ -90,3 +91,13 @@ def test_layers_that_wait_for_the_first_image_are_built_as_those_with_sizes(devi
     assert [m.training for m in found[1]] == [m.training for m in found[0]]
     if device == "cpu":
         assert all(torch.equal(t, expected[name]) for name, t in state.items())
+
+
+@pytest.mark.parametrize("name", ["resnet", "wide_resnet", "small_cnn"])
+def test_an_own_network_may_be_made_of_the_layers_of_ours(name: str):
+    module = importlib.import_module(f"runner.models.{name}")
+    for layer in ("ConvNorm", "Normalize", *(("Network", "Block") if name != "small_cnn" else ())):
+        assert issubclass(getattr(module, layer), nn.Module)
+    with pytest.raises(AttributeError):
+        _ = module.Netwrok
+    assert not hasattr(module, "__path__")
