@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, model_validator
 from pydantic import ValidationError as Invalid
+from pydantic.errors import PydanticUndefinedAnnotation
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from attacks import origin
@@ -134,6 +135,13 @@ def _the_class(module: str, contract: type[Contract]) -> type[Contract]:
     if "name" not in found[0].model_fields or not _names(found[0]):
         what = f'name: Literal["{module.rpartition(".")[2]}"] = ...'
         raise ValueError(f"{file}: {found[0].__name__} says no name; give it a field `{what}`")
+    try:
+        found[0].model_rebuild()  # does nothing where all types of its keys are known
+    except PydanticUndefinedAnnotation as error:
+        raise ValueError(
+            f"{file}: a key of {found[0].__name__} names the type {error.name!r}, which is not "
+            "there when the file runs; import it outside of `if TYPE_CHECKING`"
+        ) from None
     return found[0]
 
 

@@ -170,6 +170,18 @@ def test_a_class_that_cannot_be_filled(
     check_tells("check", tmp_path, changes, path, "self.missing.go()")
 
 
+def test_a_key_of_a_type_that_only_a_type_checker_imports(tmp_path: Path, write: Write):
+    path = write("defenses", "Defense", "own_unseen", "    attack: PGD\n")
+    late = "from typing import TYPE_CHECKING, Literal\n\nif TYPE_CHECKING:\n"
+    late = f"from __future__ import annotations\n{late}    from attacks.evasion.pgd import PGD\n"
+    path.write_text(path.read_text().replace("from typing import Literal\n", late))
+    config = tmp_path / "x.yaml"
+    config.write_text(yaml.safe_dump({**TINY, "arms": {"mine": {"defense": "own_unseen"}}}))
+    code, out = invoke("check", str(config))
+    assert code == 2
+    assert "own_unseen.py: a key of Mine names the type 'PGD'" in " ".join(out.split())
+
+
 def test_data_that_cannot_be_read_and_a_file_that_says_no_name(tmp_path: Path, write: Write):
     rest = "    def load(self):\n        return {}['images']\n"
     path = write("runner.data", "Data", "own_pixels", rest)
