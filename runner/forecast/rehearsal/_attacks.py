@@ -1,6 +1,6 @@
 """Whether evasion attacks can be made on such images and such a network."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -79,7 +79,10 @@ def _wrong_attack(attack: EvasionAttack, network: nn.Module, arm: Arm) -> str | 
     given = shown.clone()
     with torch.no_grad():  # as if all were answered rightly: some attacks leave out what is not
         labels = network(shown).argmax(1)
+    weights = [p.detach().clone() for p in network.parameters()]
     found = attack.perturb(network.eval(), shown, labels)
+    if not _put_back(weights, network):
+        return "it changes the network's weights; craft on a copy of the network"
     if not isinstance(found, Tensor) or found.shape != shown.shape:
         return f"it returns no images of the shape that it was given, {tuple(shown.shape)}"
     if not torch.equal(shown, given):
@@ -89,3 +92,14 @@ def _wrong_attack(attack: EvasionAttack, network: nn.Module, arm: Arm) -> str | 
     if not (found.isfinite().all() and found.min() > -TINY and found.max() < 1 + TINY):
         return "it returns pixels outside of [0, 1]; clamp them"
     return None
+
+
+@torch.no_grad()
+def _put_back(weights: Sequence[Tensor], network: nn.Module) -> bool:
+    """Give a network its weights, for what is tried next; whether it had them still."""
+    had = True
+    for was, now in zip(weights, network.parameters(), strict=True):
+        if not torch.equal(was, now):
+            now.copy_(was)
+            had = False
+    return had

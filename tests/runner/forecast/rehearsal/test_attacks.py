@@ -24,6 +24,10 @@ class Own(EvasionAttack):
         if self.odd == "left in train mode":
             model.train()
             return images
+        if self.odd == "moves the weights":
+            with torch.no_grad():
+                next(model.parameters()).fill_(float("nan"))
+            return images
         if self.odd == "three steps" and self.num_steps < 3:
             raise ValueError("it takes three steps")
         if self.odd == "cut in patches":
@@ -50,6 +54,7 @@ def told(attack: EvasionAttack, **changes: Any) -> dict[str, str]:
     ("odd", "why"),
     [
         ("left in train mode", "it leaves the network in train mode"),
+        ("moves the weights", "it changes the network's weights"),
         ("cut in patches", "own on small_cnn on 8x8 images of 1 channel: RuntimeError: "),
         ("in place", "it changes the images that it is given"),
         ("out of range", "it returns pixels outside of [0, 1]"),
@@ -59,6 +64,11 @@ def test_an_own_attack_that_fails_is_refused_once(odd: str, why: str):
     faults = told(Own(odd=odd))
     assert list(faults) == ["robustness.attacks.mine"]
     assert why in faults["robustness.attacks.mine"]
+
+
+def test_an_attack_that_moves_weights_is_not_told_of_the_next_one():
+    attacks = {"mine": Own(odd="moves the weights"), "next": {"name": "pgd", "eps": 0.1}}
+    assert list(told(Own(), robustness={"attacks": attacks})) == ["robustness.attacks.mine"]
 
 
 @pytest.mark.parametrize("odd", ["", "three steps"])
