@@ -4,10 +4,8 @@ The columns of answers.parquet and robustness.parquet are named in `runner.stora
 of scores and members in `runner.storage.scores`.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -71,12 +69,8 @@ def opened(path: str, columns: Mapping[str, pa.DataType]) -> Iterator[pq.Parquet
     """
     try:
         at = folder_at(path)
-        if isinstance(at, CloudPath):
-            source, footer = at.open(), None
-        else:
-            of_file = os.stat(path)
-            source, footer = path, _footer(path, of_file.st_mtime_ns, of_file.st_size)
-        with pq.ParquetFile(source, metadata=footer, page_checksum_verification=True) as file:
+        source = at.open() if isinstance(at, CloudPath) else path
+        with pq.ParquetFile(source, page_checksum_verification=True) as file:
             schema = file.schema_arrow
             for name, kind in columns.items():
                 place = schema.get_field_index(name)  # not all fields, of which scores have many
@@ -90,12 +84,6 @@ def opened(path: str, columns: Mapping[str, pa.DataType]) -> Iterator[pq.Parquet
         if isinstance(error, OSError) and error.errno:
             raise
         raise Corrupt(path, str(error)) from error
-
-
-@lru_cache(maxsize=512)  # a third of a megabyte each, of a million examples
-def _footer(path: str, changed: int, size: int) -> pq.FileMetaData:
-    """What a file says of its row groups: a task opens it anew for each of its blocks."""
-    return pq.read_metadata(path)
 
 
 def _kind(column: pa.DataType) -> pa.DataType:

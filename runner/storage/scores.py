@@ -83,37 +83,55 @@ def folders_of(places: Mapping[str, object]) -> str:
 
 
 def _read_scores(folder: Folder, part: Folder, columns: Sequence[str]) -> np.ndarray:
-    """Columns of all files in a part of a folder of scores, (K, N), each by example."""
+    """Columns of all files in a part of a folder of scores, (K, N), each by example.
+
+    Each file is copied before the next one is read: all tables at once would be as much again.
+    """
     kinds = EXAMPLE | dict.fromkeys(columns, pa.float32())
-    found = []
-    for path in sorted(str(path) for path in part.glob("*.parquet")):
-        try:
+    files = sorted(str(path) for path in part.glob("*.parquet"))
+    try:
+        num_examples = sum(_num_rows(path, kinds) for path in files)
+        if not num_examples:
+            raise FileNotFoundError(f"no scores in {part}; run the audit first")
+        scores = np.empty((len(columns), num_examples), np.float32)
+        times = np.zeros(num_examples, np.int8)
+        for path in files:
             with opened(path, kinds) as file:
-                found.append(file.read(columns=list(kinds), use_threads=False))
-        except Corrupt as corrupt:
-            raise Corrupt(str(folder), str(corrupt)) from corrupt
-    num_examples = sum(table.num_rows for table in found)
-    if not num_examples:
-        raise FileNotFoundError(f"no scores in {part}; run the audit first")
-    scores = np.empty((len(columns), num_examples), np.float32)
-    times = np.zeros(num_examples, np.int8)
-    while found:
-        table = found.pop()  # what is copied is held no longer
-        examples = numbers(table, "example")
-        if not len(examples):
-            continue
-        low, high = int(examples.min()), int(examples.max()) + 1
-        if low < 0 or high > num_examples:
-            break
-        at: np.ndarray | slice = examples
-        if np.array_equal(examples, np.arange(low, high)):
-            at = slice(low, high)  # as the audit writes a block; it takes a tenth of the time
-        times[at] += 1
-        for row, column in zip(scores, columns, strict=True):
-            row[at] = numbers(table, column)
+                table = file.read(columns=[*kinds], use_threads=False)
+            if not _copied(table, columns, scores, times):
+                break
+    except Corrupt as corrupt:
+        raise Corrupt(str(folder), str(corrupt)) from corrupt
     if not np.all(times == 1):
         raise Corrupt(str(folder), f"examples in {part} are missing, or are there twice")
     return scores
+
+
+def _num_rows(path: str, kinds: Mapping[str, pa.DataType]) -> int:
+    with opened(path, kinds) as file:
+        return file.metadata.num_rows
+
+
+def _copied(table: pa.Table, columns: Sequence[str], scores: np.ndarray, times: np.ndarray) -> bool:
+    """Whether a file's examples are of the pool, after its columns and their number went there.
+
+    Args:
+        scores: (K, N), and
+        times: (N,), how often each example has come; both are written to.
+    """
+    examples = numbers(table, "example")
+    if not len(examples):
+        return True
+    low, high = int(examples.min()), int(examples.max()) + 1
+    if low < 0 or high > len(times):
+        return False
+    at: np.ndarray | slice = examples
+    if np.array_equal(examples, np.arange(low, high)):
+        at = slice(low, high)  # as the audit writes a block; it takes a tenth of the time
+    times[at] += 1
+    for row, column in zip(scores, columns, strict=True):
+        row[at] = numbers(table, column)
+    return True
 
 
 def _rows(
