@@ -21,10 +21,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torch.optim import SGD
-from training_step import SHAPE, Step, compare, now_on_gpu
+from training_step import SHAPE, Step, compare, defended, now_on_gpu
 
 from attacks.by_name import find
-from defenses import Defense, Kit
+from defenses import Defense
 from runner.models import Model
 
 SIDES = {
@@ -51,18 +51,7 @@ def step_of(name: str, batch: int, device: str) -> Step:
     model = defense.build(lambda: chosen.build(SHAPE))
     model = model.to(device=device, memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
     optimizer = SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
-    members = torch.arange(10 * batch)
-    kit = defense.protect(
-        Kit(model, optimizer, lambda epoch: [[members[:batch]]], members, batch, 0)
-    )
-
-    def step(images: Tensor, labels: Tensor) -> None:
-        kit.optimizer.zero_grad(set_to_none=True)
-        losses = defense.losses(kit.model, images, labels)
-        (losses.total.sum() / len(images)).backward()
-        kit.optimizer.step()
-
-    return step
+    return defended(defense, model, optimizer, batch)
 
 
 def memory_mb(name: str, batch: int, device: str) -> float:

@@ -27,10 +27,10 @@ from opacus import GradSampleModule
 from opacus.optimizers import DPOptimizer
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
-from training_step import Step, compare
+from training_step import Step, compare, defended
 
 from attacks.by_name import find
-from defenses import Defense, Kit
+from defenses import Defense
 from defenses.dp_sgd import DPSGD
 from defenses.erm import ERM
 from runner.models import ImageShape, Model
@@ -51,17 +51,7 @@ def step_of(side: str, model: str, batch: int) -> Step:
         defense = DPSGD(noise_multiplier=NOISE, max_grad_norm=CLIP, engine=ENGINES[side])
     network, optimizer = made(model)
     network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    members = torch.arange(10 * batch)
-    given = Kit(network, optimizer, lambda epoch: [[members[:batch]]], members, batch, 0)
-    kit = defense.protect(given)
-
-    def step(images: Tensor, labels: Tensor) -> None:
-        kit.optimizer.zero_grad(set_to_none=True)
-        losses = defense.losses(kit.model, images, labels)
-        (losses.total.sum() / len(images)).backward()
-        kit.optimizer.step()
-
-    return step
+    return defended(defense, network, optimizer, batch)
 
 
 def by_hooks(model: str, batch: int) -> Step:

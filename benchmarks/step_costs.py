@@ -19,10 +19,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.optim import SGD
-from training_step import Step, compare, has_fast_bf16
+from training_step import Step, compare, defended, has_fast_bf16
 
 from attacks.by_name import find
-from defenses import Defense, Kit
+from defenses import Defense
 from runner.models import ImageShape, Model
 from runner.train.bf16 import in_bf16
 
@@ -62,18 +62,7 @@ def step_of(facts: dict[str, Any], norm: str, bf16: bool, batch: int) -> tuple[S
             )
     model = in_bf16(model) if bf16 else model
     optimizer = SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
-    members = torch.arange(10 * batch)
-    kit = defense.protect(
-        Kit(model, optimizer, lambda epoch: [[members[:batch]]], members, batch, 0)
-    )
-
-    def step(images: Tensor, labels: Tensor) -> None:
-        kit.optimizer.zero_grad(set_to_none=True)
-        losses = defense.losses(kit.model, images, labels)
-        (losses.total.sum() / len(images)).backward()
-        kit.optimizer.step()
-
-    return step, units
+    return defended(defense, model, optimizer, batch), units
 
 
 def images_and_labels(batch: int) -> tuple[Tensor, Tensor]:

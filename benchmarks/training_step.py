@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from attacks.by_name import find
-from defenses import Defense
+from defenses import Defense, Kit
 from defenses.pgd_at import PGDAT
 from defenses.trades import TRADES
 from runner.models import ImageShape, Model
@@ -111,6 +111,22 @@ def unfolded(model: nn.Module) -> nn.Module:
                 made: Any = child
                 setattr(parent, name, nn.Sequential(made.conv, made.norm))
     return model
+
+
+def defended(defense: Defense, model: nn.Module, optimizer: Optimizer, batch: int) -> Step:
+    """A whole training step of a defense on so many images, up to the new weights."""
+    members = torch.arange(10 * batch)
+    kit = defense.protect(
+        Kit(model, optimizer, lambda epoch: [[members[:batch]]], members, batch, 0)
+    )
+
+    def step(images: Tensor, labels: Tensor) -> None:
+        kit.optimizer.zero_grad(set_to_none=True)
+        losses = defense.losses(kit.model, images, labels)
+        (losses.total.sum() / len(images)).backward()
+        kit.optimizer.step()
+
+    return step
 
 
 def compare(
