@@ -3,6 +3,28 @@
 import numpy as np
 
 EXAMPLES_AT_ONCE = 64  # keeps their comparisons in the cache of one core
+MANY_CLASSES = 100  # from here on the 2024 values are those for CIFAR-100
+SMALLEST = np.finfo(np.float64).tiny  # what an underflown probability counts as
+
+
+def mean_probability(log_odds: np.ndarray) -> np.ndarray:
+    """Return the mean probability of the label over V views, (B, 1) float64, of log-odds (B, V)."""
+    from scipy.special import expit
+
+    return np.maximum(expit(log_odds.astype(np.float64)).mean(axis=1, keepdims=True), SMALLEST)
+
+
+def offline_mean(outside: np.ndarray, a: float | None, num_classes: int) -> np.ndarray:
+    """Return p(x) where no reference was trained with x: ((1 + a) p_out(x) + 1 - a) / 2.
+
+    Args:
+        outside: the mean over references trained without x.
+        a: None: 0.3, or 0.6 from 100 classes on, the values for CIFAR-10 and CIFAR-100.
+        num_classes: C.
+    """
+    usual = 0.6 if num_classes >= MANY_CLASSES else 0.3
+    a = usual if a is None else a
+    return ((1 + a) * outside + 1 - a) / 2
 
 
 def taylor_softmax(

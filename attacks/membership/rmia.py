@@ -7,12 +7,18 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from attacks.membership import Column, Examples, MembershipAttack, Needs, Sums
 from attacks.membership._left_out import mean_of_others
-from attacks.membership._relative import share_won, taylor_softmax, wins_of
+from attacks.membership._relative import (
+    MANY_CLASSES,
+    SMALLEST,
+    mean_probability,
+    offline_mean,
+    share_won,
+    taylor_softmax,
+    wins_of,
+)
 from attacks.membership._sorted import trimmed_mean, trimmed_mean_left_out
 
 MARGIN = 0.6  # of the 2024 signal
-MANY_CLASSES = 100  # from here on the 2024 values are those for CIFAR-100
-SMALLEST = np.finfo(np.float64).tiny  # what an underflown probability counts as
 
 
 class Preset(NamedTuple):
@@ -104,12 +110,9 @@ class RMIA(MembershipAttack):
     def signal(self, answers: np.ndarray, examples: Examples) -> np.ndarray:
         """Return probabilities of the label, (B, 1) of rmia-simple and else (B, V), float64."""
         if self.preset == "rmia-simple":
-            from scipy.special import expit
-
-            p = expit(answers.astype(np.float64)).mean(axis=1, keepdims=True)
-        else:
-            usual = 1.0 if examples.num_classes >= MANY_CLASSES else 2.0
-            p = taylor_softmax(answers, examples.label, self.temperature or usual, MARGIN)
+            return mean_probability(answers)
+        usual = 1.0 if examples.num_classes >= MANY_CLASSES else 2.0
+        p = taylor_softmax(answers, examples.label, self.temperature or usual, MARGIN)
         return np.maximum(p, SMALLEST)
 
     def score(
@@ -185,9 +188,7 @@ class RMIA(MembershipAttack):
         """p(x), given the mean over references."""
         if self.mode == "online":
             return mean
-        usual = 0.6 if examples.num_classes >= MANY_CLASSES else 0.3
-        a = usual if self.a is None else self.a
-        return ((1 + a) * mean + 1 - a) / 2
+        return offline_mean(mean, self.a, examples.num_classes)
 
     def _ratios(
         self, answers: np.ndarray, member: np.ndarray, partner: np.ndarray, examples: Examples

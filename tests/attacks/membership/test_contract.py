@@ -276,9 +276,14 @@ def by_shadows(attack: MembershipAttack, world: World, rows: np.ndarray) -> np.n
 def test_as_many_other_models_as_an_attack_says_it_needs_are_enough(
     attack: MembershipAttack, world: World
 ):
-    """Where it needs none with or without an example, all may hold one, and none another."""
+    """Where it needs none with or without an example, all may hold one, and none another.
+
+    Where it needs others that know its class, one more holds every second example.
+    """
     num_examples, (inside, outside, *_) = len(world.labels), attack.needs(NUM_VIEWS)
     rows = held(inside, outside, num_examples)
+    if attack.needs().of_class:
+        rows = np.vstack([rows, np.where(np.arange(num_examples) % 2, 1, -1).astype(np.int8)])
     if not inside and not outside:
         rows = np.tile(np.arange(num_examples) % 2, (3, 1)).astype(np.int8)
     assert np.isfinite(by_shadows(attack, world, rows)).all()
