@@ -34,7 +34,8 @@ class Kit(NamedTuple):
 
     An epoch is steps, and a step is parts: the examples whose gradients are in memory at once,
     usually all of them. The loop calls `optimizer.step()` after each part; a defense that makes
-    several parts of a step also makes its optimizer wait for the last one.
+    several parts of a step also makes its optimizer wait for the last one. An example that stands
+    in a part several times is augmented anew for each.
     """
 
     model: nn.Module
@@ -104,6 +105,11 @@ class Defense(Keys):
     def randomized(self) -> bool:
         """Whether the trained model answers with noise."""
         return False
+
+    @property
+    def copies(self) -> int:
+        """How many times a step shows each of its examples, each time augmented anew."""
+        return 1
 
     @property
     def per_example_steps(self) -> bool:
@@ -225,6 +231,10 @@ class Wrapper(Defense):
     @property
     def randomized(self) -> bool:
         return self.base.randomized
+
+    @property
+    def copies(self) -> int:
+        return self.base.copies
 
     @property
     def per_example_steps(self) -> bool:

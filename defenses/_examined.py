@@ -21,7 +21,7 @@ LossesOf = Callable[[nn.Module, Tensor], Tensor]  # of a network at images, (n,)
 
 
 def wrong_gradients(
-    network: nn.Module, losses: LossesOf, images: Tensor, engine: str
+    network: nn.Module, losses: LossesOf, images: Tensor, engine: str, copies: int = 1
 ) -> str | None:
     """Return why per-example gradients of a network would be wrong, or None.
 
@@ -33,17 +33,19 @@ def wrong_gradients(
         losses: each example's loss, which depends on no other example.
         images: (n, channels, H, W) float in [0, 1], n >= 2, no two alike.
         engine: what takes per-example gradients, by its name.
+        copies: that it takes the mean gradient of, of each example.
     """
     told = ""
     with torch.random.fork_rng([images.device] if images.is_cuda else []):
         for dtype in ALIKE:
             trial = copy.deepcopy(network).train().to(dtype)
+            shown = images.to(dtype)
             try:
-                expected = _by_autograd(trial, losses, images.to(dtype))
+                expected = _by_autograd(trial, losses, shown.repeat_interleave(copies, 0), copies)
             except Exception as error:
                 told = _told(error)
                 continue
-            return _first_wrong(trial, losses, images.to(dtype), expected, engine)
+            return _first_wrong(trial, losses, shown, expected, engine, copies)
         return f"it cannot be trained on a batch of {len(images)} images: {told}"
 
 
@@ -53,6 +55,7 @@ def _first_wrong(
     images: Tensor,
     expected: dict[str, Tensor | None],
     engine: str,
+    copies: int,
 ) -> str | None:
     """The first thing that is wrong, in a sentence that names the layer."""
     try:
@@ -64,7 +67,7 @@ def _first_wrong(
     if idle:
         return f"{_named(network, idle[0])} is trained, but stays in eval mode; freeze it"
     try:
-        found = _by_engine(network, losses, images, engine)
+        found = _by_engine(network, losses, images.repeat_interleave(copies, 0), engine, copies)
     except Exception as error:
         return _why_none(network, error)
     for name, slow in expected.items():
@@ -95,7 +98,9 @@ def _difference(found: object, slow: Tensor | None, num: int, alike: float) -> s
     )
 
 
-def _by_autograd(network: nn.Module, losses: LossesOf, images: Tensor) -> dict[str, Tensor | None]:
+def _by_autograd(
+    network: nn.Module, losses: LossesOf, images: Tensor, copies: int
+) -> dict[str, Tensor | None]:
     """Each example's gradients, (n, *shape) of each parameter; None: the losses do without it."""
     trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
     torch.manual_seed(0)
@@ -104,7 +109,9 @@ def _by_autograd(network: nn.Module, losses: LossesOf, images: Tensor) -> dict[s
         for loss in losses(network, images)
     ]
     return {
-        name: None if all(g is None for g in column) else torch.stack([*map(_or_zeros(p), column)])
+        name: None
+        if all(g is None for g in column)
+        else torch.stack([*map(_or_zeros(p), column)]).unflatten(0, (-1, copies)).mean(1)
         for (name, p), column in zip(trained.items(), zip(*rows, strict=True), strict=True)
     }
 
@@ -114,10 +121,10 @@ def _or_zeros(p: Tensor) -> Callable[[Tensor | None], Tensor]:
 
 
 def _by_engine(
-    network: nn.Module, losses: LossesOf, images: Tensor, engine: str
+    network: nn.Module, losses: LossesOf, images: Tensor, engine: str, copies: int
 ) -> dict[str, object]:
     """What DP-SGD would clip, of each parameter."""
-    recorded = recording(network, engine)
+    recorded = recording(network, engine, copies)
     torch.manual_seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of an embedding, whose numbers carry no gradient

@@ -15,11 +15,18 @@ from runner.norms import GroupNorm
 class PerExampleGradients(GradSampleModule):
     """Leaves every parameter's gradients of each example, (n, *shape), in its `grad_sample`.
 
+    Those of an example's copies, which follow each other in the batch, are averaged once Opacus has
+    them all. The loss is a mean over all that is shown.
+
     Opacus 1.6 has a formula for most kinds of layers, and some are wrong of some layers, without
     an error: those layers are differentiated example by example. Its convolution's input is read as
     if it lay in memory as NCHW. In channels_last, which training uses, it takes wrong numbers and
     other examples' too. `defenses._examined` compares what comes out with autograd.
     """
+
+    def __init__(self, network: nn.Module, copies: int = 1) -> None:
+        super().__init__(network, loss_reduction="mean")
+        self.copies = copies
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits. The images carry a gradient: PyTorch warns of the first layer's hook
@@ -27,6 +34,17 @@ class PerExampleGradients(GradSampleModule):
         if not images.requires_grad:
             images = images.detach().requires_grad_()
         return super().forward(images)
+
+    def capture_backprops_hook(self, module: nn.Module, *given: Any, **named: Any) -> None:
+        """Take what a layer gives; of weights whose gradients are now whole, average the copies."""
+        weights: list[Any] = [*module.parameters()]
+        before = [getattr(p, "grad_sample", None) for p in weights]
+        super().capture_backprops_hook(module, *given, **named)
+        for p, held in zip(weights, before, strict=True):
+            found = getattr(p, "grad_sample", None)
+            if self.copies > 1 and isinstance(found, Tensor) and found is not held:
+                apart = found.unflatten(0, (len(found) // self.copies, self.copies))
+                p.grad_sample = apart.mean(1)
 
     def rearrange_grad_samples(self, **given: Any) -> tuple[Any, Tensor]:
         """Return a layer's inputs and output gradients, the inputs laid out as Opacus reads them.

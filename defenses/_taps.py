@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from defenses._factored import Factored, squared_norms, weighted_sum
-from defenses._layer_gradients import formula_of
+from defenses._layer_gradients import added_up, formula_of
 from runner.norms import GroupNorm
 
 Run = Callable[..., Tensor]  # what takes the place of a layer's forward
@@ -21,17 +21,20 @@ Run = Callable[..., Tensor]  # what takes the place of a layer's forward
 class TappedGradients(nn.Module):
     """Leaves every parameter's gradients of each example, (n, *shape), in its `grad_sample`.
 
-    The loss is a mean over examples, as for Opacus' GradSampleModule. In a pass in train mode each
-    layer runs with constant weights, so that autograd goes through its input alone, and a tap on
-    its output takes what flows back: with the input, that gives each example's own gradients. The
-    sums over the batch, which DP-SGD has no use for, are never computed. Outside of such a pass the
-    network is as it was: attacks that craft on it leave no trace, and a copy of it has no tap.
+    Of an example that is shown in several copies, which follow each other in the batch, it is the
+    mean of theirs. The loss is a mean over all that is shown, as for Opacus' GradSampleModule.
+
+    In a pass in train mode each layer runs with constant weights, so that autograd goes through its
+    input alone, and a tap on its output takes what flows back: with the input, that gives each
+    example's own gradients. The sums over the batch, which DP-SGD has no use for, are never
+    computed. Outside of such a pass the network is as it was: attacks that craft on it leave no
+    trace, and a copy of it has no tap.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, copies: int = 1) -> None:
         super().__init__()
-        self._module = network
-        tapped = _tapped_layers(network)
+        self._module, self.copies = network, copies
+        tapped = _tapped_layers(network, copies)
         assert tapped is not None, "a layer has no formula here: ask `has_formulas` first"
         self.tapped = tapped
 
@@ -41,7 +44,7 @@ class TappedGradients(nn.Module):
             return self._module(images)
         with self._tapped():
             logits = self._module(images)
-        return _TimesBatch.apply(logits)  # pyright: ignore[reportReturnType]
+        return _TimesExamples.apply(logits, self.copies)  # pyright: ignore[reportReturnType]
 
     @contextmanager
     def _tapped(self) -> Iterator[None]:
@@ -73,32 +76,32 @@ class ClippingOptimizer(DPOptimizer):
 
 def has_formulas(network: nn.Module) -> bool:
     """Return whether every layer that is trained has a formula here."""
-    return _tapped_layers(network) is not None
+    return _tapped_layers(network, 1) is not None
 
 
-def _tapped_layers(network: nn.Module) -> dict[nn.Module, Run] | None:
+def _tapped_layers(network: nn.Module, copies: int) -> dict[nn.Module, Run] | None:
     """The layers with weights to train and how each is run; None: one is unknown."""
     found: dict[nn.Module, Run] = {}
     for layer in network.modules():
         trained = {n for n, p in layer.named_parameters(recurse=False) if p.requires_grad}
         if not trained:
             continue
-        run = _run_of(layer)
+        run = _run_of(layer, copies)
         if run is None or not trained <= {"weight", "bias"}:
             return None
         found[layer] = run
     return found
 
 
-def _run_of(layer: nn.Module) -> Run | None:
+def _run_of(layer: nn.Module, copies: int) -> Run | None:
     """How a layer is run so that it leaves its gradients."""
     if type(layer) is GroupNorm and "forward" not in vars(layer):
-        return partial(_normed, layer)
+        return partial(_normed, layer, copies)
     formula = formula_of(layer)
-    return None if formula is None else partial(_tap, layer, formula)
+    return None if formula is None else partial(_tap, layer, formula, copies)
 
 
-def _normed(layer: GroupNorm, input: Tensor) -> Tensor:
+def _normed(layer: GroupNorm, copies: int, input: Tensor) -> Tensor:
     """A norm's output by a scale and shift of each example, whose gradients are each example's.
 
     Its own backward pass has them on its way to the sums over the batch.
@@ -108,18 +111,21 @@ def _normed(layer: GroupNorm, input: Tensor) -> Tensor:
         assert p is not None
         each[name] = p.detach().expand(len(input), -1).requires_grad_(p.requires_grad)
         if p.requires_grad:
-            each[name].register_hook(partial(_keep, p))
+            each[name].register_hook(partial(_keep_added_up, p, copies))
     return _with_parameters(layer, each, input)
 
 
-def _tap(layer: nn.Module, formula: Callable[..., Any], *given: Any, **named: Any) -> Tensor:
+def _tap(
+    layer: nn.Module, formula: Callable[..., Any], copies: int, *given: Any, **named: Any
+) -> Tensor:
     """A layer's output, from which its parameters' gradients of each example will come."""
     (images,) = (*given, *named.values())
     held = layer._parameters
     constant = {name: None if p is None else p.detach() for name, p in held.items()}
     answer = _with_parameters(layer, constant, images)
     trained = [p for p in held.values() if p is not None and p.requires_grad]
-    return _Tap.apply(partial(formula, layer), answer, images.detach(), *trained)  # pyright: ignore[reportReturnType]
+    held_back = images.detach()
+    return _Tap.apply(partial(formula, layer), copies, answer, held_back, *trained)  # pyright: ignore[reportReturnType]
 
 
 def _with_parameters(layer: nn.Module, parameters: Any, *given: Tensor) -> Tensor:
@@ -130,6 +136,11 @@ def _with_parameters(layer: nn.Module, parameters: Any, *given: Tensor) -> Tenso
         return layer.__class__.forward(layer, *given)
     finally:
         layer._parameters = held
+
+
+def _keep_added_up(parameter: Any, copies: int, found: Tensor) -> None:
+    """Add the gradients of each example's copies."""
+    _keep(parameter, added_up(found, copies))
 
 
 def _keep(parameter: Any, found: Tensor) -> None:
@@ -146,18 +157,22 @@ def _added(held: Tensor, found: Tensor) -> Tensor:
     return held + found
 
 
-class _TimesBatch(torch.autograd.Function):
-    """The logits; on the way back, gradients of the mean become those of each example's loss."""
+class _TimesExamples(torch.autograd.Function):
+    """The logits; on the way back, gradients of the mean become those of each example's loss.
+
+    That is the mean over its copies, whose gradients are then added up.
+    """
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, copies: int) -> Tensor:
+        ctx.copies = copies
         return logits.view_as(logits)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         (gradients,) = grad_outputs
-        return gradients * len(gradients)
+        return gradients * (len(gradients) / ctx.copies), None
 
 
 class _Tap(torch.autograd.Function):
@@ -168,9 +183,12 @@ class _Tap(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, formula: Any, answer: Tensor, images: Tensor, *trained: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, formula: Any, copies: int, answer: Tensor, images: Tensor, *trained: Tensor
+    ) -> Tensor:
         """`trained` only says that gradients are wanted, also where the images carry none."""
-        ctx.formula, ctx.unused, ctx.dtype = formula, len(trained), trained[0].dtype
+        ctx.formula, ctx.copies = formula, copies
+        ctx.unused, ctx.dtype = len(trained), trained[0].dtype
         ctx.save_for_backward(images)
         return answer.view_as(answer)
 
@@ -182,6 +200,6 @@ class _Tap(torch.autograd.Function):
         if any(map(torch._C._will_engine_execute_node, weights)):
             given = (*ctx.saved_tensors, gradients)  # of which a network under autocast has bf16
             seen = (t.to(ctx.dtype) if t.is_floating_point() else t for t in given)
-            for p, found in ctx.formula(*seen).items():
+            for p, found in ctx.formula(*seen, ctx.copies).items():
                 _keep(p, found)
-        return None, gradients, None, *[None] * ctx.unused
+        return None, None, gradients, None, *[None] * ctx.unused

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
@@ -11,6 +13,7 @@ from attacks.by_name import ByName
 from defenses import Defense, Facts, Guarantee, Kit, Wrapper
 from defenses._accounting import Accountant, answering, calibrated, spent
 from defenses._poisson import in_parts, poisson_batches, sampling
+from defenses._truncation import Bounded, spent_in_part
 from defenses.erm import ERM
 
 if TYPE_CHECKING:
@@ -36,12 +39,18 @@ class DPSGD(Wrapper):
     is in a step's batch with probability q = batch_size / members. The sum of clipped gradients and
     noise is divided by batch_size, however many examples were drawn.
 
+    With `augmentations` the gradients of so many augmented copies of an example are averaged, and
+    it is that mean that is clipped: De et al. (2022), https://arxiv.org/abs/2204.13650. One example
+    still moves the sum by max_grad_norm at most, so the guarantee is the same. `max_batch_size`
+    cuts a batch that is drawn larger, for a little more delta: `Bounded`.
+
     Without `poisson_sampling` there is no guarantee, and the batches are the base's: the sum is
     divided by the number of examples in it, so that without noise and clipping the base is left.
 
     YAML: {name: dp_sgd, noise_multiplier: 1.1}
     YAML: {name: dp_sgd, noise_multiplier: 1.0, max_grad_norm: 0.5, base: {name: pgd_at}}
     YAML: {name: dp_sgd, target_epsilon: 8, target_delta: 1e-5, base: {name: trades}}
+    YAML: {name: dp_sgd, noise_multiplier: 1.0, augmentations: 2, max_batch_size: 60}
     """
 
     name: Literal["dp_sgd"] = "dp_sgd"
@@ -53,8 +62,11 @@ class DPSGD(Wrapper):
     accountant: Accountant = "prv"
     poisson_sampling: bool = True
     engine: Literal["taps", "opacus"] = "taps"  # how per-example gradients are taken; the same ones
-    physical_batch_size: PositiveInt | None = None  # the most examples whose gradients are held at
-    # once; None: as many as take 2 GiB. A step is then made of parts, and stays the same step.
+    physical_batch_size: PositiveInt | None = None  # the most images whose gradients are held at
+    # once, copies counted; None: as many as take 2 GiB. A step is then made of parts, and stays the
+    # same step.
+    augmentations: Annotated[PositiveInt, Field(exclude_if=lambda n: n == 1)] = 1
+    max_batch_size: Annotated[PositiveInt | None, Field(exclude_if=lambda n: n is None)] = None
 
     @model_validator(mode="after")
     def _noise_is_given_once(self) -> Self:
@@ -75,6 +87,26 @@ class DPSGD(Wrapper):
             )
         return self
 
+    @model_validator(mode="after")
+    def _batches_can_be_had(self) -> Self:
+        if self.max_batch_size is not None and not self.poisson_sampling:
+            raise ValueError(
+                "max_batch_size cuts batches of random size, and without poisson_sampling all have "
+                "training.batch_size examples; leave out one of the two"
+            )
+        if (self.physical_batch_size or self.augmentations) < self.augmentations:
+            raise ValueError(
+                f"physical_batch_size {self.physical_batch_size} is below augmentations "
+                f"{self.augmentations}: the copies of an example are averaged before it is "
+                "clipped, so all of them are held at once; use physical_batch_size: "
+                f"{self.augmentations} or more"
+            )
+        return self
+
+    @property
+    def copies(self) -> int:
+        return self.augmentations
+
     @property
     def per_example_steps(self) -> bool:
         return True
@@ -89,11 +121,18 @@ class DPSGD(Wrapper):
         if not self.poisson_sampling:
             return found
         rate, num_steps = sampling(num_members, batch_size)
+        if self.max_batch_size is not None and self.max_batch_size < batch_size:
+            raise ValueError(
+                f"max_batch_size {self.max_batch_size} is below training.batch_size {batch_size}, "
+                "so that most batches would be cut; use more, some "
+                f"{math.ceil(batch_size + 6 * math.sqrt(batch_size))}"
+            )
         if self.target_epsilon is None:
             return found
-        noise = calibrated(
-            self.target_epsilon, self.target_delta, rate, num_steps * epochs, self.accountant
-        )
+        delta, batches = self.target_delta, self._bounded(num_members, rate, num_steps * epochs)
+        if batches:
+            delta = batches.left(self.target_epsilon, delta)
+        noise = calibrated(self.target_epsilon, delta, rate, num_steps * epochs, self.accountant)
         return found.model_copy(update={"noise_multiplier": noise, "target_epsilon": None})
 
     def build(self, make_model: Callable[[], nn.Module]) -> nn.Module:
@@ -127,10 +166,12 @@ class DPSGD(Wrapper):
         from defenses._examined import wrong_gradients
 
         def losses(model: nn.Module, shown: Tensor) -> Tensor:
-            return self.base.losses_at(model, shown, shown.flip(3), labels[: len(shown)]).total
+            copies = max(1, len(shown) // len(images))
+            shown_as = labels.repeat_interleave(copies)[: len(shown)]
+            return self.base.losses_at(model, shown, shown.flip(3), shown_as).total
 
         self.base.examine(network, images, labels)
-        if wrong := wrong_gradients(network, losses, images, self.engine):
+        if wrong := wrong_gradients(network, losses, images, self.engine, min(self.copies, 2)):
             raise ValueError(f"dp_sgd cannot train this network: {wrong}")
 
     def protect(self, kit: Kit) -> Kit:
@@ -140,7 +181,7 @@ class DPSGD(Wrapper):
         from defenses._engines import clipping, recording
 
         kit = self.base.protect(kit)
-        model = recording(kit.model, self.engine)
+        model = recording(kit.model, self.engine, self.copies)
         optimizer = clipping(self.engine)(
             kit.optimizer,
             noise_multiplier=self._noise(),
@@ -149,17 +190,17 @@ class DPSGD(Wrapper):
             loss_reduction="mean",
         )
         size = sum(p.numel() * p.element_size() for p in kit.model.parameters() if p.requires_grad)
-        part = self.physical_batch_size or max(1, GRADIENT_BYTES // size)
+        part = max(1, (self.physical_batch_size or GRADIENT_BYTES // size) // self.copies)
 
         def steps(epoch: int) -> Iterator[Iterator[Tensor]]:
             if self.poisson_sampling:
-                for batch in poisson_batches(kit, epoch):
-                    yield in_parts(batch, part, optimizer)
+                for batch in poisson_batches(kit, epoch, self.max_batch_size):
+                    yield in_parts(batch, part, self.copies, optimizer)
             else:
                 for parts in kit.steps(epoch):
                     batch = torch.cat(list(parts))
                     optimizer.expected_batch_size = len(batch)
-                    yield in_parts(batch, part, optimizer)
+                    yield in_parts(batch, part, self.copies, optimizer)
 
         return kit._replace(model=model, optimizer=optimizer, steps=steps)
 
@@ -178,11 +219,11 @@ class DPSGD(Wrapper):
             return Guarantee(None, facts.delta, "none", "the weights", why)
         rate, num_steps = sampling(facts.num_members, facts.batch_size)
         num_steps *= facts.epochs
-        why = ""
+        batches, why = self._bounded(facts.num_members, rate, num_steps), ""
         answers, instead = answering("rdp" if facts.quickly else self.accountant, facts.delta)
         for accountant in dict.fromkeys((answers, "rdp")):  # rdp bounds what prv cannot
             try:
-                epsilon = spent(noise, rate, num_steps, facts.delta, accountant)
+                epsilon = _spent(noise, rate, num_steps, facts.delta, accountant, batches)
             except ValueError as error:
                 why = str(error)
                 instead, _, _ = why.partition("; ")  # what follows it is advice
@@ -192,6 +233,9 @@ class DPSGD(Wrapper):
                 f"accountant {accountant}{f' ({instead})' if instead else ''}; one example added "
                 "or removed"
             )
+            if batches:
+                extra = batches.extra(epsilon)
+                why += f"; batches of at most {batches.most}, whose cuts take {extra:.2g} of delta"
             return Guarantee(epsilon, facts.delta, "proved", "the weights", why)
         return Guarantee(None, facts.delta, "none", "the weights", why)
 
@@ -217,7 +261,25 @@ class DPSGD(Wrapper):
         )
         return tuple(told)
 
+    def _bounded(self, num_members: int, rate: float, num_steps: int) -> Bounded | None:
+        """Its batches, if their size is bounded."""
+        most = self.max_batch_size
+        return None if most is None else Bounded(num_members, rate, most, num_steps)
+
     def _noise(self) -> float:
         """The noise multiplier of a defense that is resolved."""
         assert self.noise_multiplier is not None, "the noise follows from the training: resolve it"
         return self.noise_multiplier
+
+
+def _spent(
+    noise: float,
+    rate: float,
+    num_steps: int,
+    delta: float,
+    accountant: Accountant,
+    batches: Bounded | None,
+) -> float:
+    """Epsilon at this delta, of batches that may be cut."""
+    at = partial(spent, noise, rate, num_steps, accountant=accountant)
+    return at(delta) if batches is None else spent_in_part(at, delta, batches)

@@ -173,6 +173,14 @@ def _of_defenses(experiment: Fields) -> Iterator[Fault]:
                 f"{arm.defense.name} needs a whole batch in one worker; use "
                 "fleet.workers_per_run: 1",
             )
+        augment = experiment.data.augment
+        if arm.defense.copies > 1 and not augment.flip and not augment.crop_padding:
+            yield (
+                at,
+                f"a step would show each example {arm.defense.copies} times (`augmentations`) and "
+                "all of them alike, since data.augment changes nothing; add `data.augment: "
+                "{crop_padding: 4, flip: true}`, or leave out `augmentations`",
+            )
         if arm.defense.per_example_steps and arm.training.precision == "bf16":
             yield (
                 at,

@@ -51,7 +51,7 @@ def operations(run: Run, shape: ImageShape) -> tuple[float, float]:
     model.train()
     with _Operations() as training:
         run.defense.losses(model, images, labels % shape.num_classes).total.sum().backward()
-    return answering.total / FEW, training.total / FEW
+    return answering.total / FEW, run.defense.copies * training.total / FEW
 
 
 class _Operations(TorchDispatchMode):

@@ -66,7 +66,10 @@ def gradients_of(layer: nn.Module, given: Tensor, upstream: Tensor) -> Iterator[
 
 
 def compare(layer: nn.Module, given: Tensor) -> dict[str, Tensor]:
-    """Hold a formula's gradients against autograd's, and return them."""
+    """Hold a formula's gradients against autograd's, and return them.
+
+    Also those of two examples, each shown in as many copies as there are rows, and in these.
+    """
     upstream = torch.randn_like(layer(given))
     formula = formula_of(layer)
     assert formula is not None
@@ -74,9 +77,17 @@ def compare(layer: nn.Module, given: Tensor) -> dict[str, Tensor]:
         by_formula = formula(layer, given, upstream)
     named = {name: by_formula[p] for name, p in layer.named_parameters() if p.requires_grad}
     assert len(named) == len(by_formula)
-    for i, slow in enumerate(gradients_of(layer, given, upstream)):
+    alone = [*gradients_of(layer, given, upstream)]
+    for i, slow in enumerate(alone):
         for name, expected in slow.items():
             torch.testing.assert_close(named[name][i], expected, rtol=1e-5, atol=1e-9)
+    with torch.no_grad():
+        twice = torch.cat([upstream, 2 * upstream])
+        of_copies = formula(layer, torch.cat([given, given]), twice, len(given))
+    for name, p in layer.named_parameters():
+        for i in (0, 1) if p.requires_grad else ():
+            whole = (i + 1) * sum(slow[name] for slow in alone)
+            torch.testing.assert_close(of_copies[p][i], whole, rtol=1e-5, atol=1e-9)
     return named
 
 

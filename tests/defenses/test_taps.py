@@ -16,17 +16,7 @@ from defenses._per_example import PerExampleGradients
 from defenses._taps import TappedGradients
 from defenses.dp_sgd import DPSGD
 from runner.norms import GroupNorm
-from tests.made.dp_sgd import BASES, NUM, backward, batch, network, protected
-
-
-def wide() -> nn.Module:
-    """Layers whose gradients are kept in factors, and others."""
-    torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(3, 48, 3, stride=4, padding=1, bias=False), nn.GroupNorm(4, 48), nn.Tanh(),
-        nn.Conv2d(48, 48, 3, padding=1), nn.Tanh(), nn.Flatten(), nn.Linear(192, 64), nn.Tanh(),
-        nn.Linear(64, 4),
-    )  # fmt: skip
+from tests.made.dp_sgd import BASES, NUM, backward, batch, network, protected, wide
 
 
 def stepped(defense: DPSGD, kit: Kit) -> Tensor:

@@ -36,6 +36,16 @@ def network(norm: str = "group") -> nn.Module:
     return ResNet(name="resnet8", width=4, norm=norm).build(SHAPE)  # pyright: ignore[reportArgumentType]
 
 
+def wide() -> nn.Module:
+    """Layers whose gradients are kept in factors, and others."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 48, 3, stride=4, padding=1, bias=False), nn.GroupNorm(4, 48), nn.Tanh(),
+        nn.Conv2d(48, 48, 3, padding=1), nn.Tanh(), nn.Flatten(), nn.Linear(192, 64), nn.Tanh(),
+        nn.Linear(64, 4),
+    )  # fmt: skip
+
+
 def batch() -> tuple[Tensor, Tensor]:
     """Images (NUM, 3, 8, 8) in channels_last, and their labels."""
     generator = torch.Generator().manual_seed(1)
