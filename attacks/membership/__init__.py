@@ -1,6 +1,7 @@
 """Membership-inference attacks: was this example in the training set? One file each.
 
-Letters: M models, N examples, B examples of one block, V views, C classes, K numbers of an answer.
+Letters: M models, N examples, B examples of one block, V views, C classes, E epochs, K numbers of
+an answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from pydantic import Field
 from attacks.by_name import Keys
 
 Sums = Mapping[str, np.ndarray]
-Column = Literal["log_odds", "logits", "correct", "view_logits"]
+Column = Literal["log_odds", "logits", "correct", "view_logits", "loss_trace"]
 
 
 class Examples(NamedTuple):
@@ -46,6 +47,8 @@ class MembershipAttack(Keys):
             log_odds: (B, V) float32. correct: (B, V) uint8, 1 where the label has the largest
             logit. logits: (B, C) float32 of the plain image; log-probabilities do as well.
             view_logits: (B, V, C) float32; models are asked for them by `answers.logits: all`.
+            loss_trace: (B, E) float32, the cross-entropy of the plain image after each epoch;
+            trainings keep it by `training.loss_trace: true`.
         per_target: the runner calls `score` once for each target, with all examples, as one task,
             and never `sums` or `score_all`.
         calibrated: scores are probabilities of membership in [0, 1], so that precision and recall
@@ -70,6 +73,11 @@ class MembershipAttack(Keys):
     @property
     def reads(self) -> Column:
         return "log_odds"
+
+    @property
+    def by_view(self) -> bool:
+        """Whether what it reads has an axis of views, of which `views` chooses."""
+        return self.reads not in ("logits", "loss_trace")
 
     @property
     def shadows_apart(self) -> bool:

@@ -208,7 +208,7 @@ def _answers(
 
 def chosen(attack: MembershipAttack, answers: np.ndarray, views: Sequence[str]) -> np.ndarray:
     """Return the answers of the views that an attack reads, in the order of the file's views."""
-    if attack.reads == "logits":
+    if not attack.by_view:
         return answers
     columns = attack.columns(views)
     return answers if len(columns) == len(views) else answers[:, columns]

@@ -238,8 +238,17 @@ def _of_membership(experiment: Fields) -> Iterator[Fault]:
                 f"{attack.name} reads the logits of every view, and models are asked for those of "
                 "the plain image; add `answers.logits: all`",
             )
-        if attack.views is not None and attack.reads == "logits":
-            yield (*at, "views"), f"{attack.name} reads the logits of the plain image, and no views"
+        if attack.views is not None and not attack.by_view:
+            of = "logits" if attack.reads == "logits" else "losses"
+            yield (*at, "views"), f"{attack.name} reads the {of} of the plain image, and no views"
+        without = [n for n, arm in experiment.arms.items() if not arm.training.loss_trace]
+        if attack.reads == "loss_trace" and without:
+            yield (
+                at,
+                f"{attack.name} reads the losses that a training keeps after each epoch, and that "
+                f"of {', '.join(without)} keeps none; add `training.loss_trace: true`, with which "
+                "the models are trained anew",
+            )
         shadow_arm = attack.needs().shadow_arm
         if shadow_arm is not None and shadow_arm not in experiment.arms:
             yield (*at, "shadow_arm"), unknown("arm", shadow_arm, experiment.arms)

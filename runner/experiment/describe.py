@@ -15,8 +15,12 @@ def one_line(keys: Keys) -> str:
 
 
 def fields_in_line(keys: Keys) -> str:
-    """Return every field with a value but the name, what is nested last."""
-    values = {key: getattr(keys, key) for key in type(keys).model_fields if key != "name"}
+    """Return every field with a value but the name, what is nested last.
+
+    What a class calls `unsaid` is left out, so that stored results read as they did.
+    """
+    left_out = {"name", *getattr(keys, "unsaid", ())}
+    values = {key: getattr(keys, key) for key in type(keys).model_fields if key not in left_out}
     nested_last = sorted(values.items(), key=lambda item: isinstance(item[1], Keys))
     return ", ".join(f"{key} {_inline(v)}" for key, v in nested_last if v not in (None, ()))
 

@@ -60,6 +60,12 @@ class Training(Keys):
     weight_decay: NonNegativeFloat = 5e-4
     schedule: Schedule = Schedule()
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto looks at the hardware
+    loss_trace: bool = False  # keep each example's loss after each epoch; moves no weight
+
+    @property
+    def unsaid(self) -> set[str]:
+        """The keys that are not said while they are off: Runs were stored without them."""
+        return set() if self.loss_trace else {"loss_trace"}
 
     @model_validator(mode="after")
     def _can_train(self) -> Self:

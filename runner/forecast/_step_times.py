@@ -91,8 +91,9 @@ def _seconds(facts: dict[str, Any], run: Run, epochs: int) -> float:
     """What training for so many epochs takes, by a Run that may have been trained for others."""
     if run.training.epochs == epochs:
         return facts["train_time_s"] + facts.get("other_time_s", 0.0)
-    # The best epoch is looked for after each; all else beside the epochs is done once.
-    other = facts["other_time_s"] * (epochs / run.training.epochs if run.selection else 1)
+    # The best epoch is looked for after each, and so are losses; all else is done once.
+    each = run.selection or run.training.loss_trace
+    other = facts["other_time_s"] * (epochs / run.training.epochs if each else 1)
     return facts["epoch_time_s"] * epochs + other
 
 

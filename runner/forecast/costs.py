@@ -33,8 +33,9 @@ def costs(work: Work, runs: Sequence[Run]) -> list[float]:
             counted[recipe] = operations(run, shape)
         answer, step = counted[recipe]
         asked = sum(len(q.answers.names) * q.answers.draws for q in work.questions(run))
-        trained = 0 if quietly(work.is_trained, run) else run.training.epochs * len(run.members)
-        found.append(answer * asked * len(run.member) + step * trained)
+        epochs = 0 if quietly(work.is_trained, run) else run.training.epochs
+        asked += epochs * run.training.loss_trace
+        found.append(answer * asked * len(run.member) + step * epochs * len(run.members))
     return found
 
 

@@ -32,13 +32,13 @@ def disk_bytes(work: Work, runs: Sequence[Run] | None = None) -> int:
 def checkpoint_bytes(work: Work) -> int:
     """Return what a Run takes while it trains, at most: two checkpoints, as one replaces the other.
 
-    They hold the weights, what the optimizer keeps of each, and the best epoch's.
+    They hold the weights, what the optimizer keeps of each, the best epoch's, and losses.
     """
     most = 0
     for runs in work.plan.arms.values():
         moments = 2 if runs[0].training.optimizer == "adam" else 1
         copies = 1 + moments + (work.experiment.selection is not None)
-        history = EPOCH[0] * runs[0].training.epochs
+        history = EPOCH[0] * runs[0].training.epochs + _trace(work, runs[0])
         most = max(most, 2 * (copies * _weights(work, runs[0]) + history))
     return most
 
@@ -54,6 +54,11 @@ def _weights(work: Work, run: Run) -> int:
     return sum(t.numel() * t.element_size() for t in state.values())
 
 
+def _trace(work: Work, run: Run) -> int:
+    """The bytes of the losses that a Run keeps of its training."""
+    return run.training.loss_trace * 4 * run.training.epochs * len(work.dataset.pool_labels)
+
+
 def _of_runs(work: Work, runs: Sequence[Run]) -> Iterator[float]:
     """The bytes of every file and folder below `runs`."""
     num_pool, classes = len(work.dataset.pool_labels), work.dataset.num_classes
@@ -67,6 +72,8 @@ def _of_runs(work: Work, runs: Sequence[Run]) -> Iterator[float]:
         yield from (weights[recipe] + SMALL,) * (2 if work.experiment.selection else 1)
         yield from (each * run.training.epochs for each in EPOCH)
         yield from (0.0,) * 2  # run.json and DONE
+        if run.training.loss_trace:
+            yield 8 * num_pool + _trace(work, run) + SMALL
         for questions in work.questions(run):
             answers = questions.answers
             views = len(answers.names) * (classes if answers.logits == "all" else 1)

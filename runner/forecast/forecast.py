@@ -62,6 +62,7 @@ def forecast(work: Work, cluster: NamedCluster | None = None, command: str = "ru
         lines.append("training time: not known before one model of each arm is trained here")
     else:
         lines.append(f"training time: {duration(total_s)} of one worker, divided by the workers")
+    lines += _traces(work)
     lines.append(f"disk: {disk_bytes(work) / 1e6:.1f} MB below {work.store.root}")
     smallest = metrics.smallest_fpr(work.plan.num_negatives)
     lines.append(
@@ -75,6 +76,17 @@ def forecast(work: Work, cluster: NamedCluster | None = None, command: str = "ru
     lines += [f"note: {note}" for note in work.notes]
     lines += [f"note: {', '.join(arms)}: {remark}" for remark, arms in work.remarks.items()]
     return "\n".join(lines)
+
+
+def _traces(work: Work) -> list[str]:
+    """What it costs that losses are kept, of the arms that keep them."""
+    num, arms = len(work.dataset.pool_labels), work.experiment.arms
+    keeping = {n: arm.training.epochs for n, arm in arms.items() if arm.training.loss_trace}
+    return [
+        f"loss traces: {name}: {num} examples are asked after each of {epochs} epochs, "
+        f"{epochs * num / 1e6:.2f} million answers and {4 * epochs * num / 1e6:.1f} MB a model"
+        for name, epochs in keeping.items()
+    ]
 
 
 def told(work: Work, cluster: NamedCluster, times: StepTimes, short: Short | None) -> list[str]:

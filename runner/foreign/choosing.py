@@ -182,6 +182,6 @@ def _unreadable(attack: MembershipAttack, kind: Kind) -> str:
     if attack.reads not in kind.columns and not (one_view and "logits" in kind.columns):
         return f"it reads {attack.reads}, and the answers have {', '.join(kind.columns)}"
     strange = [view for view in attack.views or () if view not in kind.views]
-    if strange and attack.reads != "logits":
+    if strange and attack.by_view:
         return f"it reads the view {strange[0]}, and the answers have {', '.join(kind.views)}"
     return ""

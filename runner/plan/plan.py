@@ -49,7 +49,10 @@ class Run:
     version: int = WEIGHTS_VERSION  # of its weights
 
     def recipe(self) -> dict[str, Any]:
-        """Return exactly what changes the weights, as JSON; never an arm's or experiment's name."""
+        """Return exactly what changes the weights, as JSON; never an arm's or experiment's name.
+
+        And whether losses are kept: a Run that kept none would have to be trained anew for them.
+        """
         chosen: dict[str, Any] = {"code": {**self.code}} if self.code else {}
         if self.selection is not None and self.selected_on is not None:
             examples = hashlib.sha256(self.selected_on.tobytes()).hexdigest()
@@ -61,7 +64,7 @@ class Run:
             "augment": self.augment.model_dump(mode="json"),
             "model": self.model.model_dump(mode="json"),
             "defense": self.defense.model_dump(mode="json"),
-            "training": self.training.model_dump(mode="json"),
+            "training": self.training.model_dump(mode="json", exclude=self.training.unsaid),
             "member": hashlib.sha256(self.member.tobytes()).hexdigest(),
             "seed": self.seed,
             "workers": self.workers,

@@ -1,5 +1,5 @@
-"""What one model answers: about the pool in answers.parquet, and under attack in
-robustness.parquet."""
+"""What one model answers: about the pool in answers.parquet, under attack in robustness.parquet,
+and after each epoch of its training in loss_trace.parquet."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from attacks.membership import Column
+from runner.storage.cloud import folder_at
 from runner.storage.parquet import BLOCK, EXAMPLE, WRITING, numbers, opened, to_bytes
-from runner.storage.store import Corrupt
+from runner.storage.store import LOSS_TRACE, Corrupt
 
 LABEL = {"label": pa.int32()}
 LOG_ODDS = {"log_odds": pa.float32()}  # lists of V
@@ -21,7 +22,8 @@ KINDS = LOG_ODDS | {
     "view_logits": pa.float32(),  # lists of V * C, where they were asked for
 }
 MEANS = {f"{column}_mean": kind for column, kind in KINDS.items()}  # where there are more draws
-ANSWERS = EXAMPLE | LABEL | KINDS | MEANS
+TRACE = {"loss_trace": pa.float32()}  # lists of E, of the plain image after each epoch
+ANSWERS = EXAMPLE | LABEL | KINDS | MEANS | TRACE
 ROBUST = EXAMPLE | LABEL | {"prediction": pa.int32()}
 AVERAGED = "prediction_mean"  # of robustness, where there are more draws
 
@@ -37,8 +39,8 @@ Sources = Mapping[Source, Sequence[str]]  # the paths of the M files of answers
 
 
 def column_of(reads: Column, source: Source) -> str:
-    """Return the column of answers.parquet that a source is read from."""
-    return reads if source.draws == 1 else f"{reads}_mean"
+    """Return the column that a source is read from; a training's losses are the same for all."""
+    return reads if source.draws == 1 or reads in TRACE else f"{reads}_mean"
 
 
 class Answered(NamedTuple):
@@ -89,6 +91,22 @@ def blocks_to_bytes(blocks: Iterable[tuple[np.ndarray, Answered]], views: Sequen
     return sink.getvalue().to_pybytes()
 
 
+def trace_to_bytes(labels: np.ndarray, losses: np.ndarray) -> bytes:
+    """Return loss_trace.parquet, in row groups as those of answers.parquet.
+
+    Args:
+        labels: (N,) int.
+        losses: (N, E) float, of each example after each epoch.
+    """
+    columns = {
+        "example": pa.array(np.arange(len(labels), dtype=np.int32)),
+        "label": pa.array(labels.astype(np.int32)),
+        "loss_trace": _lists(losses, TRACE["loss_trace"]),
+    }
+    fields = [pa.field(name, column.type, nullable=False) for name, column in columns.items()]
+    return to_bytes(pa.table(list(columns.values()), schema=pa.schema(fields)))
+
+
 def num_blocks(path: str) -> int:
     """Return the number of row groups of a file of answers."""
     with opened(path, EXAMPLE) as file:
@@ -122,7 +140,8 @@ class AnswerBlock(NamedTuple):
 
 
 def read_block(path: str, block: int, column: str) -> AnswerBlock:
-    """Return one row group of a column of answers."""
+    """Return one row group of a column of answers, or of the training's losses."""
+    path = _file_of(path, column)
     there = _there(path, column)
     names = {**EXAMPLE, **LABEL, there: ANSWERS[there]}
     with opened(path, names) as file:
@@ -136,8 +155,10 @@ def read_block(path: str, block: int, column: str) -> AnswerBlock:
 def read_answers(path: str, column: str) -> np.ndarray:
     """Return one whole column: label (N,) int32, or one of KINDS, as in `Answered`.
 
-    Those on _mean are there where a randomized model was asked several times.
+    Those on _mean are there where a randomized model was asked several times; loss_trace (N, E) is
+    where training kept it.
     """
+    path = _file_of(path, column)
     there = _there(path, column)
     with opened(path, {there: ANSWERS[there]}) as file:
         return _by_view(numbers(file.read(columns=[there]), there), column, file)
@@ -213,6 +234,11 @@ def _lists(values: np.ndarray, kind: pa.DataType) -> pa.Array:
     lists = pa.list_(pa.field("item", kind, nullable=False), values.shape[1])
     flat = np.ascontiguousarray(values, kind.to_pandas_dtype()).ravel()
     return pa.FixedSizeListArray.from_arrays(pa.array(flat), type=lists)
+
+
+def _file_of(path: str, column: str) -> str:
+    """The file that has a column: a model's answers, or what its training wrote beside them."""
+    return str(folder_at(path).parents[2] / LOSS_TRACE) if column in TRACE else path
 
 
 def _there(path: str, column: str) -> str:

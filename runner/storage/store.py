@@ -29,6 +29,7 @@ from runner.storage.cloud import Away, CloudPath, Folder, StorageError, folder_a
 
 DONE = "DONE"
 ANSWERS, ROBUSTNESS = "answers.parquet", "robustness.parquet"  # of a model
+LOSS_TRACE = "loss_trace.parquet"  # of its training
 DESCRIBED, MEMBERS = "experiment.json", "member.parquet"  # of an experiment
 POOL, TEST = "pool.parquet", "test.parquet"  # who the examples of an experiment are
 RESULTS = "results.json"  # of an experiment, an audit, or one setting of a sweep

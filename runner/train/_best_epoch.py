@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from runner.data import to_float
 from runner.plan.plan import Run
 from runner.storage.ids import seed_of
-from runner.train.fit import Epoch, build_model
+from runner.train.fit import Epoch
 from runner.train.workplace import Workplace
 
 BATCH = 500  # images at once; another number would move an attack's random draws
@@ -37,14 +37,11 @@ def better(best: Best | None, epoch: Epoch, accuracy: float) -> Best:
 def accuracy_of(run: Run, place: Workplace, model: nn.Module) -> float:
     """Return the accuracy of a model in training on its Run's selection, in [0, 1].
 
-    A copy of the model is asked, so that training goes on as if nobody had looked: its mode, its
-    hooks (Opacus) and its BatchNorm averages stay as they are. Every epoch meets the same draws.
+    Training goes on as if nobody had looked. Every epoch meets the same draws.
     """
     assert run.selection is not None
     assert run.selected_on is not None
-    asked = build_model(run, place.shape, place.device)
-    asked.load_state_dict(model.state_dict())
-    asked.eval()
+    asked = place.copied(run, model)
     attack = run.selection.attack
     attack = attack.settled(run.defense.randomized) if attack else None
     chosen = torch.from_numpy(run.selected_on).to(place.device)

@@ -14,8 +14,10 @@ import torch
 from runner.experiment.questions import Checkpoint
 from runner.plan.plan import Run
 from runner.storage import store
+from runner.storage.answers import trace_to_bytes
 from runner.storage.store import Corrupt
 from runner.train._best_epoch import Best, accuracy_of, better
+from runner.train._loss_trace import by_example, losses_of
 from runner.train._tensorboard import open_curves
 from runner.train.fit import Epoch, fit
 from runner.train.weights import weights_to_bytes
@@ -44,6 +46,7 @@ def train(run: Run, place: Workplace) -> None:
     history = state.pop("history") if state else []
     started -= sum(line["time_s"] for line in history)  # as if no time had passed in between
     best = Best(**state.pop("best")) if state and "best" in state else None
+    trace = [*state.pop("loss_trace")] if state and "loss_trace" in state else []
     saved = time.monotonic()
     with contextlib.ExitStack() as opened:
         curves = opened.enter_context(open_curves(folder, len(history))) if place.leads else None
@@ -57,6 +60,8 @@ def train(run: Run, place: Workplace) -> None:
             if run.selection is not None:
                 metrics["selection_accuracy"] = accuracy_of(run, place, epoch.model)
                 best = better(best, epoch, metrics["selection_accuracy"])
+            if run.training.loss_trace:
+                trace.append(losses_of(run, place, epoch.model))
             history.append({"epoch": epoch.number, **metrics})
             curves.add(metrics, epoch.number)
             loss = epoch.metrics.get("loss_total", math.nan)  # no example was drawn all epoch
@@ -65,7 +70,8 @@ def train(run: Run, place: Workplace) -> None:
             if ended == epochs:  # what follows writes the model itself
                 continue
             if leave or time.monotonic() - saved >= place.checkpoint_every_s:
-                kept = {"best": best.state()} if best else {}
+                kept: dict[str, Any] = {"best": best.state()} if best else {}
+                kept |= {"loss_trace": torch.stack(trace)} if trace else {}
                 state = {**epoch.state(), "history": history, **kept}
                 store.write_sealed(folder / CHECKPOINT, _to_bytes(state))
                 curves.keep()
@@ -76,7 +82,7 @@ def train(run: Run, place: Workplace) -> None:
             curves.keep()
     if place.leads:
         assert epoch is not None, "the last epoch is never checkpointed"
-        _finish(run, place, epoch, best, history, started)
+        _finish(run, place, epoch, best, trace, history, started)
 
 
 def _finish(
@@ -84,6 +90,7 @@ def _finish(
     place: Workplace,
     epoch: Epoch,
     best: Best | None,
+    trace: list[torch.Tensor],
     history: Sequence[Mapping[str, float]],
     started: float,
 ) -> None:
@@ -97,6 +104,11 @@ def _finish(
     lines = "".join(json.dumps(line) + "\n" for line in history)
     store.write(folder / EPOCHS, lines.encode())
     store.write_json(folder / RECIPE, run.recipe())
+    files = [*map(weights_file, kept), EPOCHS, RECIPE]
+    if trace:
+        content = trace_to_bytes(place.pool_labels.cpu().numpy(), by_example(trace))
+        store.write(folder / store.LOSS_TRACE, content)
+        files.append(store.LOSS_TRACE)
     times = [line["time_s"] for line in history]
     facts: dict[str, Any] = {
         "train_time_s": sum(times),
@@ -106,8 +118,7 @@ def _finish(
     }
     if best:
         facts |= {"best_epoch": best.epoch, "selection_accuracy": best.accuracy}
-    files = [weights_file(checkpoint) for checkpoint in kept]
-    store.finish(folder, [*files, EPOCHS, RECIPE], facts)
+    store.finish(folder, files, facts)
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 

@@ -61,6 +61,16 @@ class Workplace(NamedTuple):
             raise Corrupt(str(folder / name), str(error)) from None
         return model.eval()
 
+    def copied(self, run: Run, model: nn.Module) -> nn.Module:
+        """Return a copy of a network in training, in eval mode.
+
+        A copy is asked, so that training goes on as if nobody had looked: its mode, its hooks
+        (Opacus) and its BatchNorm averages stay as they are.
+        """
+        asked = build_model(run, self.shape, self.device)
+        asked.load_state_dict(model.state_dict())
+        return asked.eval()
+
 
 def device_name(device: torch.device) -> str:
     """Return what a device is called, so that times on one are not taken for another's."""

@@ -34,13 +34,10 @@ def _wrong(work: Work, attack: MembershipAttack, views: tuple[str, ...], most: i
     examples = Examples(
         np.arange(len(chosen)), labels, len(chosen), max(work.dataset.num_classes, 2)
     )
+    epochs = work.experiment.training.epochs
     try:
-        signals = np.stack(
-            [
-                attack.signal(_answers(attack, views, examples, row, generator), examples)
-                for row in member
-            ]
-        )
+        said = [_answers(attack, views, examples, row, epochs, generator) for row in member]
+        signals = np.stack([attack.signal(answers, examples) for answers in said])
         if attack.per_target:
             return _of_target(work, attack, signals, member, examples)
         return _of_all(work, attack, signals, member, examples)
@@ -89,10 +86,14 @@ def _answers(
     views: tuple[str, ...],
     examples: Examples,
     row: np.ndarray,
+    epochs: int,
     generator: np.random.Generator,
 ) -> np.ndarray:
     """One model's answers as the attack reads them; members get surer ones."""
     num, num_classes = len(examples.label), examples.num_classes
+    if attack.reads == "loss_trace":
+        falls = 1 / (1 + (row == 1)[:, None] * np.arange(epochs))
+        return (falls * generator.exponential(1, (num, epochs))).astype(np.float32)
     logits = generator.normal(size=(num, len(views), num_classes)).astype(np.float32)
     logits[np.arange(num), :, examples.label] += (MARGIN + (row == 1))[:, None]
     of_label = logits[np.arange(num), :, examples.label]

@@ -17,7 +17,6 @@ from attacks.membership import Examples, MembershipAttack, log_odds
 from attacks.membership.lira import Lira
 from runner.experiment.config import parse
 from runner.statistics.metrics import auc
-from runner.storage.answers import Answered
 
 NAMES = [m.name for m in pkgutil.iter_modules(attacks.membership.__path__) if m.name[0] != "_"]
 VIEWS = ("identity", "flip")
@@ -66,10 +65,20 @@ COUNTING = [p for p, a in zip(NAMED, ATTACKS, strict=True) if a.needs().num_shad
 NUM_VIEWS = 2  # of the made-up world
 
 
+class Said(NamedTuple):
+    """What one model answers, by the columns that an attack may read."""
+
+    log_odds: np.ndarray  # (N, V) float32
+    logits: np.ndarray  # (N, C) float32
+    correct: np.ndarray  # (N, V) bool
+    view_logits: np.ndarray  # (N, V, C) float32
+    loss_trace: np.ndarray  # (N, E) float32
+
+
 class World(NamedTuple):
     """What M models in complementary pairs answer, and who was a member of each."""
 
-    answers: list[Answered]
+    answers: list[Said]
     member: np.ndarray  # (M, N) int8
     partner: np.ndarray  # (M,) int
     labels: np.ndarray  # (N,) int
@@ -89,19 +98,29 @@ def halves(num_models: int, num_examples: int, rng: np.random.Generator) -> np.n
 
 
 def world_of(view_logits: np.ndarray, member: np.ndarray, labels: np.ndarray) -> World:
-    """A world whose columns all say the same: logits (M, N, V, C) of every view."""
+    """A world whose columns all say the same: logits (M, N, V, C) of every view.
+
+    On the way there they grow in four equal steps.
+    """
     answers = []
     for of_model in view_logits.astype(np.float32):
         of_views = np.moveaxis(of_model, 1, 0)
+        on_the_way = [step / 4 * of_views[0] for step in range(1, 5)]
         answers.append(
-            Answered(
+            Said(
                 np.stack([log_odds(each, labels) for each in of_views], 1).astype(np.float32),
                 logits=of_views[0],
                 correct=np.stack([each.argmax(axis=1) == labels for each in of_views], 1),
                 view_logits=of_model,
+                loss_trace=np.stack([loss_of(logits, labels) for logits in on_the_way], axis=1),
             )
         )
     return World(answers, member, np.arange(len(member)) ^ 1, labels, view_logits.shape[-1])
+
+
+def loss_of(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The cross-entropy, (N,) float32."""
+    return np.logaddexp(0, -log_odds(logits, labels)).astype(np.float32)
 
 
 def made_up(num_models: int = 16, num_examples: int = 400, gap: float = 6.0) -> World:
@@ -159,7 +178,7 @@ def signals(attack: MembershipAttack, world: World, part: slice = slice(None)) -
     kept = []
     for answered in world.answers:
         answers = getattr(answered, attack.reads)[part]
-        if attack.reads != "logits":
+        if attack.by_view:
             answers = answers[:, attack.columns(VIEWS)]
         kept.append(attack.signal(answers, world.examples(part)))
     return np.stack(kept)

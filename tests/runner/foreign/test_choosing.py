@@ -62,6 +62,22 @@ def test_a_threshold_of_each_class_needs_members_and_others_of_each_class():
         ask(member, name="threshold", per_class=True)
 
 
+def test_losses_of_a_training_are_no_answers_and_their_attack_is_refused():
+    with pytest.raises(BadAnswers, match="it reads loss_trace, and the answers have log_odds, log"):
+        ask(COINS, name="loss_trace")
+
+
+def test_an_example_that_no_other_model_holds_is_judged_by_proxies_and_two_models_without_it():
+    member = (np.random.default_rng(1).random((16, 40)) < 0.4).astype(np.int8)
+    member[:, 3] = 0
+    ask(member, name="pmia")
+    with pytest.raises(BadAnswers, match="needs 2 other models trained on it"):
+        ask(member, name="lira")
+    member[:14, 3] = 1
+    with pytest.raises(BadAnswers, match="needs 2 other models not trained on it"):
+        ask(member, name="pmia")
+
+
 def test_more_shadows_than_a_target_has_are_refused():
     ask(COINS, name="shadow_mlp", num_shadows=5)
     with pytest.raises(BadAnswers, match="needs 6 other models, and some target has 5"):

@@ -1,0 +1,89 @@
+"""The loss-trace attack: how did the example's loss move while the target was trained?"""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from attacks.membership import Column, Examples, MembershipAttack, Needs, Sums
+from attacks.membership._left_out import mean_of_class, mean_of_others
+
+
+class LossTrace(MembershipAttack):
+    """A statistic of the target's losses on the example after each epoch, higher for members.
+
+    Source: Pollock et al. (2024), https://arxiv.org/abs/2411.05743, who rank the members of one
+    training by it, to tell at no cost whom LiRA would find. The attacker watched the training: he
+    has the loss of the plain image, in eval mode, after every epoch (`training.loss_trace`), and no
+    shadow. That is more than whoever is given the trained model has.
+
+    statistic:
+        iqr: the interquartile range of the losses over epochs, "LT-IQR", by linear interpolation.
+            Here it has a sign: minus where the loss rose, that is where the mean of the second half
+            of epochs is above that of the first. The paper looks at members, whose losses fall. An
+            audit looks at the others too, whose losses rise again while the model overfits, with a
+            range as large. Where they rise less than members' fall the sign changes no order among
+            members.
+        mean: minus the mean loss over epochs: who is learned early, and stays so.
+
+    calibrate: `out` subtracts the mean statistic of shadows trained without the example, so that
+        what is hard for every model counts for nothing; an example without such a shadow scores
+        NaN. `none` needs no shadow.
+
+    Of one epoch there is no range: `iqr` is 0 for every example. Epochs count alike, however few
+    they are and however the learning rate moved.
+
+    YAML: {name: loss_trace}
+    """
+
+    name: Literal["loss_trace"] = "loss_trace"
+    statistic: Literal["iqr", "mean"] = "iqr"
+    calibrate: Literal["none", "out"] = "none"
+
+    cost_known: ClassVar[bool] = True
+
+    @property
+    def reads(self) -> Column:
+        return "loss_trace"
+
+    @property
+    def shadows_apart(self) -> bool:
+        return True
+
+    def needs(self, num_views: int = 1) -> Needs:
+        return Needs(inside=0, outside=1 if self.calibrate == "out" else 0)
+
+    def signal(self, answers: np.ndarray, examples: Examples) -> np.ndarray:
+        """Return the statistic of losses (B, E), (B, 1) float64."""
+        losses = answers.astype(np.float64)
+        if self.statistic == "mean":
+            return -losses.mean(axis=1, keepdims=True)
+        low, high = np.quantile(losses, (0.25, 0.75), axis=1)
+        half = -(-losses.shape[1] // 2)
+        rose = losses[:, -half:].mean(axis=1) > losses[:, :half].mean(axis=1)
+        return (np.where(rose, -1, 1) * (high - low))[:, None]
+
+    def score(
+        self,
+        target: np.ndarray,
+        shadows: np.ndarray,
+        shadow_member: np.ndarray,
+        examples: Examples,
+        seed: int = 0,
+    ) -> np.ndarray:
+        """Return the statistic, less the usual one; the contract has the shapes."""
+        if self.calibrate == "none":
+            return target[:, 0]
+        return target[:, 0] - mean_of_class(shadows[:, :, 0], shadow_member == 0)
+
+    def score_all(
+        self,
+        answers: np.ndarray,
+        member: np.ndarray,
+        partner: np.ndarray,
+        examples: Examples,
+        totals: Sums,
+    ) -> np.ndarray:
+        """Return the scores of every model as target, without a loop over targets."""
+        if self.calibrate == "none":
+            return answers[:, :, 0]
+        return answers[:, :, 0] - mean_of_others(answers[:, :, 0], member == 0, partner)
