@@ -7,7 +7,7 @@ checkpoints, is the runner's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
 
 from pydantic import model_validator
@@ -124,6 +124,24 @@ class Defense(Keys):
         """Whether a batch must be whole in one worker."""
         return self.per_example_steps
 
+    @property
+    def own_batches(self) -> bool:
+        """Whether it decides which examples a step is of, so that none can be put over it."""
+        return False
+
+    @property
+    def num_watched(self) -> int:
+        """How many training examples `watch` looks at after each epoch."""
+        return 0
+
+    def phases(self, epochs: int) -> tuple[int, ...]:
+        """Return the epochs of each part of the training; in each the schedule runs anew."""
+        return (epochs,)
+
+    def in_epoch(self, epoch: int) -> Self:
+        """Return the defense as it is in an epoch, counted from 0."""
+        return self
+
     def resolved(self, num_members: int, batch_size: int, epochs: int) -> Self:
         """Return the defense with what follows from the training put in its place.
 
@@ -192,6 +210,33 @@ class Defense(Keys):
         """
         raise NotImplementedError
 
+    def watch(self, model: nn.Module, images: Tensor, labels: Tensor) -> Mapping[str, float]:
+        """Return figures of a look at the network after an epoch; they are logged.
+
+        Args:
+            model: the plain network, which is left as it was.
+            images: (num_watched, channels, H, W) float in [0, 1], training examples as they are.
+            labels: (num_watched,) int64 in [0, C).
+        """
+        return {}
+
+    def warning(self, history: Sequence[Mapping[str, float]]) -> str:
+        """Return what went wrong in training by what was logged after each epoch; "" if nothing."""
+        return ""
+
+    def released(self, model: nn.Module, images: Tensor, logits: Tensor) -> Tensor:
+        """Return the logits that are let out in place of a trained model's own.
+
+        Whoever asks the model sees these; whoever holds its weights, as an evasion attack does,
+        sees its own. The same image is answered alike in any batch, and with the same class.
+
+        Args:
+            model: in eval mode.
+            images: (N, channels, H, W) float in [0, 1].
+            logits: (N, C) float32, its answers to them.
+        """
+        return logits
+
     def guarantee(self, facts: Facts) -> Guarantee | None:
         """Return the privacy guarantee of a model trained so, or None if it claims nothing."""
         return None
@@ -217,6 +262,11 @@ class Wrapper(Defense):
                 f"{self.name} over {self.base.name} couples examples: one example's loss depends "
                 "on its batch-mates, so clipping per-example gradients (dp_sgd) bounds nothing and "
                 "there is no guarantee; leave out one of the two"
+            )
+        if self.base.own_batches:
+            raise ValueError(
+                f"{self.name} changes a step, and {self.base.name} decides itself which examples "
+                "and which of its networks a step is of; leave out one of the two"
             )
         return self
 
@@ -244,6 +294,17 @@ class Wrapper(Defense):
     def one_worker(self) -> bool:
         return self.base.one_worker
 
+    @property
+    def num_watched(self) -> int:
+        return self.base.num_watched
+
+    def phases(self, epochs: int) -> tuple[int, ...]:
+        return self.base.phases(epochs)
+
+    def in_epoch(self, epoch: int) -> Self:
+        base = self.base.in_epoch(epoch)
+        return self if base is self.base else self.model_copy(update={"base": base})
+
     def resolved(self, num_members: int, batch_size: int, epochs: int) -> Self:
         base = self.base.resolved(num_members, batch_size, epochs)
         return self.model_copy(update={"base": base})
@@ -264,6 +325,15 @@ class Wrapper(Defense):
         self, model: nn.Module, images: Tensor, adversarial: Tensor, labels: Tensor
     ) -> Losses:
         return self.base.losses_at(model, images, adversarial, labels)
+
+    def watch(self, model: nn.Module, images: Tensor, labels: Tensor) -> Mapping[str, float]:
+        return self.base.watch(model, images, labels)
+
+    def warning(self, history: Sequence[Mapping[str, float]]) -> str:
+        return self.base.warning(history)
+
+    def released(self, model: nn.Module, images: Tensor, logits: Tensor) -> Tensor:
+        return self.base.released(model, images, logits)
 
     def guarantee(self, facts: Facts) -> Guarantee | None:
         return self.base.guarantee(facts)

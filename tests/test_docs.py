@@ -149,13 +149,13 @@ def test_there_is_one_example_of_everything_that_is_found_by_name():
 
 def test_the_example_of_a_defense_keeps_the_contract_and_can_be_switched_off(added):
     assert "defenses" in added
-    contract.losses_are_finite_and_one_per_example("label_smoothing")
-    contract.every_parameter_gets_a_gradient("label_smoothing")
-    contract.the_same_seed_gives_the_same_bits("label_smoothing")
-    contract.examples_meet_exactly_when_it_says_so("label_smoothing")
-    contract.it_survives_its_yaml("label_smoothing")
+    contract.losses_are_finite_and_one_per_example("confidence_penalty")
+    contract.every_parameter_gets_a_gradient("confidence_penalty")
+    contract.the_same_seed_gives_the_same_bits("confidence_penalty")
+    contract.examples_meet_exactly_when_it_says_so("confidence_penalty")
+    contract.it_survives_its_yaml("confidence_penalty")
     images, labels = contract.batch()
-    off = contract.gradients(added["defenses"](smoothing=0), images, labels)
+    off = contract.gradients(added["defenses"](strength=0), images, labels)
     assert torch.equal(off, contract.gradients(ERM(), images, labels))
 
 

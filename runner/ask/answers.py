@@ -1,7 +1,7 @@
 """Ask a trained model about every example of the pool, the same way for every model."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +21,8 @@ from runner.train.workplace import Workplace, device_name
 BATCH = 1000  # images in one forward pass; another number would move a randomized model's draws
 FEW = 64  # images that are asked about again, in another batch
 
+Answer = Callable[[Tensor], Tensor]  # (n, channels, H, W) float in [0, 1] -> (n, C) logits
+
 
 class Said(NamedTuple):
     """What a model answers to one view of all images."""
@@ -39,6 +41,10 @@ def ask(run: Run, place: Workplace, questions: Questions) -> None:
     place.tell("answers", 0.95)
     started = time.perf_counter()
     model, labels = place.trained(run, questions.checkpoint), place.pool_labels.cpu().numpy()
+
+    def answer(shown: Tensor) -> Tensor:
+        return run.defense.released(model, shown, model(shown).float())
+
     said = {}
     for name in dict.fromkeys(("identity", *answers.names)):
         if name in answers.adversarial:
@@ -46,7 +52,7 @@ def ask(run: Run, place: Workplace, questions: Questions) -> None:
             shown = _attacked(model, answers.adversarial[name], place)
         else:
             shown = view(place.pool_images, name).split(BATCH)
-        said[name] = _listen(model, shown, answers.draws, run.seed, name)
+        said[name] = _listen(answer, shown, answers.draws, run.seed, name)
     if not all(np.isfinite(logits).all() for each in said.values() for logits in each):
         raise FloatingPointError("the trained model answers with numbers that are not finite")
 
@@ -70,12 +76,12 @@ def ask(run: Run, place: Workplace, questions: Questions) -> None:
         facts["train_accuracy_mean"] = train_accuracy(said["identity"].mean)
     if not run.defense.randomized:
         together = said["identity"].once[:FEW]
-        facts["batch_dependence"] = batch_dependence(model, place.pool_images, together)
+        facts["batch_dependence"] = batch_dependence(answer, place.pool_images, together)
     facts |= {"time_s": time.perf_counter() - started, "device": device_name(place.device)}
     store.finish(folder, [store.ANSWERS], facts)
 
 
-def batch_dependence(model: nn.Module, images: Tensor, together: np.ndarray) -> float:
+def batch_dependence(model: Answer, images: Tensor, together: np.ndarray) -> float:
     """Return how far answers move when the same images are asked about in another batch.
 
     The largest difference of two logits, as a share of the largest logit. Rounding gives 1e-5 or
@@ -97,7 +103,7 @@ def _attacked(model: nn.Module, attack: EvasionAttack, place: Workplace) -> list
     return [attack.perturb(model, to_float(images), labels) for images, labels in batches]
 
 
-def _listen(model: nn.Module, batches: Sequence[Tensor], draws: int, seed: int, view: str) -> Said:
+def _listen(model: Answer, batches: Sequence[Tensor], draws: int, seed: int, view: str) -> Said:
     """Ask about images (n, channels, H, W), uint8 or float, each draw with a seed of its own."""
     once, total = np.empty(0), np.empty(0)
     for draw in range(draws):
@@ -111,7 +117,7 @@ def _listen(model: nn.Module, batches: Sequence[Tensor], draws: int, seed: int, 
 
 
 @torch.no_grad()
-def logits_of(model: nn.Module, images: Tensor) -> np.ndarray:
+def logits_of(model: Answer, images: Tensor) -> np.ndarray:
     """Return the logits of one batch of images, uint8 or float in [0, 1], (n, C) float32."""
     shown = to_float(images) if images.dtype == torch.uint8 else images
     return model(shown).float().cpu().numpy()

@@ -214,7 +214,8 @@ def _version(arm: Arm, network: nn.Module | None) -> int:
 def _resolved(name: str, arm: Arm, num_members: int) -> Defense:
     """The defense of a Run with so many members, whose training comes to all its milestones."""
     training, at = arm.training, f"arms.{name}"
-    last = training.epochs - 1 / max(1, math.ceil(num_members / training.batch_size))
+    shortest = min(arm.defense.phases(training.epochs), default=training.epochs)
+    last = shortest - 1 / max(1, math.ceil(num_members / training.batch_size))
     if late := [m for m in training.schedule.milestones if m > last]:
         raise ValueError(
             f"{at}.training.schedule.milestones: {late[0]:g} is behind the last step, which begins "

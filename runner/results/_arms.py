@@ -46,6 +46,21 @@ def arm_blocks(work: Work, name: str) -> ArmBlocks:
     )
 
 
+def training_warnings(work: Work) -> list[str]:
+    """Return a sentence on each arm whose defense saw something go wrong in training.
+
+    Raises:
+        Corrupt: something that was finished cannot be read any more.
+    """
+    told = []
+    for name, runs in work.plan.arms.items():
+        found = [store.facts(work.store.run(run.id)) or {} for run in runs]
+        wrong = [facts["warning"] for facts in found if "warning" in facts]
+        if wrong:
+            told.append(f"{name}: {len(wrong)} of {len(runs)} models, such as: {wrong[0]}")
+    return told
+
+
 def _accuracies(work: Work, arm: str, draws: int) -> dict[str, Any]:
     """What one draw of the models' noise gives, or the mean over several."""
     questions, runs, at = work.experiment.questions(arm), work.plan.arms[arm], work.store

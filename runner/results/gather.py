@@ -7,7 +7,7 @@ from runner.audit.judge import judge, judging_of
 from runner.driver.events import Event
 from runner.experiment.describe import fields_in_line, one_line
 from runner.plan.work import Work
-from runner.results._arms import arm_blocks
+from runner.results._arms import arm_blocks, training_warnings
 from runner.results._epsilon import epsilon_figures
 from runner.results._memorization import leakage_by_memorization
 from runner.results.checks import checks_of
@@ -62,6 +62,6 @@ def gather(
         selection=experiment.selection and fields_in_line(experiment.selection),
         memorization=leakage_by_memorization(work) if experiment.memorization else None,
         epsilon=epsilon_figures(work),
-        notes=work.notes,
+        notes=(*work.notes, *training_warnings(work)),
     )
     return results_json(work, judged, blocks, events)

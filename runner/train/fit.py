@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -93,17 +93,20 @@ def fit(
             seed_of(run.seed, "defense"),
         )
     )
-    num_steps = sum(1 for _ in kit.steps(first))  # of each epoch; DP-SGD has steps of its own
-    lr = training.lr
+    phases, num_steps, lr = run.defense.phases(training.epochs), 0, training.lr
     for epoch in range(first, training.epochs):
+        begun, length = _phase(phases, epoch)
+        if epoch in (first, begun):  # DP-SGD has steps of its own, and each phase may have
+            num_steps = sum(1 for _ in kit.steps(epoch))
+        defense = run.defense.in_epoch(epoch)
         started = time.perf_counter()
         torch.manual_seed(seed_of(run.seed, "epoch", epoch, rank))
         draws = torch.Generator(device).manual_seed(seed_of(run.seed, "augment", epoch))
         kit.model.train()
         sums = _Sums(device)
         for step, parts in enumerate(kit.steps(epoch)):
-            done = epoch * num_steps + step
-            lr = training.lr * lr_factor(training.schedule, done, num_steps, training.epochs)
+            done = (epoch - begun) * num_steps + step
+            lr = training.lr * lr_factor(training.schedule, done, num_steps, length)
             for parameters in kit.optimizer.param_groups:
                 parameters["lr"] = lr
             for part in parts:
@@ -111,7 +114,7 @@ def fit(
                 # All workers draw for the whole part and keep their share: the same at any world.
                 shown = augmented(images[chosen], run.augment, draws)[rank::world]
                 kit.optimizer.zero_grad(set_to_none=True)
-                losses = run.defense.losses(kit.model, shown, labels[chosen][rank::world])
+                losses = defense.losses(kit.model, shown, labels[chosen][rank::world])
                 # Mean over all workers' shares, whatever they are: gradients are averaged.
                 loss = losses.total.sum() * (world / len(part))
                 loss.backward()
@@ -123,6 +126,7 @@ def fit(
                 f"the loss is {metrics['loss_total']} in epoch {epoch}; "
                 f"lower training.lr (now {training.lr}) or use precision: fp32"
             )
+        metrics |= _watched(run, plain(kit.model), images, labels)
         metrics |= {"lr": lr, "time_s": time.perf_counter() - started}
         spent = run.defense.guarantee(run.facts(plain(kit.model), epoch + 1, quickly=True))
         if spent and spent.status == "proved" and spent.epsilon is not None:
@@ -155,6 +159,26 @@ def lr_factor(schedule: Schedule, step: int, num_steps: int, epochs: int) -> flo
     if schedule.name == "cosine":
         return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (epochs * num_steps - warmup)))
     return schedule.factor ** sum(step / num_steps >= each for each in schedule.milestones)
+
+
+def _phase(phases: tuple[int, ...], epoch: int) -> tuple[int, int]:
+    """The first epoch of the phase that an epoch is in, and how many epochs it has."""
+    begun = 0
+    for length in phases:
+        if epoch < begun + length:
+            return begun, length
+        begun += length
+    raise AssertionError(f"epoch {epoch} is behind all phases {phases}")
+
+
+def _watched(run: Run, model: nn.Module, images: Tensor, labels: Tensor) -> Mapping[str, float]:
+    """What the defense sees of the network after an epoch, on the same members each time."""
+    if not run.defense.num_watched:
+        return {}
+    drawn = generator_of(run.seed, "watched").permutation(run.members)[: run.defense.num_watched]
+    chosen = torch.from_numpy(drawn).to(images.device)
+    torch.manual_seed(seed_of(run.seed, "watch"))  # the next epoch seeds its own draws
+    return run.defense.watch(model, to_float(images[chosen]), labels[chosen])
 
 
 def _batches(run: Run, epoch: int, least: int) -> Iterable[Tensor]:

@@ -62,7 +62,10 @@ def train(run: Run, place: Workplace) -> None:
                 best = better(best, epoch, metrics["selection_accuracy"])
             if run.training.loss_trace:
                 trace.append(losses_of(run, place, epoch.model))
+            before = run.defense.warning(history)
             history.append({"epoch": epoch.number, **metrics})
+            if (wrong := run.defense.warning(history)) and not before:
+                place.note(f"{run.id}: {wrong}")
             curves.add(metrics, epoch.number)
             loss = epoch.metrics.get("loss_total", math.nan)  # no example was drawn all epoch
             ended, epochs = epoch.number + 1, run.training.epochs
@@ -112,14 +115,24 @@ def _finish(
     times = [line["time_s"] for line in history]
     facts: dict[str, Any] = {
         "train_time_s": sum(times),
-        "epoch_time_s": times[-1],
+        "epoch_time_s": epoch_time(times, run.defense.phases(len(times))),
         "other_time_s": time.perf_counter() - started - sum(times),
         "device": device_name(place.device),
     }
+    if wrong := run.defense.warning(history):
+        facts["warning"] = wrong
     if best:
         facts |= {"best_epoch": best.epoch, "selection_accuracy": best.accuracy}
     store.finish(folder, files, facts)
     (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def epoch_time(times: Sequence[float], phases: Sequence[int]) -> float:
+    """Return the seconds that stand for each epoch: its phase's last; first steps are slower."""
+    if len(phases) == 1:
+        return times[-1]
+    last = [times[sum(phases[: k + 1]) - 1] for k in range(len(phases))]
+    return sum(time_s * length for time_s, length in zip(last, phases, strict=True)) / len(times)
 
 
 def _checkpoint(run: Run, place: Workplace) -> dict[str, Any] | None:

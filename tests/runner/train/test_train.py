@@ -12,7 +12,7 @@ from runner.storage import store
 from runner.storage.cloud import Folder
 from runner.storage.store import Corrupt
 
-from runner.train.train import train  # isort: skip
+from runner.train.train import epoch_time, train  # isort: skip
 from runner.train.workplace import Workplace
 from tests.made.training import do
 
@@ -77,3 +77,8 @@ def test_a_run_that_was_planned_with_other_source_is_not_trained(place: Workplac
     with pytest.raises(OtherCode, match=r"defenses/erm\.py: changed since the command began"):
         train(run, place)
     assert not place.store.run(run.id).is_dir()
+
+
+def test_of_each_phase_the_last_epoch_stands_for_all():
+    assert epoch_time([9.0, 2.0, 3.0], (3,)) == 3.0
+    assert epoch_time([9.0, 6.0, 2.0, 1.0, 1.5], (2, 3)) * 5 == pytest.approx(2 * 6.0 + 3 * 1.5)
