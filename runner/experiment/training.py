@@ -58,6 +58,7 @@ class Training(Keys):
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     nesterov: bool = False
     weight_decay: NonNegativeFloat = 5e-4
+    ema: Annotated[float | None, Field(gt=0, lt=1, exclude_if=lambda decay: decay is None)] = None
     schedule: Schedule = Schedule()
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto looks at the hardware
     loss_trace: bool = False  # keep each example's loss after each epoch; moves no weight

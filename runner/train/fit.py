@@ -18,6 +18,7 @@ from runner.models import ImageShape, built
 from runner.norms import least_batch
 from runner.plan.plan import Run
 from runner.storage.ids import generator_of, seed_of
+from runner.train._average import Average
 from runner.train._optimizer import make_optimizer
 from runner.train.augment import augmented
 from runner.train.bf16 import in_bf16
@@ -31,7 +32,7 @@ class Epoch(NamedTuple):
     number: int  # from 0
     metrics: dict[str, float]  # mean losses, learning rate at the end, seconds
     state: Callable[[], dict[str, Any]]  # tensors and numbers only, so weights_only loads it
-    model: nn.Module  # unwrapped
+    model: nn.Module  # unwrapped; of the average of its weights, where that is asked for
 
 
 def build_model(run: Run, shape: ImageShape, device: torch.device) -> nn.Module:
@@ -74,6 +75,7 @@ def fit(
     rank, world = (dist.get_rank(group), dist.get_world_size(group)) if group else (0, 1)
     model = build_model(run, shape, device)
     run.defense.examine(model, *_noise(images, labels))
+    average = Average(build_model(run, shape, device), training.ema) if training.ema else None
     if training.precision == "bf16":
         model = in_bf16(model)
     optimizer = make_optimizer(model, training)
@@ -82,6 +84,8 @@ def fit(
     if state:
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
+        if average:
+            average.network.load_state_dict(state["average"])
         first = state["epoch"] + 1
     kit = run.defense.protect(
         Kit(
@@ -120,6 +124,8 @@ def fit(
                 loss.backward()
                 kit.optimizer.step()
                 sums.add(losses._asdict())
+            if average:
+                average.add(plain(kit.model), done)
         metrics = sums.means(group)
         if not math.isfinite(metrics.get("loss_total", 0)):
             raise FloatingPointError(
@@ -134,9 +140,10 @@ def fit(
 
         def now(epoch: int = epoch) -> dict[str, Any]:
             model = plain(kit.model).state_dict()
-            return {"epoch": epoch, "model": model, "optimizer": kit.optimizer.state_dict()}
+            kept = {"average": average.network.state_dict()} if average else {}
+            return {"epoch": epoch, "model": model, "optimizer": kit.optimizer.state_dict(), **kept}
 
-        yield Epoch(epoch, metrics, now, plain(kit.model))
+        yield Epoch(epoch, metrics, now, average.network if average else plain(kit.model))
 
 
 def lr_factor(schedule: Schedule, step: int, num_steps: int, epochs: int) -> float:

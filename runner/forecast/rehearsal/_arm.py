@@ -114,6 +114,7 @@ def _trained(run: Run, few: Few, shape: ImageShape, state: dict[str, Any] | None
     num = len(few.labels)
     schedule = run.training.schedule.model_copy(update={"warmup_epochs": 0.0})
     recipe = {"epochs": 1, "batch_size": num, "lr": 0.0, "schedule": schedule}
+    recipe["ema"] = None  # the network itself is looked at, with what a step left in it
     small = replace(
         run,
         member=np.ones(num, np.int8),
