@@ -523,6 +523,8 @@ NAMES = {  # what holds names of the user's -> how the schema writes them
     "dials": "<number>",
     "worst_case": "<eps>",
     "views": "<attack>",
+    "chosen": "<attack>",
+    "at_fpr": "<rate>",
 }
 TYPES = {bool: "bool", int: "int", float: "float", str: "string", list: "list"}
 

@@ -31,6 +31,7 @@ class Measured(NamedTuple):
     thresholds: tuple[float, ...]  # T, where scores are probabilities
     num_resamples: int  # R; 0: none
     seed: int  # of the resamples
+    attacks: tuple[str, ...] = ()  # whose ranks are averaged; none: the reading has its own scores
 
 
 def figures(scores: np.ndarray, rows: np.ndarray, asked: Measured) -> Iterator[Arrays]:

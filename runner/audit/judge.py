@@ -9,8 +9,9 @@ import numpy as np
 from runner.audit._of_target import Arrays, Measured, above, edges, figures
 from runner.audit._packed import Packed, packed
 from runner.audit._pooled import Counts, shadow_thresholds, union
+from runner.audit._several import mean_ranks, overlap
 from runner.audit._tasks import Tasks, arrays_of
-from runner.audit.judged import write_judged
+from runner.audit.judged import write_judged, write_overlap
 from runner.code.deciding import deciding
 from runner.storage import store
 from runner.storage.cloud import Folder
@@ -21,7 +22,7 @@ from runner.storage.scores import Reading, read_targets
 if TYPE_CHECKING:  # it would be torch, which tasks on the nodes have no use for
     from runner.plan.subject import Subject
 
-JUDGED_VERSION = 2  # raise it when the same scores would be judged otherwise
+JUDGED_VERSION = 3  # raise it when the same scores would be judged otherwise
 NUM_EDGES = 16_384  # that all targets of a reading have together
 SCORES_AT_ONCE = 16_000_000  # that a task reads, of several targets: 64 MB
 COUNTS_AT_ONCE = 32_000_000  # that meet on the driver, of several readings: 256 MB
@@ -60,6 +61,7 @@ class JudgingPass(NamedTuple):
     num_models: int
     spans: Sequence[tuple[Reading, Sequence[int]]]  # of each task: a few targets of a reading
     edges: Mapping[Reading, np.ndarray] = {}  # of the second pass
+    beside: Mapping[Reading, Sequence[Reading]] = {}  # of the third: all attacks on a source
 
 
 def judging_of(work: "Subject") -> Judging:
@@ -69,9 +71,10 @@ def judging_of(work: "Subject") -> Judging:
     # Of all arms and attacks: they are compared.
     seed = seed_of(work.settings.seed, "resamples")
     for source in work.sources:
-        for name, attack in membership.attacks.items():
-            thresholds = membership.thresholds if attack.calibrated else ()
+        for name, attack in membership.readings.items():
+            thresholds = membership.thresholds if attack and attack.calibrated else ()
             how = Measured(rates, rule, thresholds, membership.num_resamples, seed)
+            how = how._replace(attacks=() if attack else membership.combined)
             asked[Reading(*source, name, "member")] = how
             if source.draws == 1:
                 null = how._replace(thresholds=(), num_resamples=0)
@@ -84,7 +87,8 @@ def judge(judging: Judging, in_ray: bool = True) -> Folder:
 
     Read it with `runner.audit.judged.read_judged`. Tasks read the scores of a few targets and yield
     what is small. A first pass finds the figures of each target, and edges, which are scores where
-    thresholds may lie; a second one counts the scores of every target above the edges of all.
+    thresholds may lie; a second one counts the scores of every target above the edges of all; a
+    third one reads all attacks on the same answers side by side, target by target.
 
     Args:
         in_ray: over the cluster, to which this process is connected; else in this process, without
@@ -116,8 +120,23 @@ def judge(judging: Judging, in_ray: bool = True) -> Folder:
     for reading, asked in judging.asked.items():
         arrays[reading]["rates"] = np.array(asked.rates)
     names = [write_judged(folder, reading, of_all) for reading, of_all in arrays.items()]
+    names += _overlaps(judging, bits, folder, in_ray)
     store.finish(folder, names, {})
     return folder
+
+
+def _overlaps(
+    judging: Judging, bits: Mapping[str, Packed], folder: Folder, in_ray: bool
+) -> list[str]:
+    """Write whom all attacks find, for each source that several read, and return the files."""
+    beside, names = _by_source(judging.asked), []
+    job = _tasks(judging, {first: len(all_of_it) for first, all_of_it in beside.items()}, bits)
+    job = job._replace(beside=beside)
+    for first, of_all in _of_targets(_overlaps_of_span, job, in_ray).items():
+        attacks = [reading.attack for reading in beside[first]]
+        found = {**_stacked(of_all), "rates": np.array(judging.asked[first].rates)}
+        names.append(write_overlap(folder, first, attacks, found))
+    return names
 
 
 def _figures_of_span(job: JudgingPass, task: int) -> Iterator[Any]:
@@ -137,23 +156,54 @@ def _counts_of_span(job: JudgingPass, task: int) -> Iterator[Any]:
         yield arrays_table(task, m, above(scores, row, job.edges[reading]))
 
 
+def _overlaps_of_span(job: JudgingPass, task: int) -> Iterator[Any]:
+    """Yield whom all attacks on a source's answers find in a few targets."""
+    first, models = job.spans[task]
+    each = [read_targets(job.scores, reading, models) for reading in job.beside[first]]
+    for k, m in enumerate(models):
+        scores, row = np.stack([of_one[k] for of_one in each]), job.rows[first.matrix].row(m)
+        yield arrays_table(task, m, overlap(scores, row, job.asked[first].rates))
+
+
 def _targets(job: JudgingPass, task: int) -> tuple[np.ndarray, np.ndarray]:
     """The scores (K, N) of the targets of a task, and their rows of the member matrix (K, N)."""
     reading, models = job.spans[task]
     rows = np.stack([job.rows[reading.matrix].row(m) for m in models])
+    if combined := job.asked[reading].attacks:
+        parts = [reading._replace(attack=attack) for attack in combined]
+        return mean_ranks([read_targets(job.scores, part, models) for part in parts], rows), rows
     return read_targets(job.scores, reading, models), rows
+
+
+def _by_source(asked: Mapping[Reading, Measured]) -> dict[Reading, list[Reading]]:
+    """The readings that have scores of their own, by the first one of each source that has two."""
+    found: dict[tuple[str, int], list[Reading]] = {}
+    for reading, how in asked.items():
+        if reading.matrix == "member" and not how.attacks:
+            found.setdefault((reading.arm, reading.draws), []).append(reading)
+    return {readings[0]: readings for readings in found.values() if len(readings) > 1}
 
 
 def _pass(
     judging: Judging, readings: Mapping[Reading, Any], bits: Mapping[str, Packed]
 ) -> JudgingPass:
     """The tasks over some readings; what they hold are the edges, where they are known."""
-    num_models, num_examples = next(iter(judging.members.values())).shape
-    step = max(1, min(16, SCORES_AT_ONCE // num_examples))
-    starts = range(0, num_models, step)
-    spans = [(r, range(s, min(s + step, num_models))) for r in readings for s in starts]
     at = {r: edge for r, edge in readings.items() if isinstance(edge, np.ndarray)}
-    return JudgingPass(judging.scores, judging.asked, bits, num_models, spans, at)
+    num_read = {reading: len(judging.asked[reading].attacks) for reading in readings}
+    return _tasks(judging, num_read, bits)._replace(edges=at)
+
+
+def _tasks(
+    judging: Judging, num_read: Mapping[Reading, int], bits: Mapping[str, Packed]
+) -> JudgingPass:
+    """A task for every few targets of each reading, by how many attacks' scores it reads."""
+    num_models, num_examples = next(iter(judging.members.values())).shape
+    spans = []
+    for reading, number in num_read.items():
+        step = max(1, min(16, SCORES_AT_ONCE // (num_examples * max(number, 1))))
+        starts = range(0, num_models, step)
+        spans += [(reading, range(start, min(start + step, num_models))) for start in starts]
+    return JudgingPass(judging.scores, judging.asked, bits, num_models, spans)
 
 
 def _groups(
@@ -171,6 +221,8 @@ def _groups(
 
 def _of_targets(of_task: Any, job: JudgingPass, in_ray: bool) -> dict[Reading, list[Arrays]]:
     """What the tasks yield, by reading and in the order of the models."""
+    if not job.spans:
+        return {}
     of_each = {
         (job.spans[task][0], model): arrays
         for (task, model), arrays in arrays_of(Tasks(of_task, job, len(job.spans)), in_ray).items()

@@ -1,13 +1,14 @@
 """What the scores of a reading say of each target, in a file that is small.
 
-<experiment>/judged/<digest>/arm=<>/draws=<>/attack=<>/matrix=<>.npz, and DONE. Letters: M models,
-F false positive rates, R resamples, T thresholds, E edges.
+<experiment>/judged/<digest>/arm=<>/draws=<>/attack=<>/matrix=<>.npz, overlap.npz of all attacks
+beside them, and DONE. Letters: A attacks, M models, F false positive rates, R resamples, T
+thresholds, E edges.
 """
 
 import io
 import zipfile
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from runner.storage import store
 from runner.storage.cloud import Folder
 from runner.storage.scores import Reading, folders_of
 from runner.storage.store import Corrupt
+
+Fields = TypeVar("Fields", "Judged", "Overlap")
 
 
 class Judged(NamedTuple):
@@ -47,32 +50,71 @@ class Judged(NamedTuple):
         return pooled(self.pooled_true, self.pooled_false, *sizes)
 
 
+class Overlap(NamedTuple):
+    """Whom several attacks on one source's answers find, each at its own threshold of a target."""
+
+    attacks: np.ndarray  # (A,) their names
+    rates: np.ndarray  # (F,)
+    both: np.ndarray  # (M, F, A, A) int64, members that two find; on the diagonal that one finds
+    any_true: np.ndarray  # (M, F) int64, members that any of them calls one
+    any_false: np.ndarray  # (M, F) int64, and non-members
+
+
 def read_judged(folder: Folder, reading: Reading) -> Judged:
     """Return what `runner.audit.judge.judge` found of one reading, in the folder that it returned.
 
     Raises:
         Corrupt: the file is not what was written.
     """
-    name = _name(reading)
+    return _read(folder, _name(reading), Judged)
+
+
+def read_overlap(folder: Folder, reading: Reading) -> Overlap:
+    """Return whom all attacks on the answers of a reading find; there are two or more.
+
+    Raises:
+        Corrupt: the file is not what was written.
+    """
+    return _read(folder, _name_of_overlap(reading), Overlap)
+
+
+def write_judged(folder: Folder, reading: Reading, arrays: Mapping[str, np.ndarray]) -> str:
+    """Write a `Judged`, a field that is not given as empty, and return its file's name."""
+    assert not set(arrays) - set(Judged._fields), arrays.keys()
+    nothing = dict.fromkeys(Judged._fields, np.empty(0))
+    return _write(folder, _name(reading), {**nothing, **arrays})
+
+
+def write_overlap(
+    folder: Folder, reading: Reading, attacks: Sequence[str], arrays: Mapping[str, np.ndarray]
+) -> str:
+    """Write an `Overlap` of these attacks, and return its file's name."""
+    return _write(folder, _name_of_overlap(reading), {"attacks": np.array(attacks), **arrays})
+
+
+def _read(folder: Folder, name: str, kind: type[Fields]) -> Fields:
     content = io.BytesIO(store.read(folder, name))
     try:
         with np.load(content, allow_pickle=False) as file:
-            return Judged(**{field: file[field] for field in Judged._fields})
+            return kind(**{field: file[field] for field in kind._fields})
     except KeyError as error:
         raise Corrupt(str(folder / name), f"it has no {error}") from error
     except (ValueError, OSError, zipfile.BadZipFile) as error:
         raise Corrupt(str(folder / name), f"not the arrays that were written ({error})") from error
 
 
-def write_judged(folder: Folder, reading: Reading, arrays: Mapping[str, np.ndarray]) -> str:
-    """Write a `Judged`, a field that is not given as empty, and return its file's name."""
-    assert not set(arrays) - set(Judged._fields), arrays.keys()
-    content, nothing = io.BytesIO(), dict.fromkeys(Judged._fields, np.empty(0))
-    np.savez(content, **{**nothing, **arrays})
-    store.write(folder / _name(reading), content.getvalue())
-    return _name(reading)
+def _write(folder: Folder, name: str, arrays: Mapping[str, np.ndarray]) -> str:
+    content = io.BytesIO()
+    np.savez(content, **dict(arrays))
+    store.write(folder / name, content.getvalue())
+    return name
 
 
 def _name(reading: Reading) -> str:
     """As the folders of scores are called."""
     return f"{folders_of(reading._asdict())}.npz"
+
+
+def _name_of_overlap(reading: Reading) -> str:
+    """Beside the attacks."""
+    return f"{folders_of({'arm': reading.arm, 'draws': reading.draws})}/overlap.npz"

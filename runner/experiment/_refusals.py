@@ -200,6 +200,10 @@ def _of_checkpoints(experiment: Fields) -> Iterator[Fault]:
 
 
 def _of_membership(experiment: Fields) -> Iterator[Fault]:
+    attacks = experiment.membership.attacks
+    for name in experiment.membership.combine or ():
+        if name not in attacks:
+            yield ("membership", "combine"), unknown("membership attack", name, attacks)
     for name, attack in experiment.membership.attacks.items():
         at = ("membership", "attacks", name)
         needed, there = _of_each_kind(experiment, attack), experiment.design.num_models // 2 - 1

@@ -9,9 +9,25 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from runner.experiment._refusals import faults_of
 from runner.experiment.fields import Fields
 
+# Where no attacks are named, of designs that the usual ones do not suit: `quarters` gives examples
+# no shadows of its own, and on canaries all attacks share the error of a bound.
+USUAL_OF = {"quarters": {"shadow_mlp": "shadow_mlp"}, "canaries": {"lira_online": "lira"}}
+
 
 class Experiment(Fields):
     """One YAML."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_attacks(cls, data: Any) -> Any:
+        """Give a design attacks that it can have, where none are named."""
+        if not isinstance(data, dict) or not isinstance(design := data.get("design"), dict):
+            return data
+        membership = data.get("membership", {})
+        usual = USUAL_OF.get(str(design.get("name")))
+        if usual is None or not isinstance(membership, dict) or "attacks" in membership:
+            return data
+        return {**data, "membership": {**membership, "attacks": usual}}
 
     @model_validator(mode="before")
     @classmethod

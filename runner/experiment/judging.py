@@ -17,6 +17,7 @@ from pydantic import (
 from attacks.by_name import ByName, Keys
 from attacks.membership import MembershipAttack
 from attacks.membership.lira import Lira
+from attacks.membership.rmia import RMIA
 from runner.experiment.questions import Name
 from runner.experiment.sweep import Rate
 from runner.statistics.averages import Averaging
@@ -38,17 +39,50 @@ def _apart(numbers: tuple[float, ...]) -> tuple[float, ...]:
 Rates = Annotated[tuple[Rate, ...], AfterValidator(_apart)]
 
 
+MEAN_RANK, STRONGEST = "mean_rank", "strongest"  # what several attacks come to, by one name each
+COMBINED = ("lira", "rmia")  # which attacks are combined where nobody chose
+
+
 class Membership(Keys):
     """Membership attacks on every model as target, and the false positive rates to report at."""
 
     attacks: dict[Name, Annotated[MembershipAttack, ByName("attacks.membership")]] = Field(
-        default={"lira_online": Lira()}, min_length=1
+        default={"lira_online": Lira(), "lira_offline": Lira(mode="offline"), "rmia": RMIA()},
+        min_length=1,
     )
+    combine: tuple[Name, ...] | None = None  # by their mean rank; None: the first LiRA and RMIA
     false_positive_rates: Rates = Field(default=(0.1, 0.01, 0.001, 0.00001), min_length=1)
     tpr_rule: Rule = "step_le"  # how a TPR at an FPR is read off the curve; public codes differ
     prior: Rate = 0.01  # share of members among those an attacker looks at, for predictive values
     num_resamples: Annotated[int, Field(ge=2)] = 200  # of the examples, for intervals
     thresholds: Rates = (0.5, 0.6, 0.7, 0.8)  # precision and recall of probabilities
+
+    @model_validator(mode="after")
+    def _names_apart(self) -> Self:
+        if taken := {MEAN_RANK, STRONGEST} & self.attacks.keys():
+            raise ValueError(
+                f"{', '.join(sorted(taken))} is what several attacks come to together; give the "
+                "attack another name"
+            )
+        if (named := self.combine) and not 1 < len(named) == len(set(named)):
+            raise ValueError(
+                f"`combine` names two attacks or more, each once, or none ([]), got {[*named]}"
+            )
+        return self
+
+    @property
+    def combined(self) -> tuple[str, ...]:
+        """The attacks whose ranks are averaged, settled before any of them has been seen."""
+        if self.combine is not None:
+            return self.combine
+        first = {attack.name: name for name, attack in reversed(self.attacks.items())}
+        found = tuple(first[kind] for kind in COMBINED if kind in first)
+        return found if len(found) == len(COMBINED) else ()
+
+    @property
+    def readings(self) -> dict[str, MembershipAttack | None]:
+        """Every reading of the answers by its name; None: the combination."""
+        return {**self.attacks, **({MEAN_RANK: None} if self.combined else {})}
 
 
 class Memorization(Keys):

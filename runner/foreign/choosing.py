@@ -22,16 +22,18 @@ MORE = "train more models, or mark such examples -1 in every row"
 
 
 class _Usual(NamedTuple):
-    """An attack that is made where nobody chose any, and of how many views at the least."""
+    """An attack that is made where nobody chose any, of how many views at the least, and when."""
 
     attack: MembershipAttack
     views: int = 1
+    instead_of: str = ""  # made only where that one is left out
 
 
 USUAL = {
     "lira_online": _Usual(Lira()),
     "lira_offline": _Usual(Lira(mode="offline")),
     "rmia": _Usual(RMIA()),
+    "rmia_offline": _Usual(RMIA(mode="offline"), instead_of="rmia"),
     "loss": _Usual(Threshold(statistic="loss")),
     "modified_entropy": _Usual(Threshold(statistic="modified_entropy")),
     "label_only": _Usual(LabelOnly(), views=2),
@@ -77,8 +79,9 @@ def chosen(
             if why := "; ".join(_lacking(attack, kind, others, attack.needs().either)):
                 raise BadAnswers(told, why, f"{MORE}, or leave it out")
         return audit.membership.attacks, []
-    left_out = {name: "; ".join(_missing(usual, kind, others)) for name, usual in USUAL.items()}
-    made = {name: usual.attack for name, usual in USUAL.items() if not left_out[name]}
+    every = {name: "; ".join(_missing(usual, kind, others)) for name, usual in USUAL.items()}
+    left_out = {n: why for n, why in every.items() if every.get(USUAL[n].instead_of, "yes")}
+    made = {name: USUAL[name].attack for name, why in left_out.items() if not why}
     return made, [f"{name} is left out: {why}" for name, why in left_out.items() if why]
 
 
@@ -97,6 +100,10 @@ def check_names(audit: Audit, attacks: Attacks, arms: Collection[str]) -> None:
             if arm
         ),
         ("vulnerable.attack", "membership attack", audit.vulnerable.attack, attacks),
+        *(
+            ("membership.combine", "membership attack", attack, attacks)
+            for attack in audit.membership.combine or ()
+        ),
     ):
         if name is not None and name not in known:
             raise BadAnswers(key, unknown(kind, name, known), "give one of those")

@@ -11,7 +11,8 @@ from runner.foreign.converting import Converted
 from runner.foreign.given import GivenWork
 from runner.foreign.schema import Audit
 from runner.results.checks import Check
-from runner.results.comparisons import BOTH_WAYS, Pair, comparison
+from runner.results.comparisons import Pair, comparison
+from runner.results.several import BOTH_WAYS
 from runner.results.skeleton import ArmBlocks, Blocks, results_json
 from runner.statistics.averages import Averaging
 from runner.storage.answers import read_answers

@@ -9,16 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from defenses import Wrapper
-from runner.audit.judged import read_judged
 from runner.experiment.experiment import Experiment
 from runner.plan.subject import Subject
 from runner.plan.work import Work
+from runner.results.several import BOTH_WAYS, leakages
 from runner.statistics.intervals import Interval
 from runner.storage import store
 from runner.storage.cloud import Folder
-from runner.storage.scores import Reading
-
-BOTH_WAYS = (-1.0, 1.0)  # bounds of the difference of two shares
 
 
 class Pair(NamedTuple):
@@ -114,16 +111,13 @@ def _accuracies(work: Work, pair: Pair, draws: int) -> Iterator[tuple[str, Inter
 
 
 def _leakages(work: Subject, judged: Folder, pair: Pair, draws: int) -> dict[str, Interval]:
-    """The differences of each membership attack's AUC and TPRs, by figure."""
-    found, membership = {}, work.settings.membership
-    for attack in membership.attacks:
-        of_arm, of_other = (
-            read_judged(judged, Reading(name, draws, attack, "member")) for name in pair
-        )
-        point = np.column_stack([of_arm.auc - of_other.auc, of_arm.tpr - of_other.tpr])
-        resampled = of_arm.resampled - of_other.resampled
-        rates = membership.false_positive_rates
-        for i, figure in enumerate(["auc", *(f"tpr_at_fpr/{rate:g}" for rate in rates)]):
-            interval = work.over.leakage(point[:, i], resampled[:, :, i], BOTH_WAYS)
-            found[f"membership/{attack}/{figure}"] = interval
+    """The differences of AUC and TPRs, by figure: of the strongest attack, then of each."""
+    of_arm, of_other = (leakages(work, judged, name, draws) for name in pair)
+    found = {}
+    for attack, figures in of_arm.items():
+        for figure, arrays in figures.items():
+            apart = [
+                one - other for one, other in zip(arrays, of_other[attack][figure], strict=True)
+            ]
+            found[f"membership/{attack}/{figure}"] = work.over.leakage(*apart, BOTH_WAYS)
     return found

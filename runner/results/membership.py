@@ -14,18 +14,26 @@ from runner.statistics.intervals import Interval, clopper_pearson
 
 
 def membership_figures(
-    judged: Judged, attack: MembershipAttack, arm: str, settings: AuditSettings, over: Averaging
+    judged: Judged,
+    attack: MembershipAttack | None,
+    arm: str,
+    settings: AuditSettings,
+    over: Averaging,
 ) -> dict[str, Any]:
-    """Return AUC, TPR at each FPR, and the mean ROC of one attack; docs/results_schema.md."""
+    """Return AUC, TPR at each FPR, and the mean ROC of one attack; docs/results_schema.md.
+
+    Args:
+        attack: None: several of them together.
+    """
     num_negatives, rule = int(judged.num_out.min()), settings.membership.tpr_rule
     bands = [over.mean(column) for column in judged.roc.T]
-    own_arm = arm if attack.per_target else None
+    shadow_arm = attack and (attack.needs().shadow_arm or (arm if attack.per_target else None))
     return {
         "auc": over.leakage(judged.auc, judged.resampled[:, :, 0])._asdict(),
         "tpr_at_fpr": {
             f"{rate:g}": {
                 **over.leakage(judged.tpr[:, f], judged.resampled[:, :, 1 + f])._asdict(),
-                **_negatives(rate, num_negatives, rule),
+                **negatives(rate, num_negatives, rule),
             }
             for f, rate in enumerate(judged.rates)
         },
@@ -37,8 +45,8 @@ def membership_figures(
             "low": [band.low for band in bands],
             "high": [band.high for band in bands],
         },
-        "shadow_arm": attack.needs().shadow_arm or own_arm,
-        **(_decisions(judged, settings, over) if attack.calibrated else {}),
+        "shadow_arm": shadow_arm,
+        **(_decisions(judged, settings, over) if attack and attack.calibrated else {}),
     }
 
 
@@ -73,6 +81,16 @@ def predictive_value(
     return found._replace(low=min(found.low, float(low)), high=max(found.high, float(high)))
 
 
+def negatives(rate: float, num_negatives: int, rule: metrics.Rule) -> dict[str, Any]:
+    """Return how many non-members a TPR is over, and whether its rate and rule admit none of them.
+
+    `interp` always admits some of the first one: a randomised threshold has any rate.
+    """
+    smallest = metrics.smallest_fpr(num_negatives)
+    zero = bool(rate < smallest if rule == "step_le" else rate <= smallest and rule == "step_lt")
+    return {"num_negatives": num_negatives, "at_zero_false_positives": zero}
+
+
 def _pooled(judged: Judged) -> dict[str, Any]:
     """One threshold for the scores of all targets, whose ROC curve is one."""
     curve = judged.pooled
@@ -81,7 +99,7 @@ def _pooled(judged: Judged) -> dict[str, Any]:
         "tpr_at_fpr": {
             f"{rate:g}": {
                 "tpr": curve.tpr_at_fpr(rate),
-                **_negatives(rate, curve.num_negatives, "step_le"),
+                **negatives(rate, curve.num_negatives, "step_le"),
             }
             for rate in judged.rates
         },
@@ -143,16 +161,6 @@ def _decisions(judged: Judged, settings: AuditSettings, over: Averaging) -> dict
             "largest": float(largest),
         },
     }
-
-
-def _negatives(rate: float, num_negatives: int, rule: metrics.Rule) -> dict[str, Any]:
-    """How many non-members a TPR at an FPR is over, and whether the rule then admits none of them.
-
-    `interp` always admits some of the first one: a randomised threshold has any rate.
-    """
-    smallest = metrics.smallest_fpr(num_negatives)
-    zero = bool(rate < smallest if rule == "step_le" else rate <= smallest and rule == "step_lt")
-    return {"num_negatives": num_negatives, "at_zero_false_positives": zero}
 
 
 def _dict(interval: Interval | None) -> dict[str, Any] | None:

@@ -26,6 +26,7 @@ from runner.results.checks import (
     warnings_of,
 )
 from runner.results.membership import membership_figures
+from runner.results.several import changed_places, overlap_figures, strongest_figures
 from runner.results.versions import versions
 from runner.statistics.intervals import Interval, mean_interval
 from runner.storage.cloud import Folder
@@ -87,11 +88,11 @@ def results_json(
         Corrupt: something that was finished cannot be read any more.
     """
     settings, plan = work.settings, work.plan
-    attacks = settings.membership.attacks
+    membership = settings.membership
     aucs = {
         (arm, attack): read_judged(judged, Reading(arm, 1, attack, "null")).auc
         for arm in plan.arms
-        for attack in attacks
+        for attack in membership.readings
     }
     nulls = {key: work.over.mean(values) for key, values in aucs.items()}
     checks = [null_check(nulls), count_check(plan.member, plan.partner, plan.even), *blocks.checks]
@@ -115,7 +116,12 @@ def results_json(
         "report": blocks.report,
         "attacks": {
             "robustness": blocks.robustness,
-            "membership": {name: one_line(attack) for name, attack in attacks.items()},
+            "membership": {
+                name: one_line(attack)
+                if attack
+                else f"mean rank of {', '.join(membership.combined)}"
+                for name, attack in membership.readings.items()
+            },
             "views": {name: [*views] for name, views in blocks.views.items()},
             "adversarial": [*blocks.adversarial],
         },
@@ -123,6 +129,7 @@ def results_json(
         "averages": settings.averages.model_dump(),
         "arms": {name: _arm(work, judged, name, blocks, nulls) for name in plan.arms},
         "comparisons": [*blocks.comparisons],
+        "places": changed_places(work, judged),
         "memorization": blocks.memorization,
         "epsilon": blocks.epsilon,
         "runs": dict(blocks.runs),
@@ -145,7 +152,7 @@ def results_json(
 
 def _arm(work: Subject, judged: Folder, name: str, blocks: Blocks, nulls: Nulls) -> dict[str, Any]:
     """One arm, by one draw of its models' noise and by the mean over several."""
-    arm, attacks = blocks.arms[name], work.settings.membership.attacks
+    arm, attacks = blocks.arms[name], work.settings.membership.readings
     controls = {attack: null_control(nulls[name, attack]) for attack in attacks}
 
     def figures(draws: int, told: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,7 +166,11 @@ def _arm(work: Subject, judged: Folder, name: str, blocks: Blocks, nulls: Nulls)
             )
             for attack, chosen in attacks.items()
         }
-        return {"draws": draws, **told, "membership": membership}
+        several = {
+            "strongest": strongest_figures(work, judged, name, draws),
+            "overlap": overlap_figures(work, judged, name, draws),
+        }
+        return {"draws": draws, **told, **several, "membership": membership}
 
     return {
         "defense": arm.defense,

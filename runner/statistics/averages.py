@@ -52,6 +52,19 @@ class Averaging(NamedTuple):
         point = np.asarray(point)[self.models]
         return bootstrap_interval(point, some, self._partners(self.models), bounds)
 
+    def units(self) -> np.ndarray:
+        """Return which unit of an interval each chosen model belongs to, (K,) int from 0 on.
+
+        A pair is one, and so is a model whose partner is not chosen; by `normal` each model.
+        """
+        partner = self._partners(self.models)
+        places = np.arange(len(self.models))
+        if self.interval == "normal":
+            return places
+        return np.unique(
+            np.where(partner < 0, places, np.minimum(places, partner)), return_inverse=True
+        )[1]
+
     def _over(self, models: np.ndarray, values: np.ndarray, bounds: Bounds) -> Interval:
         if self.interval == "normal":
             return normal_interval(values[models], bounds)

@@ -1,5 +1,7 @@
 """Scores of complementary halves, with ties, as the audit writes them, and who is judged."""
 
+from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ RATES = (0.5, 0.1, 0.03, 1e-5)
 PARTNER = np.arange(M) ^ 1
 ASKED = Measured(RATES, "step_le", (0.5, 0.9), 24, 7)
 REAL, NULL = (Reading("erm", 1, "lira", matrix) for matrix in ("member", "null"))
+OTHER = REAL._replace(attack="rmia")
 BLOCKS = (slice(0, 150), slice(150, N))
 
 
@@ -38,19 +41,24 @@ def ties(seed: int) -> np.ndarray:
 SCORES = ties(2)
 
 
-def judging(folder: Path) -> Judging:
-    """Scores as the audit writes them, in two blocks."""
-    scores = folder / "scores" / "s"
-    for reading in (REAL, NULL):
-        for b, part in enumerate(BLOCKS):
-            numbers = np.arange(N, dtype=np.int32)[part]
+def judging(folder: Path, others: Mapping[Reading, np.ndarray] | None = None) -> Judging:
+    """Scores as the audit writes them, in two blocks.
+
+    Args:
+        others: scores (M, N) of other attacks, under both matrices.
+    """
+    scores, of_each = folder / "scores" / "s", {REAL: SCORES, **(others or {})}
+    asked = {}
+    for reading, (b, part) in product(of_each, enumerate(BLOCKS)):
+        numbers = np.arange(N, dtype=np.int32)[part]
+        for of in (reading, reading._replace(matrix="null")):
+            asked[of] = ASKED if of == reading else ASKED._replace(num_resamples=0)
             pq.write_to_dataset(
-                scores_table(reading, numbers, SCORES[:, part]),
+                scores_table(of, numbers, of_each[reading][:, part]),
                 scores / "blocks",
                 partition_cols=PARTITIONS,
                 basename_template=f"{b}-{{i}}.parquet",
             )
-    asked = {REAL: ASKED, NULL: ASKED._replace(num_resamples=0)}
     return Judging(folder, scores, asked, MEMBERS, PARTNER)
 
 

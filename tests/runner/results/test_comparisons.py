@@ -10,6 +10,7 @@ from runner.experiment.experiment import Experiment
 from runner.plan.work import prepare
 from runner.results.comparisons import compare, pairs_of_arms
 from runner.statistics.intervals import bootstrap_interval, mean_interval
+from runner.statistics.strongest import strongest
 from runner.storage import store
 from runner.storage.scores import Reading
 from tests.conftest import NOISY, TINY
@@ -17,6 +18,7 @@ from tests.conftest import NOISY, TINY
 TRADES = {"name": "trades", "attack": {"num_steps": 1}}
 DEMEM = {"name": "demem", "base": TRADES}
 RATES = (0.1, 0.001)
+ALONE = {"lira_online": {"name": "lira"}}
 
 
 def experiment_of(arms: Mapping[str, Any], **changes: Any) -> Experiment:
@@ -83,7 +85,7 @@ class Compared:
                 for m, run in enumerate(runs):
                     at = self.work.store.robustness(run.id, questions.robustness_id(attack))
                     store.finish(at, [], {key: values[m] for key, values in told.items()})
-            for attack in self.experiment.membership.attacks:
+            for attack in self.experiment.membership.readings:
                 for draws in {1, questions.answers.draws}:
                     figures = {
                         "auc": rng.random(num_models),
@@ -98,7 +100,7 @@ class Compared:
 
 
 def test_every_figure_is_compared_model_by_model_and_resample_by_resample(tmp_path: Path):
-    made = Compared(TINY, tmp_path)
+    made = Compared({**TINY, "membership": {"attacks": ALONE}}, tmp_path)
     (one,) = made.found
     assert (one["arm"], one["against"], one["draws"]) == ("pgd_at", "erm", 1)
     partner, both = made.work.plan.partner, (-1.0, 1.0)
@@ -116,6 +118,25 @@ def test_every_figure_is_compared_model_by_model_and_resample_by_resample(tmp_pa
         interval = bootstrap_interval(values, resampled[:, :, i], partner, both)
         expected[f"membership/lira_online/{name}"] = interval._asdict()
     assert one["measures"] == expected
+
+
+def test_the_strongest_attacks_of_two_arms_are_compared_first_each_chosen_for_itself(
+    tmp_path: Path,
+):
+    made = Compared(TINY, tmp_path)
+    over, names = made.work.over, ["lira_online", "lira_offline", "rmia", "mean_rank"]
+    of_arms = []
+    for arm in ("pgd_at", "erm"):
+        of_each = [made.leakage[arm, 1, name] for name in names]
+        point = np.stack([of["auc"] for of in of_each])
+        resampled = np.stack([of["resampled"][:, :, 0] for of in of_each])
+        of_arms.append(strongest(point, resampled, over))
+    of_arm, of_erm = of_arms
+    apart = of_arm.point - of_erm.point, of_arm.resampled - of_erm.resampled
+    (one,) = made.found
+    assert one["measures"]["membership/strongest/auc"] == over.leakage(*apart, (-1, 1))._asdict()
+    leakage = [name.split("/")[1] for name in one["measures"] if name.startswith("membership/")]
+    assert list(dict.fromkeys(leakage)) == ["strongest", *names]
 
 
 def test_an_arm_compared_by_leakage_without_examples_is_compared_by_students_t(tmp_path: Path):
