@@ -5,7 +5,7 @@ an answer.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field
@@ -171,6 +171,41 @@ class MembershipAttack(Keys):
             for m, s in enumerate(shadows)
         ]
         return np.stack(scores)
+
+    @classmethod
+    def sums_of(
+        cls,
+        attacks: Sequence[Self],
+        answers: np.ndarray,
+        member: np.ndarray,
+        partner: np.ndarray,
+        examples: Examples,
+    ) -> list[Sums]:
+        """Return the `sums` of several attacks of this class that take the same signals.
+
+        Override it where they have work in common; the bits must be those of each alone.
+        """
+        return [attack.sums(answers, member, partner, examples) for attack in attacks]
+
+    @classmethod
+    def scores_of(
+        cls,
+        attacks: Sequence[Self],
+        answers: np.ndarray,
+        member: np.ndarray,
+        partner: np.ndarray,
+        examples: Examples,
+        totals: Sequence[Sums],
+    ) -> list[np.ndarray]:
+        """Return what `score_all` does of several such attacks, likewise.
+
+        Args:
+            totals: of each; the others as for `score_all`.
+        """
+        return [
+            attack.score_all(answers, member, partner, examples, of_attack)
+            for attack, of_attack in zip(attacks, totals, strict=True)
+        ]
 
 
 def log_odds(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:

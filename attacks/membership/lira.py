@@ -21,6 +21,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+CLASSES = {"out": 0, "in": 1}  # what a member matrix has for them
+
+
 class Lira(MembershipAttack):
     """Compare the target's log-odds with those of shadows trained with and without the example.
 
@@ -140,7 +143,7 @@ class Lira(MembershipAttack):
                 target.astype(np.float64), values, shadow_member, classes, self._fixed
             )
         totals = self._totals(shadows, classes, None)
-        return self._scores(target[None], shadows, classes, None, totals)[0]
+        return _scores([self], target[None], shadows, classes, None, [totals])[0][0]
 
     def sums(
         self, answers: np.ndarray, member: np.ndarray, partner: np.ndarray, examples: Examples
@@ -167,7 +170,41 @@ class Lira(MembershipAttack):
         classes = self._classes(member)
         if self.preset == "lira-carlini-code":
             return _carlini.score_all(answers, classes, partner, totals, self._fixed)
-        return self._scores(answers, answers, classes, partner, totals)
+        return _scores([self], answers, answers, classes, partner, [totals])[0]
+
+    @classmethod
+    def sums_of(
+        cls,
+        attacks: Sequence[Self],
+        answers: np.ndarray,
+        member: np.ndarray,
+        partner: np.ndarray,
+        examples: Examples,
+    ) -> list[Sums]:
+        """Return the sums of each: those of offline attacks are among those of an online one."""
+        if not _fit_alike(attacks):
+            return super().sums_of(attacks, answers, member, partner, examples)
+        sums = _widest(attacks).sums(answers, member, partner, examples)
+        return [
+            {key: each for key, each in sums.items() if key.startswith(attack._compared)}
+            for attack in attacks
+        ]
+
+    @classmethod
+    def scores_of(
+        cls,
+        attacks: Sequence[Self],
+        answers: np.ndarray,
+        member: np.ndarray,
+        partner: np.ndarray,
+        examples: Examples,
+        totals: Sequence[Sums],
+    ) -> list[np.ndarray]:
+        """Return the scores of each: a class is fitted once for all of them."""
+        if not _fit_alike(attacks):
+            return super().scores_of(attacks, answers, member, partner, examples, totals)
+        classes = _widest(attacks)._classes(member)
+        return _scores(attacks, answers, answers, classes, partner, totals)
 
     def _totals(
         self, answers: np.ndarray, classes: Sums, partner: np.ndarray | None
@@ -186,41 +223,6 @@ class Lira(MembershipAttack):
                     totals[key] = totals.get(key, 0) + more
         return totals
 
-    def _scores(
-        self,
-        judged: np.ndarray,
-        answers: np.ndarray,
-        classes: Sums,
-        partner: np.ndarray | None,
-        totals: Sums,
-    ) -> np.ndarray:
-        """The scores (T, B) of targets' answers (T, B, V), by the models' answers (M, B, V)."""
-        freedom, scores = self.prior_freedom or "estimated", np.zeros(judged.shape[:2])
-        apart = classes["out"].ndim == 3
-        kept = spread.sums_kept(len(answers), partner, apart)
-        # A target and its partner have the same shadows, which are fitted once.
-        pairs = None if partner is None else pairs_of(partner)
-        each: Sequence[np.ndarray | slice] = [slice(None)]
-        targets = pairs.targets if pairs and not apart else each
-        known: dict[tuple[str, int], spread.Known] = {}
-        for part, place, group in self._parts(answers):
-            values, predicted = answers[:, part, group].astype(np.float64), []
-            for name, in_class in classes.items():
-                if (name, place) not in known:
-                    of = spread.named(totals, f"{name}_{place}_")
-                    known[name, place] = spread.known(self.variance, of, freedom, kept, targets[0])
-                found = fitted(values, in_class[..., part], pairs)
-                centre = found.mean
-                if self.centre == "median":
-                    centre = medians(values, in_class[..., part], partner)[targets[0]]
-                predicted.append(spread.predicted(centre, found, known[name, place]))
-            evidence = np.empty_like(scores[:, part])
-            for some in targets:
-                evidence[some] = self._evidence(judged[some, part, group], predicted)
-            scores[:, part] += evidence
-        scores /= len(self._groups(answers.shape[2]))
-        return scores
-
     def _evidence(self, judged: np.ndarray, predicted: list[Predicted]) -> np.ndarray:
         """Evidence of membership, of what the out and, for a ratio, the in models predict."""
         if self.sides == "one":
@@ -234,8 +236,11 @@ class Lira(MembershipAttack):
 
     def _classes(self, member: np.ndarray) -> dict[str, np.ndarray]:
         """The classes that are compared, by name, and which models are of them."""
-        numbers = {"out": 0, "in": 1} if self.mode == "online" else {"out": 0}
-        return {name: member == number for name, number in numbers.items()}
+        return {name: member == CLASSES[name] for name in self._compared}
+
+    @property
+    def _compared(self) -> tuple[str, ...]:
+        return ("out", "in") if self.mode == "online" else ("out",)
 
     def _groups(self, num_views: int) -> list[slice]:
         """The views that are judged together."""
@@ -252,3 +257,67 @@ class Lira(MembershipAttack):
         for start in range(0, num_examples, size):
             for place, group in enumerate(groups):
                 yield slice(start, min(start + size, num_examples)), place, group
+
+
+def _fit_alike(attacks: Sequence[Lira]) -> bool:
+    """Whether attacks differ in nothing that a fit of a class hangs on, and are nobody's subclass.
+
+    The authors' code has fits of its own.
+    """
+    own = any(type(attack) is not Lira or not attack.shadows_apart for attack in attacks)
+    kinds = {(attack.variance, attack.centre, attack.across_views) for attack in attacks}
+    return len(kinds) == 1 and not own
+
+
+def _widest(attacks: Sequence[Lira]) -> Lira:
+    """The one that compares most classes."""
+    return max(attacks, key=lambda attack: len(attack._compared))
+
+
+def _scores(
+    attacks: Sequence[Lira],
+    judged: np.ndarray,
+    answers: np.ndarray,
+    classes: Sums,
+    partner: np.ndarray | None,
+    totals: Sequence[Sums],
+) -> list[np.ndarray]:
+    """The scores (T, B) of each of some attacks that fit alike.
+
+    Args:
+        judged: (T, B, V), targets' answers.
+        answers: (M, B, V), the models'.
+        classes: that any of them compares.
+        totals: of each.
+    """
+    like, each_scores = attacks[0], [np.zeros(judged.shape[:2]) for _ in attacks]
+    apart = classes["out"].ndim == 3
+    kept = spread.sums_kept(len(answers), partner, apart)
+    # A target and its partner have the same shadows, which are fitted once.
+    pairs = None if partner is None else pairs_of(partner)
+    each: Sequence[np.ndarray | slice] = [slice(None)]
+    targets = pairs.targets if pairs and not apart else each
+    known: list[dict[tuple[str, int], spread.Known]] = [{} for _ in attacks]
+    for part, place, group in like._parts(answers):
+        values = answers[:, part, group].astype(np.float64)
+        fits = {name: fitted(values, of[..., part], pairs) for name, of in classes.items()}
+        centres = {name: found.mean for name, found in fits.items()}
+        if like.centre == "median":
+            centres = {
+                name: medians(values, of[..., part], partner)[targets[0]]
+                for name, of in classes.items()
+            }
+        for attack, scores, of_all, own in zip(attacks, each_scores, totals, known, strict=True):
+            freedom, predicted = attack.prior_freedom or "estimated", []
+            for name in attack._compared:
+                if (name, place) not in own:
+                    of = spread.named(of_all, f"{name}_{place}_")
+                    own[name, place] = spread.known(like.variance, of, freedom, kept, targets[0])
+                predicted.append(spread.predicted(centres[name], fits[name], own[name, place]))
+            evidence = np.empty_like(scores[:, part])
+            for some in targets:
+                evidence[some] = attack._evidence(judged[some, part, group], predicted)
+            scores[:, part] += evidence
+    for scores in each_scores:
+        scores /= len(like._groups(answers.shape[2]))
+    return each_scores

@@ -17,15 +17,19 @@ from runner.storage.answers import (
     column_of,
     num_blocks,
     num_classes,
-    read_block,
+    numbers_each,
+    read_blocks,
     read_views,
 )
 from runner.storage.parquet import BLOCK, arrays_table
-from runner.storage.scores import PARTITIONS, Reading, scores_table
+from runner.storage.scores import PARTITIONS, Reading, as_stored, scores_table
 
 APART = 512  # examples whose shadows are held of each target at once
 NARROW = ("log_odds", "correct")  # columns that are held of all models, for several attacks
 SPAN = 16  # blocks whose sums one task adds, so that few of them reach the driver
+NUMBERS_AT_ONCE = 2**23  # of all models' answers that a task reads, each file once: 34 MB
+TOGETHER = 2  # attacks that share work: the scores of each are held until all are written
+LEAST_TASKS = 8  # of an arm, where it has as many blocks, so that cores share them
 
 
 class BlockScoring(NamedTuple):
@@ -36,7 +40,7 @@ class BlockScoring(NamedTuple):
     partner: np.ndarray
     attacks: Mapping[str, MembershipAttack]
     even: EvenShadows | None = None
-    tasks: Sequence[tuple[Source, int]] = ()  # (source, block) of each
+    tasks: Sequence[tuple[Source, range]] = ()  # (source, blocks) of each
     totals: Mapping[Reading, Sums] = {}
 
     @property
@@ -47,8 +51,8 @@ class BlockScoring(NamedTuple):
 def score_blocks(scoring: Scoring, in_ray: bool) -> list[str]:
     """Write the scores of attacks that are closed forms over blocks, and return the files.
 
-    See `runner.audit.scores.audit`. A task reads one block of examples from all files of an arm, so
-    nothing is shuffled. A first pass adds up what some attacks must know of all examples.
+    See `runner.audit.scores.audit`. A task reads a few blocks of examples from all files of an arm,
+    so nothing is shuffled. A first pass adds up what some attacks must know of all examples.
     """
     matrices = {name: packed(matrix) for name, matrix in scoring.members.items()}
     job = BlockScoring(scoring.sources, matrices, scoring.partner, scoring.attacks, scoring.even)
@@ -56,45 +60,65 @@ def score_blocks(scoring: Scoring, in_ray: bool) -> list[str]:
     for paths in job.sources.values():
         _check_footers(paths, expected)
     if _needs_sums(job):
-        spans = [(source, first) for source in job.sources for first in range(0, expected, SPAN)]
+        spans = [(source, span) for source in job.sources for span in _cut(range(expected), SPAN)]
         job = job._replace(totals=_totals(job._replace(tasks=spans), in_ray))
-    blocks = [(source, block) for source in job.sources for block in range(expected)]
-    job = job._replace(tasks=blocks)
-    return write(Tasks(_scores_of_block, job, len(blocks)), scoring.folder, PARTITIONS, in_ray)
+    runs = [(source, run) for source in job.sources for run in _runs(job, source, range(expected))]
+    job = job._replace(tasks=runs)
+    return write(Tasks(_scores_of_blocks, job, len(runs)), scoring.folder, PARTITIONS, in_ray)
 
 
 def _sums_of_span(job: BlockScoring, task: int) -> Iterator[pa.Table]:
     """Yield what each attack must know of all examples, from SPAN blocks of them."""
-    source, first = job.tasks[task]
-    last = min(first + SPAN, -(-job.num_examples // BLOCK))
+    source, span = job.tasks[task]
     totals: dict[Reading, dict[str, np.ndarray]] = {}
-    for block in range(first, last):
-        for reading, answers, examples, member in _readings(job, source, block):
-            attack, added = job.attacks[reading.attack], totals.setdefault(reading, {})
-            for part in _parts(job, attack, answers, examples, member):
-                _add(added, attack.sums(part.answers, part.member, job.partner, part.examples))
+    for run in _runs(job, source, span):
+        for readings, *given in _readings(job, source, run):
+            attacks = [job.attacks[reading.attack] for reading in readings]
+            for part in _parts(job, attacks[0], *given):
+                sums = type(attacks[0]).sums_of(attacks, *part.given(job.partner))
+                for reading, of_attack in zip(readings, sums, strict=True):
+                    _add(totals.setdefault(reading, {}), of_attack)
     for part, reading in enumerate(_names(job, source)):
         if sums := totals.get(reading):
             yield arrays_table(task, part, {k: v.astype(np.float64) for k, v in sums.items()})
 
 
-def _scores_of_block(job: BlockScoring, task: int) -> Iterator[pa.Table]:
-    """Yield the scores of one block of examples: rows of `runner.storage.scores.scores_table`."""
-    for reading, answers, examples, member in _readings(job, *job.tasks[task]):
-        totals = job.totals.get(reading, {})
-        attack = job.attacks[reading.attack]
-        parts = [
-            attack.score_all(part.answers, part.member, job.partner, part.examples, totals)
-            for part in _parts(job, attack, answers, examples, member)
-        ]
-        scores = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-        if np.any(np.isnan(scores) & (member >= 0)):
-            raise ValueError(
-                f"{reading.attack} cannot judge every example of {reading.arm} under the "
-                f"{reading.matrix} matrix: it needs more other models in each class for every "
-                "example; train more models"
-            )
-        yield scores_table(reading, examples.number, scores)
+def _scores_of_blocks(job: BlockScoring, task: int) -> Iterator[pa.Table]:
+    """Yield the scores of a few blocks: rows of `runner.storage.scores.scores_table`."""
+    for readings, answers, examples, member in _readings(job, *job.tasks[task]):
+        attacks = [job.attacks[reading.attack] for reading in readings]
+        totals, scores = [job.totals.get(reading, {}) for reading in readings], []
+        for part in _parts(job, attacks[0], answers, examples, member):
+            found = type(attacks[0]).scores_of(attacks, *part.given(job.partner), totals)
+            for reading, of_attack in zip(readings, found, strict=True):
+                _check_scores(reading, of_attack, part.judged)
+            scores.append([as_stored(of_attack) for of_attack in found])
+        for reading, of_attack in zip(readings, zip(*scores, strict=True), strict=True):
+            yield scores_table(reading, examples.number, np.concatenate(of_attack, axis=1))
+
+
+def _check_scores(reading: Reading, scores: np.ndarray, member: np.ndarray) -> None:
+    """Refuse scores (M, B) that are no numbers where an example is judged."""
+    if np.isnan(scores.min()) and np.any(np.isnan(scores) & (member >= 0)):
+        raise ValueError(
+            f"{reading.attack} cannot judge every example of {reading.arm} under the "
+            f"{reading.matrix} matrix: it needs more other models in each class for every "
+            "example; train more models"
+        )
+
+
+def _runs(job: BlockScoring, source: Source, blocks: range) -> Iterator[range]:
+    """Cut blocks into runs that are read at once: to open a file takes as long as to read two."""
+    path, size = job.sources[source][0], job.num_examples
+    columns = {column_of(attack.reads, source) for attack in job.attacks.values()}
+    each = max(numbers_each(path, column) for column in columns) * len(job.partner)
+    most = min(NUMBERS_AT_ONCE // (BLOCK * each), size // (BLOCK * LEAST_TASKS))
+    return _cut(blocks, max(1, most))
+
+
+def _cut(blocks: range, size: int) -> Iterator[range]:
+    """Cut blocks into ranges of so many."""
+    return (blocks[start : start + size] for start in range(0, len(blocks), size))
 
 
 def _check_footers(paths: Sequence[str], expected: int) -> None:
@@ -115,7 +139,8 @@ def _needs_sums(job: BlockScoring) -> bool:
     return any(
         job.attacks[reading.attack].sums(answers[:, :1], member[:, :1], job.partner, one)
         for source in job.sources
-        for reading, answers, examples, member in _readings(job, source, 0)
+        for readings, answers, examples, member in _readings(job, source, range(1))
+        for reading in readings
         for one in [examples._replace(number=examples.number[:1], label=examples.label[:1])]
     )
 
@@ -141,28 +166,72 @@ def _add(totals: dict[str, np.ndarray], sums: Sums) -> None:
 
 
 def _readings(
-    job: BlockScoring, source: Source, block: int
-) -> Iterator[tuple[Reading, np.ndarray, Examples, np.ndarray]]:
-    """Each reading of a block: its name, signals (M, B, K), examples and membership (M, B)."""
-    examples = _examples(job, source, block)
+    job: BlockScoring, source: Source, blocks: range
+) -> Iterator[tuple[list[Reading], np.ndarray, Examples, np.ndarray]]:
+    """The readings of some blocks: names, signals (M, B, K), examples and membership (M, B).
+
+    Attacks that take the same answers as they are get the same array, and all the same members:
+    `_parts` copies what it gives them.
+    """
+    examples = _examples(job, source, blocks)
     start, stop = int(examples.number[0]), int(examples.number[-1]) + 1
+    members = {matrix: of.columns(start, stop) for matrix, of in job.members.items()}
     views, held = read_views(job.sources[source][0]), {}
-    for name, attack in job.attacks.items():
+    for names in _together(job.attacks):
+        attack = job.attacks[names[0]]
         column = column_of(attack.reads, source)
-        answers = held.get(column) or _answers(job.sources[source], column, block, examples)
-        if attack.reads in NARROW:
-            answers = held[column] = list(answers)
-        signals = np.stack([attack.signal(chosen(attack, a, views), examples) for a in answers])
-        for matrix, member in job.members.items():
-            yield Reading(*source, name, matrix), signals, examples, member.columns(start, stop)
+        answers = held.get(column)
+        if answers is None:
+            answers = _answers(job.sources[source], column, blocks, examples)
+            if attack.reads in NARROW:
+                answers = held[column] = np.stack(list(answers))
+        signals = _signals(attack, answers, views, examples)
+        for matrix, member in members.items():
+            yield [Reading(*source, name, matrix) for name in names], signals, examples, member
+
+
+def _together(attacks: Mapping[str, MembershipAttack]) -> Iterator[list[str]]:
+    """Names of attacks that may share work: of one class, given the same, and TOGETHER at most."""
+    found: dict[tuple[object, ...], list[str]] = {}
+    for name, attack in attacks.items():
+        key = type(attack), attack.reads, attack.views, attack.shadows_apart
+        found.setdefault(key if _as_they_are(attack) else (name,), []).append(name)
+    for names in found.values():
+        yield from (names[start : start + TOGETHER] for start in range(0, len(names), TOGETHER))
+
+
+def _as_they_are(attack: MembershipAttack) -> bool:
+    """Whether it keeps the answers of its views unchanged."""
+    return type(attack).signal is MembershipAttack.signal
+
+
+def _signals(
+    attack: MembershipAttack,
+    answers: np.ndarray | Iterator[np.ndarray],
+    views: Sequence[str],
+    examples: Examples,
+) -> np.ndarray:
+    """What an attack keeps of all models' answers, (M, B, K): these themselves, where it keeps all.
+
+    Args:
+        answers: (M, B, V), or of one model after the other.
+    """
+    if _as_they_are(attack) and isinstance(answers, np.ndarray) and attack.views is None:
+        return answers
+    return np.stack([attack.signal(chosen(attack, of_one, views), examples) for of_one in answers])
 
 
 class _Part(NamedTuple):
-    """Some examples of a block, as an attack is given them."""
+    """Some examples of a few blocks, as an attack is given them."""
 
     answers: np.ndarray  # (M, B, K)
     member: np.ndarray  # (M, B), or (M, M, B) where each target has shadows of its own
     examples: Examples
+    judged: np.ndarray  # (M, B), what `member` says of the targets themselves
+
+    def given(self, partner: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, Examples]:
+        """Return what `sums` and `score_all` are given."""
+        return self.answers, self.member, partner, self.examples
 
 
 def _parts(
@@ -172,38 +241,55 @@ def _parts(
     examples: Examples,
     member: np.ndarray,
 ) -> Iterator[_Part]:
-    """The whole block, or, where each target has shadows of its own, a few examples at a time."""
-    if job.even is None or not attack.shadows_apart:
-        yield _Part(answers, member, examples)
-        return
-    for start in range(0, len(examples.number), APART):
-        part = slice(start, start + APART)
+    """Block by block; or, where each target has shadows of its own, a few examples at a time."""
+    apart = job.even if attack.shadows_apart else None
+    size = APART if apart else BLOCK
+    for start in range(0, len(examples.number), size):
+        part = slice(start, start + size)
         number, label = examples.number[part], examples.label[part]
-        seen = job.even.seen(member[:, part], int(number[0]))
-        yield _Part(answers[:, part], seen, examples._replace(number=number, label=label))
+        of_part, judged = np.array(answers[:, part]), np.array(member[:, part])
+        seen = apart.seen(judged, int(number[0])) if apart else judged
+        yield _Part(of_part, seen, examples._replace(number=number, label=label), judged)
 
 
-def _examples(job: BlockScoring, source: Source, block: int) -> Examples:
-    """The examples of a block, by the first file of an arm."""
-    path, (start, stop) = job.sources[source][0], (block * BLOCK, (block + 1) * BLOCK)
+def _examples(job: BlockScoring, source: Source, blocks: range) -> Examples:
+    """The examples of some blocks, by the first file of an arm."""
+    path, (start, stop) = job.sources[source][0], (blocks[0] * BLOCK, (blocks[-1] + 1) * BLOCK)
     number = np.arange(start, min(stop, job.num_examples), dtype=np.int32)
-    label = read_block(path, block, "label").label
+    label = read_blocks(path, blocks, "label").label
     return Examples(number, label, job.num_examples, num_classes(path))
 
 
 def _answers(
-    paths: Sequence[str], column: str, block: int, examples: Examples
+    paths: Sequence[str], column: str, blocks: range, examples: Examples
 ) -> Iterator[np.ndarray]:
-    """A block of a column of all files of an arm, model by model, (B, K) each."""
+    """Some blocks of a column of all files of an arm, model by model, (B, K) each."""
     for path in paths:
-        found = read_block(path, block, column)
+        found = read_blocks(path, blocks, column)
         if not np.array_equal(found.example, examples.number):
-            raise ValueError(f"block {block} of {path} holds other examples than were asked for")
-        if not np.isfinite(found.answers).all():
-            raise ValueError(f"block {block} of {path} has {column} that are not finite")
+            raise ValueError(
+                f"{_where(blocks, path, _others(found.example, examples.number))} holds other "
+                "examples than were asked for"
+            )
+        finite = np.isfinite(found.answers)
+        if not finite.all():
+            at = int(np.argmin(finite.reshape(len(finite), -1).all(axis=1)))
+            raise ValueError(f"{_where(blocks, path, at)} has {column} that are not finite")
         if not np.array_equal(found.label, examples.label):
-            raise ValueError(f"block {block} of {path} has other labels than {paths[0]}")
+            at = _others(found.label, examples.label)
+            raise ValueError(f"{_where(blocks, path, at)} has other labels than {paths[0]}")
         yield found.answers
+
+
+def _where(blocks: range, path: str, at: int) -> str:
+    """The block of a row of some blocks."""
+    return f"block {blocks[min(at // BLOCK, len(blocks) - 1)]} of {path}"
+
+
+def _others(found: np.ndarray, expected: np.ndarray) -> int:
+    """The first row in which two columns differ, be it that one is longer."""
+    both = min(len(found), len(expected))
+    return int(np.argmax(np.append(found[:both] != expected[:both], True)))
 
 
 def chosen(attack: MembershipAttack, answers: np.ndarray, views: Sequence[str]) -> np.ndarray:

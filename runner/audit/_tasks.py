@@ -13,7 +13,7 @@ import pyarrow as pa
 from attacks import origin
 from runner.storage import store
 from runner.storage.cloud import Folder
-from runner.storage.parquet import array_of, to_bytes
+from runner.storage.parquet import BLOCK, array_of, to_bytes
 from runner.storage.scores import place_of
 from runner.storage.store import Corrupt
 
@@ -53,7 +53,9 @@ def _written(job: Writing, task: int) -> Iterator[pa.Table]:
     """Write what a task yields, and yield where."""
     for number, table in enumerate(job.tasks.of_task(job.tasks.job, task)):
         name = f"{place_of(table, job.partitions)}/{task:06d}-{number:03d}.parquet"
-        store.write(job.folder / name, to_bytes(table.drop_columns([*job.partitions])))
+        # One row group: all rows of a column are read at once, and each more makes a longer footer.
+        content = to_bytes(table.drop_columns([*job.partitions]), max(BLOCK, table.num_rows))
+        store.write(job.folder / name, content)
         yield pa.table({"file": [name]})
 
 

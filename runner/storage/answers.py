@@ -141,15 +141,31 @@ class AnswerBlock(NamedTuple):
 
 def read_block(path: str, block: int, column: str) -> AnswerBlock:
     """Return one row group of a column of answers, or of the training's losses."""
+    return read_blocks(path, range(block, block + 1), column)
+
+
+def read_blocks(path: str, blocks: range, column: str) -> AnswerBlock:
+    """Return some row groups of such a column, one after the other: the file is opened once.
+
+    Footers of files of many blocks take longer to read than a block does.
+    """
     path = _file_of(path, column)
     there = _there(path, column)
     names = {**EXAMPLE, **LABEL, there: ANSWERS[there]}
     with opened(path, names) as file:
-        if block >= file.num_row_groups:
-            raise Corrupt(path, f"block {block} was asked of {file.num_row_groups} blocks")
-        table = file.read_row_group(block, columns=list(names), use_threads=False)
+        if blocks[-1] >= file.num_row_groups:
+            raise Corrupt(path, f"block {blocks[-1]} was asked of {file.num_row_groups} blocks")
+        table = file.read_row_groups([*blocks], columns=list(names), use_threads=False)
         answers = _by_view(numbers(table, there), column, file)
         return AnswerBlock(numbers(table, "example"), numbers(table, "label"), answers)
+
+
+def numbers_each(path: str, column: str) -> int:
+    """Return how many numbers of such a column each example has."""
+    path = _file_of(path, column)
+    there = _there(path, column)
+    with opened(path, {there: ANSWERS[there]}) as file:
+        return file.schema_arrow.field(there).type.list_size
 
 
 def read_answers(path: str, column: str) -> np.ndarray:

@@ -49,10 +49,10 @@ def array_of(row: Mapping[str, Any]) -> np.ndarray:
     return np.frombuffer(row["values"], row["dtype"]).reshape(row["shape"])
 
 
-def to_bytes(table: pa.Table) -> bytes:
-    """Return a table as Parquet."""
+def to_bytes(table: pa.Table, rows: int = BLOCK) -> bytes:
+    """Return a table as Parquet, with at most so many rows in one row group."""
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, row_group_size=BLOCK, **WRITING)
+    pq.write_table(table, sink, row_group_size=rows, **WRITING)
     return sink.getvalue().to_pybytes()
 
 
@@ -93,7 +93,8 @@ def _kind(column: pa.DataType) -> pa.DataType:
 
 def numbers(table: pa.Table, name: str) -> np.ndarray:
     """Return a column as an array: (B,), or (B, K) where each row is a list of K numbers."""
-    column = table.column(name).combine_chunks()
+    column = table.column(name)
+    column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     if pa.types.is_fixed_size_list(column.type):
         return column.flatten().to_numpy().reshape(len(column), column.type.list_size)
     return column.to_numpy()

@@ -42,9 +42,14 @@ def scores_table(reading: Reading, examples: np.ndarray, scores: np.ndarray) -> 
         scores: (M, B) float, stored as float32: half the bytes, and scores that agree in seven
             digits are the only ones that can tie.
     """
-    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and ranks as before
-        columns = {_model(m): pa.array(row.astype(np.float32)) for m, row in enumerate(scores)}
+    columns = {_model(m): pa.array(row) for m, row in enumerate(as_stored(scores))}
     return _rows(reading._asdict(), examples, columns)
+
+
+def as_stored(scores: np.ndarray) -> np.ndarray:
+    """Return scores as float32; what it cannot hold is infinite, and ranks as before."""
+    with np.errstate(over="ignore"):
+        return scores.astype(np.float32, copy=False)
 
 
 def target_table(reading: Reading, model: int, scores: np.ndarray) -> pa.Table:
@@ -85,25 +90,22 @@ def folders_of(places: Mapping[str, object]) -> str:
 def _read_scores(folder: Folder, part: Folder, columns: Sequence[str]) -> np.ndarray:
     """Columns of all files in a part of a folder of scores, (K, N), each by example.
 
-    Each file is copied before the next one is read: all tables at once would be as much again.
+    The audit writes as many examples into each file as into the first, but for the last one. Only
+    where they are more is every file opened twice, to count them: a footer names all models.
     """
     kinds = EXAMPLE | dict.fromkeys(columns, pa.float32())
     files = sorted(str(path) for path in part.glob("*.parquet"))
     try:
-        num_examples = sum(_num_rows(path, kinds) for path in files)
-        if not num_examples:
-            raise FileNotFoundError(f"no scores in {part}; run the audit first")
-        scores = np.empty((len(columns), num_examples), np.float32)
-        times = np.zeros(num_examples, np.int8)
-        for path in files:
-            with opened(path, kinds) as file:
-                table = file.read(columns=[*kinds], use_threads=False)
-            if not _copied(table, columns, scores, times):
-                break
+        most = _num_rows(files[0], kinds) * len(files) if files else 0
+        scores = _by_example(files, kinds, most)
+        if scores is None:
+            scores = _by_example(files, kinds, sum(_num_rows(path, kinds) for path in files))
     except Corrupt as corrupt:
         raise Corrupt(str(folder), str(corrupt)) from corrupt
-    if not np.all(times == 1):
+    if scores is None:
         raise Corrupt(str(folder), f"examples in {part} are missing, or are there twice")
+    if not scores.shape[1]:
+        raise FileNotFoundError(f"no scores in {part}; run the audit first")
     return scores
 
 
@@ -112,8 +114,30 @@ def _num_rows(path: str, kinds: Mapping[str, pa.DataType]) -> int:
         return file.metadata.num_rows
 
 
+def _by_example(
+    files: Sequence[str], kinds: Mapping[str, pa.DataType], most: int
+) -> np.ndarray | None:
+    """The columns but the first, which has examples, (K, N); None where these are not 0 to N - 1.
+
+    Each file is copied before the next one is read: all tables at once would be as much again.
+
+    Args:
+        most: N is no more than that.
+    """
+    _, *columns = kinds
+    scores, times = np.empty((len(columns), most), np.float32), np.zeros(most, np.int8)
+    number = 0
+    for path in files:
+        with opened(path, kinds) as file:
+            table = file.read(columns=[*kinds], use_threads=False)
+        if not _copied(table, columns, scores, times):
+            return None
+        number += table.num_rows
+    return scores[:, :number] if np.all(times[:number] == 1) else None
+
+
 def _copied(table: pa.Table, columns: Sequence[str], scores: np.ndarray, times: np.ndarray) -> bool:
-    """Whether a file's examples are of the pool, after its columns and their number went there.
+    """Whether there is room for a file's examples, after its columns and their number went there.
 
     Args:
         scores: (K, N), and

@@ -57,6 +57,38 @@ def test_all_targets_at_once_score_as_one_target_alone(attack: Lira, draw, gap, 
         np.testing.assert_allclose(scores[m], alone, 1e-6, 1e-6)
 
 
+class Doubled(Lira):
+    """A user's own, over LiRA."""
+
+    def score_all(self, *given):
+        return 2 * super().score_all(*given)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("draw", [pairs, ragged])
+def test_attacks_that_share_their_fits_have_the_bits_of_each_alone(draw, apart: bool):
+    rng = np.random.default_rng(7)
+    member, partner = draw(16, 40 if apart else 300, rng), np.arange(16) ^ 1
+    answers = gaussian_answers(member, 2, 1, rng)
+    if apart:
+        member = np.stack([np.where(others(m, partner)[:, None], member, -1) for m in range(16)])
+    attacks, own = (KINDS + MORE)[::-1] + CARLINI * (not apart), [Doubled(), Doubled()]
+    like = [
+        [a for a in attacks if (a.variance, a.centre, a.across_views) == kind]
+        for kind in dict.fromkeys((a.variance, a.centre, a.across_views) for a in attacks)
+    ]
+    for some in [*like, attacks[:3], own]:
+        given = answers, member, partner, ANY
+        totals = type(some[0]).sums_of(some, *given)
+        scores = type(some[0]).scores_of(some, *given, totals)
+        for attack, sums, found in zip(some, totals, scores, strict=True):
+            alone = attack.sums(*given)
+            assert sums.keys() == alone.keys()
+            for key, each in alone.items():
+                np.testing.assert_array_equal(sums[key], each)
+            np.testing.assert_array_equal(found, attack.score_all(*given, alone))
+
+
 @pytest.mark.parametrize("attack", KINDS, ids=line)
 def test_a_target_that_outweighs_its_class_leaves_it_without_cancellation(attack: Lira):
     rng = np.random.default_rng(2)

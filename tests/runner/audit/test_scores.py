@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -117,6 +118,42 @@ def test_scoring_in_this_process_gives_what_the_cluster_gives(
                         read_scores(tmp_path / name, reading, m) for name in ("cluster", "here")
                     )
                     np.testing.assert_array_equal(cluster, here)
+
+
+def test_tasks_of_several_blocks_find_the_bits_that_tasks_of_one_do(
+    tmp_path: Path, answers: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+):
+    sources, found = write(tmp_path, {"erm": answers["erm"]}), []
+    for least in (_blocks.LEAST_TASKS, 1):
+        monkeypatch.setattr(_blocks, "LEAST_TASKS", least)
+        folder = tmp_path / str(least)
+        audit(Scoring(sources, MEMBERS, PARTNER, SHADOWS, ATTACKS, folder), in_ray=False)
+        readings = [Reading("erm", 1, name, matrix) for name in ATTACKS for matrix in MEMBERS]
+        found.append([read_scores(folder, of, m) for of in readings for m in range(M)])
+        assert len([*folder.rglob("*.parquet")]) == len(readings) * (3 if least > 1 else 2)
+    np.testing.assert_array_equal(*found)
+
+
+class Spoiler(MembershipAttack):
+    """A user's own that computes in the arrays that it is given."""
+
+    name: Literal["spoiler"] = "spoiler"
+
+    def score_all(self, answers, member, partner, examples, totals):
+        answers *= np.nan
+        member[:] = 1
+        return np.zeros(answers.shape[:2])
+
+
+def test_an_attack_that_writes_into_what_it_is_given_changes_no_other(
+    tmp_path: Path, answers: dict[str, np.ndarray]
+):
+    sources, found = write(tmp_path, {"erm": answers["erm"]}), []
+    for number, attacks in enumerate(({"a": Lira()}, {"first": Spoiler(), "a": Lira()})):
+        folder = tmp_path / str(number)
+        audit(Scoring(sources, MEMBERS, PARTNER, SHADOWS, attacks, folder), in_ray=False)
+        found.append([read_scores(folder, Reading("erm", 1, "a", "null"), m) for m in range(M)])
+    np.testing.assert_array_equal(*found)
 
 
 def test_an_attack_reads_the_views_it_names(tmp_path: Path, answers: dict[str, np.ndarray]):
