@@ -40,7 +40,7 @@ class FastAT(Defense):
     step_size: Radius | None = None  # None: eps
     noise: NonNegativeFloat = 2.0  # of the start, uniform within so many eps
     craft_in: Literal["eval", "train"] = "eval"
-    watched: NonNegativeInt = 256  # members attacked after each epoch; 0: nobody looks
+    watched: NonNegativeInt = 128  # members attacked after each epoch; 0: nobody looks
 
     @property
     def terms(self) -> frozenset[Term]:

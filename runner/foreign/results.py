@@ -10,7 +10,7 @@ from runner.foreign.answered import PLAIN
 from runner.foreign.converting import Converted
 from runner.foreign.given import GivenWork
 from runner.foreign.schema import Audit
-from runner.results.checks import Check
+from runner.results.checks import Check, blind_check
 from runner.results.comparisons import Pair, comparison
 from runner.results.several import BOTH_WAYS
 from runner.results.skeleton import ArmBlocks, Blocks, results_json
@@ -120,6 +120,7 @@ def checks_as_told(given: GivenWork) -> list[Check]:
             "answers alone do not tell; ask models in eval mode",
         ),
         recipe_as_told(given.audit.shadow_recipe),
+        blind_check(plan.member, plan.partner, given.labels, None),
         Check(
             "examples have no twins",
             "unknown",

@@ -10,6 +10,7 @@ from runner.data import Dataset
 from runner.plan.plan import Plan, Run
 from runner.plan.shadows import EvenShadows
 from runner.plan.work import Work
+from runner.results._blind import blind_aucs
 from runner.results._design import best_aucs, chance_errors, count_aucs
 from runner.results.twins import TOLERATED, find_twins
 from runner.statistics.intervals import Interval, mean_interval
@@ -21,6 +22,7 @@ Verdict = Literal["pass", "fail", "undecided", "unknown"]
 NULL_TOLERANCE = 0.02  # how far from 0.5 the AUC of a control may lie
 NO_TWINS = "examples have no twins"
 ERRORS = 5  # standard errors within which an AUC of counts may be chance
+MOST_UNSEEN = 0.1  # above 0.5, of an AUC that a check for it may miss
 MOST_DEPENDENCE = 1e-3  # of answers on their batch, as a share of the largest logit
 
 
@@ -47,6 +49,7 @@ def checks_of(work: Work) -> list[Check]:
     return [
         eval_check(asked),
         recipe_check(plan, experiment.membership.attacks),
+        blind_check(plan.member, plan.partner, work.labels, work.dataset.pool_images),
         Check(NO_TWINS, "unknown", "not looked at: canaries are planted, some of them to be alike")
         if experiment.design.canaries
         else twins_check(work.dataset, judged=np.any(plan.member >= 0, axis=0)),
@@ -116,6 +119,33 @@ def count_check(member: np.ndarray, partner: np.ndarray, even: EvenShadows | Non
     elif even is not None:
         told += f": {even.told(member)}"
     return Check("the shadows' membership does not give the target away", verdict, told)
+
+
+def blind_check(
+    member: np.ndarray, partner: np.ndarray, labels: np.ndarray, images: np.ndarray | None
+) -> Check:
+    """Whether a classifier that sees no model tells members from others, as no design lets it.
+
+    Args:
+        images: (N, channels, H, W) uint8; None: there are none, and class and place are looked at.
+    """
+    name = "members are not told without a model"
+    blind = blind_aucs(member, partner, labels, images)
+    by = f"the class{'' if images is None else ', the image'} and the place in the file"
+    if not len(blind.aucs):
+        return Check(name, "unknown", "the targets have too few members or others to learn from")
+    told = (
+        f"by {by} alone a classifier tells the members of {len(blind.aucs)} targets with an AUC of "
+        f"up to {blind.aucs.max():.3f}; it would be told from chance from "
+        f"{blind.needed.max():.3f} on"
+    )
+    if (blind.aucs > blind.needed).any():
+        why = "members and others differ by more than membership, so figures of attacks overstate "
+        return Check(name, "fail", f"{told}: {why}what a model gives away; draw members at random")
+    if images is None:
+        return Check(name, "unknown", f"{told}; there are no images to look at")
+    unseen = blind.needed.max() > 0.5 + MOST_UNSEEN
+    return Check(name, "undecided" if unseen else "pass", told)
 
 
 def eval_check(asked: Mapping[str, Sequence[Any]]) -> Check:

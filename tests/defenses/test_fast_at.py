@@ -65,7 +65,7 @@ def test_a_fall_under_many_steps_while_one_step_is_withstood_is_a_warning_from_t
     broken = [*sound, line(0.86, 0.02)]
     assert FastAT().warning(sound) == ""
     told = FastAT().warning(broken)
-    assert "catastrophic overfitting in epoch 4: of 256 members 2% withstand PGD-10" in told
+    assert "catastrophic overfitting in epoch 4: of 128 members 2% withstand PGD-10" in told
     assert "where 41% did before, and 86% withstand one step" in told
     assert "(after the last epoch 40% and 42%)" in FastAT().warning([*broken, line(0.42, 0.40)])
 
