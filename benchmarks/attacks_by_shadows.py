@@ -17,9 +17,13 @@ from typing import NamedTuple
 import matplotlib
 import numpy as np
 
-from attacks.membership import Examples, MembershipAttack
+from attacks.membership import Examples, MembershipAttack, by_halves
+from attacks.membership.info_rmia import InfoRMIA
 from attacks.membership.label_only import LabelOnly
 from attacks.membership.lira import Lira
+from attacks.membership.loss_trace import LossTrace
+from attacks.membership.pmia import PMIA
+from attacks.membership.quantile import Quantile
 from attacks.membership.rmia import RMIA
 from attacks.membership.shadow_mlp import ShadowMLP
 from attacks.membership.threshold import Threshold
@@ -49,6 +53,18 @@ ATTACKS: dict[str, MembershipAttack] = {
     "RMIA offline, simple": RMIA(preset="rmia-simple", mode="offline"),
     "RMIA online, 2024": RMIA(preset="rmia-2024", mode="online"),
     "RMIA offline, 2024": RMIA(preset="rmia-2024", mode="offline"),
+    "InfoRMIA online": InfoRMIA(mode="online"),
+    "InfoRMIA offline": InfoRMIA(mode="offline"),
+    "PMIA, by difficulty": PMIA(proxy="difficulty"),
+    "PMIA, by class": PMIA(proxy="class"),
+    "PMIA, all": PMIA(proxy="all"),
+    "quantile, of logits": Quantile(features="logits"),
+    "quantile, of views": Quantile(features="views"),
+    "quantile, by class": Quantile(features="label"),
+    "loss trace, range": LossTrace(statistic="iqr"),
+    "loss trace, mean": LossTrace(statistic="mean"),
+    "loss trace, range, calibrated": LossTrace(statistic="iqr", calibrate="out"),
+    "loss trace, mean, calibrated": LossTrace(statistic="mean", calibrate="out"),
     "loss, global": Threshold(statistic="loss"),
     "loss, per class": Threshold(statistic="loss", per_class=True),
     "modified entropy, per class": Threshold(statistic="modified_entropy", per_class=True),
@@ -121,7 +137,7 @@ def judged(attack: MembershipAttack, answered: Answered, shadows: int) -> dict[s
         signals = []
         for path in (answered.paths[m] for m in models):
             said = read_answers(path, column)
-            said = said if attack.reads == "logits" else said[:, attack.columns(views)]
+            said = said[:, attack.columns(views)] if attack.by_view else said
             signals.append(attack.signal(said, answered.examples))
         scores = scores_of(attack, np.stack(signals), member, partner, answered.examples)
         if np.isnan(scores).any():
@@ -147,6 +163,9 @@ def scores_of(
     if not attack.per_target:
         totals = attack.sums(signals, member, partner, examples)
         return attack.score_all(signals, member, partner, examples, totals)
+    if attack.needs().itself:
+        of_targets = enumerate(zip(signals, member, strict=True))
+        return np.stack([by_halves(attack, s, row, examples, m) for m, (s, row) in of_targets])
     shadows = (np.arange(len(partner)) + 2) % len(partner)  # one, of the next pair
     return np.stack(
         [

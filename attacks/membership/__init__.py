@@ -34,6 +34,7 @@ class Needs(NamedTuple):
     of_class: bool = False  # whether others must be trained, and not, on examples of its class
     num_shadows: int | None = None  # that `score` looks at, from the first on; None: all
     shadow_arm: str | None = None  # whose models they are; None: those of the target's own arm
+    itself: bool = False  # its only shadow is the target, of which it knows some non-members
 
 
 class MembershipAttack(Keys):
@@ -59,7 +60,8 @@ class MembershipAttack(Keys):
             trained with the example and one without: an attack that compares such models and says
             nothing is refused where coins may leave an example without them. One that is right
             about an example which all shadows hold, or none, says 0 and 0. `num_shadows` and
-            `shadow_arm` are for attacks that are `per_target`, which have YAML keys of these names.
+            `shadow_arm` are for attacks that are `per_target`, which have YAML keys of these names;
+            so is `itself`, and then `by_halves` is what the runner calls.
     """
 
     name: str
@@ -206,6 +208,30 @@ class MembershipAttack(Keys):
             attack.score_all(answers, member, partner, examples, of_attack)
             for attack, of_attack in zip(attacks, totals, strict=True)
         ]
+
+
+def by_halves(
+    attack: MembershipAttack, target: np.ndarray, row: np.ndarray, examples: Examples, seed: int
+) -> np.ndarray:
+    """Return the scores (N,) of an attack that knows some of the target's non-members (`itself`).
+
+    The pool is halved at random. Of one half the attacker is told who was no member, and he judges
+    the other half; then the other way round. So what is known of an example has no part in its own
+    score, and members and others of a half are drawn as those of the other are.
+
+    Args:
+        target: (N, K) float, the target's signals, which are those of the one shadow too.
+        row: (N,) int8, the target's own: 1 in, 0 out, -1 not judged.
+        examples: all N of the pool.
+        seed: of the halves, and of what the attack draws.
+    """
+    half = np.random.RandomState(seed).permutation(len(row)) % 2  # its stream never changes
+    scores = np.empty(len(row))
+    for judged in (0, 1):
+        known = np.where((half != judged) & (row == 0), 0, -1).astype(np.int8)
+        found = attack.score(target, target[None], known[None], examples, seed)
+        scores[half == judged] = found[half == judged]
+    return scores
 
 
 def log_odds(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:

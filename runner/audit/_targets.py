@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from attacks.membership import Examples, MembershipAttack
+from attacks.membership import Examples, MembershipAttack, by_halves
 from runner.audit._blocks import chosen
 from runner.audit._scoring import Scoring
 from runner.audit._tasks import Tasks, write
@@ -43,14 +43,18 @@ def _scores_of_target(job: TargetScoring, task: int) -> Iterator[pa.Table]:
     scoring, (reading, model) = job.scoring, job.tasks[task]
     attack, member = scoring.attacks[reading.attack], scoring.members[reading.matrix]
     source = Source(reading.arm, reading.draws)
-    others = scoring.shadows[model][: attack.needs().num_shadows]
-    theirs, examples = _shadow(scoring, attack, source), _examples(scoring, source, model)
+    examples = _examples(scoring, source, model)
     target = _signal(scoring, attack, source, model, examples)
-    of_shadows = [_signal(scoring, attack, theirs, m, examples) for m in others]
     # Arms and attacks share the seed of a target: they are compared in pairs.
     seed = seed_of(scoring.seed, reading.matrix, model) % 2**32
-    seen = member if scoring.even is None else scoring.even.seen_by(model, member)
-    scores = attack.score(target, np.stack(of_shadows), seen[others], examples, seed)
+    if attack.needs().itself:
+        scores = by_halves(attack, target, member[model], examples, seed)
+    else:
+        others = scoring.shadows[model][: attack.needs().num_shadows]
+        theirs = _shadow(scoring, attack, source)
+        of_shadows = [_signal(scoring, attack, theirs, m, examples) for m in others]
+        seen = member if scoring.even is None else scoring.even.seen_by(model, member)
+        scores = attack.score(target, np.stack(of_shadows), seen[others], examples, seed)
     if not np.isfinite(scores[member[model] >= 0]).all():
         raise ValueError(
             f"{reading.attack} cannot judge every example of {reading.arm}, model {model}"

@@ -83,6 +83,12 @@ def _of_canaries(experiment: Fields) -> Iterator[Fault]:
                 f"models too few of one kind; use design.num_models: {enough} or more, or an "
                 "attack that needs no such models, as `threshold` does",
             )
+        if attack.needs().itself:
+            yield (
+                ("membership", "attacks", name),
+                f"{attack.name} is told coins of canaries to guess those of others, and a bound on "
+                "epsilon holds for guesses that know none; use `design.name: pairs` for it",
+            )
     if experiment.sweep is not None:
         yield ("sweep",), "its settings are compared by halves of the pool; use `name: pairs`"
 

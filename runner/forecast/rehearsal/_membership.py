@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from attacks.membership import Column, Examples, MembershipAttack
+from attacks.membership import Column, Examples, MembershipAttack, by_halves
 from runner.experiment.config import Fault
 from runner.forecast.rehearsal._trying import told
 from runner.plan.work import Work
@@ -53,8 +53,11 @@ def _of_target(
     examples: Examples,
 ) -> str:
     """What is wrong with the scores of the first target."""
-    others = work.plan.shadows[0][: attack.needs().num_shadows]
-    scores = attack.score(signals[0], signals[others], member[others], examples, 0)
+    if attack.needs().itself:
+        scores = by_halves(attack, signals[0], member[0], examples, 0)
+    else:
+        others = work.plan.shadows[0][: attack.needs().num_shadows]
+        scores = attack.score(signals[0], signals[others], member[others], examples, 0)
     if np.shape(scores) != (len(examples.label),):
         return f"`score` returns {np.shape(scores)}, expected one for each example"
     bad = ~np.isfinite(scores[member[0] >= 0])
