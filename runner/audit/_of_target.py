@@ -51,26 +51,24 @@ def figures(scores: np.ndarray, rows: np.ndarray, asked: Measured) -> Iterator[A
     num = asked.num_resamples
     if not num:
         for own, row in zip(scores, rows, strict=True):
-            _, _, found = _of_one(own, row, asked)
+            _, found = _of_one(own, row, asked)
             yield found | {"resampled": np.empty((0, 1 + len(asked.rates)))}
         return
     bits = half_samples(rows.shape[1], num, asked.seed)
     sizes, won = drawn_sizes(rows, bits, num), np.empty(rows.shape, np.int32)
     all_found = []
     for k, (own, row) in enumerate(zip(scores, rows, strict=True)):
-        places, of, found = _of_one(own, row, asked)
-        won[k] = placements(of, places, len(row))
-        tprs = resampled_tprs(of, places, bits, asked.rates, asked.rule, sizes[k])
+        of, found = _of_one(own, row, asked)
+        won[k] = placements(of, len(row))
+        tprs = resampled_tprs(of, bits, asked.rates, asked.rule, sizes[k])
         all_found.append((found, tprs))
     aucs = resampled_aucs(won, rows, bits, sizes)
     for (found, tprs), auc in zip(all_found, aucs, strict=True):
         yield found | {"resampled": np.hstack([auc[:, None], tprs])}
 
 
-def _of_one(
-    scores: np.ndarray, row: np.ndarray, asked: Measured
-) -> tuple[np.ndarray, Ranked, Arrays]:
-    """The places (n,) of what is judged of one target, who outscores whom there, and its figures.
+def _of_one(scores: np.ndarray, row: np.ndarray, asked: Measured) -> tuple[Ranked, Arrays]:
+    """Who outscores whom in one target, at their places in the pool, and its figures.
 
     Thresholds and false positives are those of step_le, whatever the rule: interp mixes two.
     """
@@ -96,7 +94,7 @@ def _of_one(
         "called_in": _from(inside, asked.thresholds),
         "called_out": _from(outside, asked.thresholds),
     }
-    return places, of, found
+    return of if len(places) == len(row) else of.placed(places), found
 
 
 def edges(scores: np.ndarray, row: np.ndarray, num_ranks: int) -> np.ndarray:
@@ -141,7 +139,7 @@ def _admitted(
 
     It lies just above the highest non-member that may not be admitted, where there is one.
     """
-    allowed = np.array([num_allowed(rate, len(outside), rule) for rate in rates])
+    allowed = num_allowed(rates, len(outside), rule)
     first_not = outside[np.maximum(len(outside) - 1 - allowed, 0)]
     found = len(rising) - np.searchsorted(rising, first_not, side="right")
     return np.where(allowed == len(outside), len(rising), found)

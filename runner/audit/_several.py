@@ -56,7 +56,7 @@ def overlap(scores: np.ndarray, row: np.ndarray, rates: Sequence[float]) -> Arra
     """
     inside, outside = (scores[:, np.flatnonzero(row == kind)] for kind in (1, 0))
     rising, num_out = np.sort(outside, axis=1), outside.shape[1]
-    allowed = [num_allowed(rate, num_out, "step_le") for rate in rates]
+    allowed = num_allowed(rates, num_out, "step_le")
     both, true, false = [], [], []
     for number in allowed:
         least = rising[:, [num_out - 1 - number]] if number < num_out else -np.inf

@@ -17,6 +17,10 @@ class Ranked(NamedTuple):
     beaten_by_high: np.ndarray  # (I,) int64, twice the non-members below each; a tie counts one
     beaten_by_low: np.ndarray  # (O,) int64, twice the members below each
 
+    def placed(self, places: np.ndarray) -> "Ranked":
+        """Return the same of examples that have such places (N,) in a pool."""
+        return self._replace(inside=places.take(self.inside), outside=places.take(self.outside))
+
 
 def ranked(scores: np.ndarray, member: np.ndarray) -> Ranked:
     """Return who outscores whom, from one sort of all.

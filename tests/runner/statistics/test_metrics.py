@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from runner.statistics import metrics
 from runner.statistics.metrics import (
     auc,
     roc,
@@ -65,6 +66,21 @@ def test_the_step_rules_differ_exactly_where_a_threshold_lies_on_the_asked_rate(
     assert tpr_at_fpr(fpr, tpr, 0.001, "step_le") == 0.4
     assert tpr_at_fpr(fpr, tpr, 0.001, "step_lt") == 0.1
     assert tpr_at_fpr(fpr, tpr, 0.002, "step_le") == tpr_at_fpr(fpr, tpr, 0.002, "step_lt")
+
+
+@pytest.mark.parametrize("digits", [1, 2, 12])
+@pytest.mark.parametrize("gap", [-1, 0, 0.3, 3])
+def test_a_hull_has_the_same_corners_where_dents_are_left_out_at_once(
+    gap: float, digits: int, monkeypatch: pytest.MonkeyPatch
+):
+    rng = np.random.default_rng(0)
+    member = rng.random(3000) < 0.4
+    curve = roc((rng.normal(size=3000) + gap * member).round(digits), member)
+    found = []
+    for few in (3, 10**9):  # the second one looks at every point in turn
+        monkeypatch.setattr(metrics, "FEW", few)
+        found.append(metrics.hull(*curve))
+    np.testing.assert_array_equal(*found)
 
 
 def test_interp_is_linear_between_corners_of_the_concave_hull():
