@@ -4,13 +4,14 @@
     python benchmarks/dp_sgd.py --model resnet18 --batch 32 --rounds 5
 
 A network with GroupNorm, 32x32x3, cross-entropy, SGD with momentum, fp32, one thread. `sgd` and
-`taps` are the runner's own steps, channels_last; `hooks` is Opacus by itself, GradSampleModule and
-DPOptimizer on torch's GroupNorm in NCHW, where its convolutions are right; `engine: opacus` is the
-slow check, in channels_last. All four take turns within one process, in CPU time; a ratio is the
-median over rounds, with its range. Memory is that of processes of their own, the median of three:
-the peak resident set of three steps less the one before them, after a step of two images that loads
-what steps load.
-Cost: about 2 minutes on one core. Results: benchmarks/results/dp_sgd.md.
+`taps` are the runner's own steps, channels_last; `8 copies` is `taps` with `augmentations: 8`, on
+as many images: an eighth of the examples, each in 8 copies. `hooks` is Opacus by itself,
+GradSampleModule and DPOptimizer on torch's GroupNorm in NCHW, where its convolutions are right;
+`engine: opacus` is the slow check, in channels_last. All take turns within one process, in CPU
+time; a ratio is the median over rounds, with its range. Memory is that of processes of their own,
+the median of three: the peak resident set of three steps less the one before them, after a step of
+few images that loads what steps load.
+Cost: about 3 minutes on one core. Results: benchmarks/results/dp_sgd.md.
 """
 
 import argparse
@@ -38,20 +39,27 @@ from runner.norms import GroupNorm
 
 SHAPE = ImageShape(3, 32, 32, 10, (0.49, 0.48, 0.45), (0.25, 0.24, 0.26))
 NOISE, CLIP = 1.0, 1.0
-ENGINES: dict[str, Any] = {"taps": "taps", "engine: opacus": "opacus"}
-SIDES = ("sgd", "taps", "hooks", "engine: opacus")
+COPIES = 8
+KEYS: dict[str, dict[str, Any]] = {
+    "taps": {},
+    "8 copies": {"augmentations": COPIES},
+    "engine: opacus": {"engine": "opacus"},
+}
+TIMED = (("taps", "sgd"), ("8 copies", "taps"), ("hooks", "taps"), ("engine: opacus", "taps"))
+HELD = (("taps", "hooks"), ("taps", "engine: opacus"), ("taps", "sgd"), ("8 copies", "taps"))
+SIDES = ("sgd", "taps", "8 copies", "hooks", "engine: opacus")
 
 
 def step_of(side: str, model: str, batch: int) -> Step:
-    """A whole training step of one side, up to the new weights."""
+    """A whole training step of one side on so many images, up to the new weights."""
     if side == "hooks":
         return by_hooks(model, batch)
     defense: Defense = ERM()
-    if side in ENGINES:
-        defense = DPSGD(noise_multiplier=NOISE, max_grad_norm=CLIP, engine=ENGINES[side])
+    if side in KEYS:
+        defense = DPSGD(noise_multiplier=NOISE, max_grad_norm=CLIP, **KEYS[side])
     network, optimizer = made(model)
     network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    return defended(defense, network, optimizer, batch)
+    return defended(defense, network, optimizer, batch // defense.copies)
 
 
 def by_hooks(model: str, batch: int) -> Step:
@@ -94,7 +102,7 @@ def images_and_labels(num: int) -> tuple[Tensor, Tensor]:
 def memory_mb(side: str, model: str, batch: int) -> float:
     """The peak memory of three steps in this process, beyond what it held before, in MB."""
     step = step_of(side, model, batch)
-    step(*images_and_labels(2))
+    step(*images_and_labels(COPIES))
     inputs = images_and_labels(batch)
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew (Linux)
     before = peak_kb()
@@ -126,11 +134,11 @@ def main() -> None:
         memory[side] = statistics.median(float(each.stdout) for each in alone)
     told = (f"{s} {1e3 * statistics.median(times[s]):.0f} ms, {memory[s]:.0f} MB" for s in SIDES)
     print(f"{options.model}, batch {options.batch}, torch {torch.__version__}: {'; '.join(told)}")
-    for a, b in (("taps", "sgd"), ("hooks", "taps"), ("engine: opacus", "taps")):
+    for a, b in TIMED:
         ratios = sorted(x / y for x, y in zip(times[a], times[b], strict=True))
         spread = f"{ratios[0]:.2f}-{ratios[-1]:.2f}"
         print(f"time, {a} / {b}: {statistics.median(ratios):.2f} ({spread})")
-    for a, b in (("taps", "hooks"), ("taps", "engine: opacus"), ("taps", "sgd")):
+    for a, b in HELD:
         print(f"memory, {a} / {b}: {memory[a] / memory[b]:.2f}")
 
 
