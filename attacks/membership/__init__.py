@@ -5,7 +5,7 @@ an answer.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -177,7 +177,7 @@ class MembershipAttack(Keys):
     @classmethod
     def sums_of(
         cls,
-        attacks: Sequence[Self],
+        attacks: Sequence[Any],  # of this class
         answers: np.ndarray,
         member: np.ndarray,
         partner: np.ndarray,
@@ -192,7 +192,7 @@ class MembershipAttack(Keys):
     @classmethod
     def scores_of(
         cls,
-        attacks: Sequence[Self],
+        attacks: Sequence[Any],  # of this class
         answers: np.ndarray,
         member: np.ndarray,
         partner: np.ndarray,

@@ -27,7 +27,7 @@ from runner.storage.scores import PARTITIONS, Reading, as_stored, scores_table
 APART = 512  # examples whose shadows are held of each target at once
 NARROW = ("log_odds", "correct")  # columns that are held of all models, for several attacks
 SPAN = 16  # blocks whose sums one task adds, so that few of them reach the driver
-NUMBERS_AT_ONCE = 2**23  # of all models' answers that a task reads, each file once: 34 MB
+NUMBERS_AT_ONCE = 2**22  # of all models' answers that a task reads, each file once: 17 MB
 TOGETHER = 2  # attacks that share work: the scores of each are held until all are written
 LEAST_TASKS = 8  # of an arm, where it has as many blocks, so that cores share them
 
@@ -72,9 +72,9 @@ def _sums_of_span(job: BlockScoring, task: int) -> Iterator[pa.Table]:
     source, span = job.tasks[task]
     totals: dict[Reading, dict[str, np.ndarray]] = {}
     for run in _runs(job, source, span):
-        for readings, *given in _readings(job, source, run):
+        for readings, answers, examples, member in _readings(job, source, run):
             attacks = [job.attacks[reading.attack] for reading in readings]
-            for part in _parts(job, attacks[0], *given):
+            for part in _parts(job, attacks[0], answers, examples, member):
                 sums = type(attacks[0]).sums_of(attacks, *part.given(job.partner))
                 for reading, of_attack in zip(readings, sums, strict=True):
                     _add(totals.setdefault(reading, {}), of_attack)

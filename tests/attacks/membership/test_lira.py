@@ -60,8 +60,8 @@ def test_all_targets_at_once_score_as_one_target_alone(attack: Lira, draw, gap, 
 class Doubled(Lira):
     """A user's own, over LiRA."""
 
-    def score_all(self, *given):
-        return 2 * super().score_all(*given)
+    def score_all(self, answers, member, partner, examples, totals):
+        return 2 * super().score_all(answers, member, partner, examples, totals)
 
 
 @pytest.mark.parametrize("apart", [False, True])
