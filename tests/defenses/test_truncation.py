@@ -23,6 +23,7 @@ def test_the_probability_of_a_cut_is_the_sum_of_the_binomial_of_one_member_more(
         tail = sum(math.comb(21, k) * rate**k * (1 - rate) ** (21 - k) for k in range(most + 1, 22))
         assert Bounded(20, 0.125, most, 3).cut == pytest.approx(float(3 * tail), rel=1e-12)
     assert Bounded(20, 0.125, 21, 3).cut == 0
+    assert Bounded(18, 0.125, 6, 3, more=3).cut == Bounded(20, 0.125, 6, 3).cut
     assert Bounded(20, 0.5, 1, 300).cut == 1
     n, q = 10**6 + 1, 1e-4
     terms = [
@@ -134,7 +135,7 @@ def test_the_guarantee_pays_for_its_cuts_and_says_how_much():
     assert all_fit.epsilon == plain.epsilon < some.epsilon < 1.2 * plain.epsilon
     told = re.search(r"batches of at most 95, whose cuts take (\S+) of delta", some.why)
     assert told
-    extra = (1 + math.exp(some.epsilon)) * 100 * binom.sf(95, 1001, 0.05)
+    extra = (1 + math.exp(some.epsilon)) * 100 * float(binom.sf(95, 1001, 0.05))
     assert float(told[1]) == pytest.approx(extra, rel=0.01)
     at = spent(1.1, 0.05, 100, 1e-5 - extra, "rdp")
     assert at == pytest.approx(some.epsilon, rel=1e-5)
