@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import betainc, logit
 
 from attacks.epsilon.rates import check_options
+from attacks.epsilon.trade_off import check_counts
 
 CELLS = 64  # that the search for the first epsilon that is not refuted begins with
 HALVINGS = 50  # of such a cell
@@ -69,11 +70,7 @@ def one_run_bound(
         ValueError: an argument is outside its range.
     """
     check_options(delta, confidence, num_tried)
-    if not 0 <= num_correct <= num_guesses <= num_canaries:
-        raise ValueError(
-            "expected 0 <= correct guesses <= guesses <= canaries, got "
-            f"{num_correct} correct of {num_guesses} guesses of {num_canaries} canaries"
-        )
+    check_counts(num_canaries, num_guesses, num_correct)
     error = (1 - confidence) / num_tried
     if num_correct == 0:
         return 0.0

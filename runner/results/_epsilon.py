@@ -6,7 +6,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from attacks.epsilon import guess, largest_certifiable, of_one, one_run_bound, split_sample_bound
+from attacks.epsilon import (
+    gaussian_bound,
+    gaussian_epsilon,
+    gaussian_mu,
+    guess,
+    largest_certifiable,
+    of_one,
+    one_run_bound,
+    split_sample_bound,
+)
 from runner.plan.canaries import num_ordinary
 from runner.plan.work import Work
 from runner.storage.answers import Source, column_of, read_block
@@ -37,6 +46,11 @@ def epsilon_figures(work: Work) -> dict[str, Any] | None:
     it once more; and with the bound over models, if there is one, each side has half of it, so that
     `lower_bound`, the largest of all, holds with that probability too.
 
+    What stands under `gaussian` is of another statement and has that probability for itself: it
+    bounds the epsilon of a training whose trade-off is Gaussian, and no other's. There the first
+    test holds too, so `lower_bound` is the better of two tests, each at half of the error. An alarm
+    never comes from there.
+
     Raises:
         Corrupt: something that was finished cannot be read.
     """
@@ -61,9 +75,10 @@ def epsilon_figures(work: Work) -> dict[str, Any] | None:
         halved = tried._replace(confidence=(1 + tried.confidence) / 2)
         over_models = _over_models(work, name, halved)
         shared = halved if over_models else tried
+        counts = [_counts(work, reading, tried) for reading in readings]
         one_run = [
-            {"draws": r.draws, "attack": r.attack, **_one_run(work, r, tried, shared)}
-            for r in readings
+            {"draws": r.draws, "attack": r.attack, **_one_run(correct, tried, shared)}
+            for r, correct in zip(readings, counts, strict=True)
         ]
         guarantee = work.guarantee(name)
         lower = max(row["largest"] for row in one_run)
@@ -71,6 +86,7 @@ def epsilon_figures(work: Work) -> dict[str, Any] | None:
         arms[name] = {
             "stated": guarantee and guarantee._asdict(),
             "most": certified(tuple(2 * num for num in guesses), tried),
+            "gaussian": _gaussian(counts, tried),
             "one_run": one_run,
             "over_models": over_models,
             "lower_bound": lower,
@@ -90,21 +106,59 @@ def alarms(figures: Mapping[str, Any] | None) -> list[str]:
     return [f"{name}: {arm['alarm']}" for name, arm in arms.items() if arm["alarm"]]
 
 
-def _one_run(work: Work, reading: Reading, tried: Tried, shared: Tried) -> dict[str, Any]:
+def _counts(work: Work, reading: Reading, tried: Tried) -> list[tuple[int, ...]]:
+    """How many guesses of every model are right by one attack, for each number of guesses."""
+    correct = []
+    for m, row in enumerate(work.plan.member):
+        judged = np.flatnonzero(row >= 0)
+        found = read_scores(work.scores, reading, m)[judged]
+        correct.append(num_correct(found, row[judged] == 1, tried.num_guesses))
+    return correct
+
+
+def _one_run(correct: list[tuple[int, ...]], tried: Tried, shared: Tried) -> dict[str, Any]:
     """The bound of every model by one attack, and the largest of all that holds for all at once.
 
     Args:
         shared: as `tried`, with the confidence of all models together.
     """
-    scores, correct = work.scores, []
-    for m, row in enumerate(work.plan.member):
-        judged = np.flatnonzero(row >= 0)
-        found = read_scores(scores, reading, m)[judged]
-        correct.append(num_correct(found, row[judged] == 1, tried.num_guesses))
-    by_model = [certified(of_model, tried) for of_model in correct]
+    return {
+        **_over(correct, certified, tried, shared),
+        "gaussian": _over(correct, certified_if_gaussian, tried, tried),
+    }
+
+
+def _over(
+    correct: list[tuple[int, ...]],
+    bound: Callable[[tuple[int, ...], Tried], float],
+    tried: Tried,
+    shared: Tried,
+) -> dict[str, Any]:
+    """The bounds of all models, their median, and the largest, which shares the error."""
+    by_model = [bound(of_model, tried) for of_model in correct]
     together = shared._replace(num_bounds=shared.num_bounds * len(correct))
-    largest = certified(tuple(np.max(correct, axis=0).tolist()), together)
+    largest = bound(_most_of(correct), together)
     return {"median": float(np.median(by_model)), "largest": largest, "by_model": by_model}
+
+
+def _gaussian(counts: list[list[tuple[int, ...]]], tried: Tried) -> dict[str, Any]:
+    """What all attacks together show of an arm whose trade-off is Gaussian, by both tests.
+
+    Args:
+        counts: of each reading, the correct guesses of every model.
+    """
+    both = tried._replace(num_bounds=2 * tried.num_bounds * len(counts[0]))
+    correct = _most_of([_most_of(of_models) for of_models in counts])
+    lower = max(certified_if_gaussian(correct, both), certified(correct, both))
+    return {
+        "most": certified_if_gaussian(tuple(2 * num for num in tried.num_guesses), tried),
+        "lower_bound": lower,
+        "mu": gaussian_mu(lower, tried.delta) if lower else 0.0,
+    }
+
+
+def _most_of(correct: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    return tuple(np.max(correct, axis=0).tolist())
 
 
 def num_correct(
@@ -129,6 +183,21 @@ def certified(correct: tuple[int, ...], tried: Tried) -> float:
         return lambda delta: one_run_bound(*counts, delta, tried.confidence, tried.num_bounds)
 
     return _best([bound(*pair) for pair in zip(tried.num_guesses, correct, strict=True)], tried)
+
+
+@functools.lru_cache(maxsize=4096)
+def certified_if_gaussian(correct: tuple[int, ...], tried: Tried) -> float:
+    """Return the best bound, for one example, of a training whose trade-off is Gaussian.
+
+    Of k copies together the trade-off is that of k times the mu (Dong et al. 2022,
+    https://arxiv.org/abs/1905.02383, Theorem 2.14).
+    """
+    options = tried.confidence, tried.num_bounds
+    of_copies = max(
+        gaussian_bound(tried.num_canaries, 2 * num, right, *options)
+        for num, right in zip(tried.num_guesses, correct, strict=True)
+    )
+    return gaussian_epsilon(of_copies / tried.copies, tried.delta)
 
 
 def _over_models(work: Work, arm: str, tried: Tried) -> dict[str, Any] | None:

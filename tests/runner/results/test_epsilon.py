@@ -6,9 +6,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attacks.epsilon import largest_certifiable, one_run_bound
+from attacks.epsilon import (
+    gaussian_bound,
+    gaussian_epsilon,
+    gaussian_mu,
+    largest_certifiable,
+    one_run_bound,
+)
 from runner.plan.work import Work
-from runner.results._epsilon import Tried, alarms, certified, epsilon_figures, num_correct
+from runner.results._epsilon import (
+    Tried,
+    alarms,
+    certified,
+    certified_if_gaussian,
+    epsilon_figures,
+    num_correct,
+)
 from tests.attacks.oracles import largest_of_one_run
 from tests.made.canaries import NUM
 from tests.made.epsilon import FIRST, figures, made
@@ -45,8 +58,46 @@ def test_attacks_and_numbers_of_guesses_share_the_error(tmp_path: Path):
 
 def test_scores_that_know_nothing_or_the_contrary_show_nothing(tmp_path: Path):
     work = made(tmp_path)
-    row = figures(work, -work.plan.member.astype(float))["arms"]["erm"]["one_run"][0]
-    assert row["by_model"] == [0, 0, 0]
+    arm = figures(work, -work.plan.member.astype(float))["arms"]["erm"]
+    assert arm["one_run"][0]["by_model"] == [0, 0, 0]
+    assert arm["one_run"][0]["gaussian"]["by_model"] == [0, 0, 0]
+    assert (arm["gaussian"]["lower_bound"], arm["gaussian"]["mu"]) == (0, 0)
+
+
+def test_the_second_test_stands_beside_the_first_and_the_better_of_both_shares_the_error(
+    tmp_path: Path,
+):
+    """All guesses are right: of 2 attacks and 2 numbers of guesses, in 3 models."""
+    attacks = {"loss": {"name": "threshold"}, "other": {"name": "threshold"}}
+    changes = {"epsilon": {"guesses": [0.25, 0.5]}, "membership": {"attacks": attacks}}
+    work = made(tmp_path, changes=changes)
+    arm = figures(work, work.plan.member.astype(float))["arms"]["erm"]
+
+    def best(num_tried: int) -> float:
+        mus = [gaussian_bound(NUM, r, r, num_tried=num_tried) for r in (10, 20)]
+        return gaussian_epsilon(max(mus), 1e-5)
+
+    for row in arm["one_run"]:
+        assert row["gaussian"]["by_model"] == pytest.approx([best(4)] * 3)
+        assert row["gaussian"]["median"] == pytest.approx(best(4))
+        assert row["gaussian"]["largest"] == pytest.approx(best(4 * 3))
+    assert arm["gaussian"]["most"] == pytest.approx(best(4))
+    assert arm["gaussian"]["lower_bound"] == pytest.approx(best(4 * 3 * 2))
+    assert arm["gaussian"]["mu"] == pytest.approx(gaussian_mu(best(4 * 3 * 2), 1e-5))
+    assert arm["gaussian"]["lower_bound"] > arm["lower_bound"]
+
+
+def test_where_the_first_test_shows_more_it_is_the_better():
+    """14 of 20 guesses of 20: the second shows nothing there."""
+    tried = Tried(20, 1, (9,), 1, 1e-5, 0.95)
+    assert certified_if_gaussian((13,), tried) == 0 < certified((13,), tried)
+
+
+def test_copies_together_have_so_many_times_the_mu_of_one(tmp_path: Path):
+    work = made(tmp_path, copies=3)
+    row = figures(work, work.plan.member.astype(float))["arms"]["erm"]["one_run"][0]
+    expected = gaussian_epsilon(gaussian_bound(NUM, 20, 20) / 3, 1e-5)
+    assert row["gaussian"]["by_model"] == pytest.approx([expected] * 3)
 
 
 def test_examples_that_are_no_canaries_do_not_count(tmp_path: Path):

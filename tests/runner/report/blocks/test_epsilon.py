@@ -13,7 +13,8 @@ def audited(results: dict[str, Any]) -> dict[str, Any]:
 
     def row(draws: int, largest: float) -> dict[str, Any]:
         bounds = {"median": 0.5, "largest": largest, "by_model": [0.25, 0.5, 2.0]}
-        return {"draws": draws, "attack": "loss", **bounds}
+        gaussian = {"median": 0.75, "largest": largest + 1, "by_model": [0.5, 0.75, 3.0]}
+        return {"draws": draws, "attack": "loss", **bounds, "gaussian": gaussian}
 
     stated = {"epsilon": 8.125, "delta": 1e-5, "status": "proved", "of": "the weights", "why": ""}
     erm = {"stated": None, "most": 4.0, "one_run": [row(1, 3.75)], "over_models": None}
@@ -22,6 +23,7 @@ def audited(results: dict[str, Any]) -> dict[str, Any]:
     arms = {"erm": erm, "pgd_at": private}
     for arm in arms.values():
         arm |= {"lower_bound": arm["one_run"][0]["largest"], "alarm": None}
+        arm["gaussian"] = {"most": 8.0, "lower_bound": arm["lower_bound"] + 0.5, "mu": 1.25}
     canaries = {"kind": "noise", "num": 1000, "copies": 1}
     return results | {
         "design": {"name": "canaries", "num_models": 3, "canaries": canaries},
@@ -36,19 +38,30 @@ def cells(text: str) -> list[list[str]]:
 
 def test_lower_bounds_stand_beside_what_is_stated(audited: dict[str, Any]):
     head, _, erm, once, mean = cells(epsilon_markdown(audited))
-    assert dict(zip(head, once, strict=True)) == {
-        "arm": "pgd_at · 1 draw",
-        "attack": "loss",
-        "one run: median": "0.500",
-        "largest": "0.125",
-        "the most it could show": "3.50",
-        "over models": "1.50",
-        "(the most it could show)": "2.50",
-        "stated upper bound": "8.125",
-        "status": "proved",
-    }
+    assert list(zip(head, once, strict=True)) == [
+        ("arm", "pgd_at · 1 draw"),
+        ("attack", "loss"),
+        ("one run: median", "0.500"),
+        ("largest", "0.125"),
+        ("the most it could show", "3.50"),
+        ("if Gaussian: median", "0.750"),
+        ("largest", "1.12"),
+        ("the most it could show", "8.00"),
+        ("over models", "1.50"),
+        ("(the most it could show)", "2.50"),
+        ("stated upper bound", "8.125"),
+        ("status", "proved"),
+    ]
     assert mean[0] == "pgd_at · mean of 10 draws"
-    assert erm == ["erm", "loss", "0.500", "3.75", "4.00", "–", "–", "–", "none stated"]
+    assert erm[:5] == ["erm", "loss", "0.500", "3.75", "4.00"]
+    assert erm[5:] == ["0.750", "4.75", "8.00", "–", "–", "–", "none stated"]
+
+
+def test_a_note_says_that_the_second_test_is_of_another_statement(audited: dict[str, Any]):
+    text = epsilon_markdown(audited)
+    assert "If Gaussian: another statement, from the same guesses." in text
+    assert "it bounds nothing, and it raises no alarm" in text
+    assert "if the trade-off is Gaussian: erm 4.25 (mu 1.25), pgd" in text
 
 
 def test_the_note_says_what_was_planted_how_often_it_was_guessed_and_how_sure_it_is(audited):
@@ -66,7 +79,7 @@ def test_columns_over_models_are_left_out_where_too_few_models_were_trained(audi
     text = epsilon_markdown(audited)
     assert "over models" not in text.lower().partition("one run: a bound")[0]
     assert "Over models" not in text
-    assert {len(row) for row in cells(text)} == {7}
+    assert {len(row) for row in cells(text)} == {10}
 
 
 def test_an_alarm_stands_above_the_table(audited):
@@ -78,9 +91,14 @@ def test_an_alarm_stands_above_the_table(audited):
 
 def test_the_csv_has_every_bound_in_full(audited):
     rows = list(csv.DictReader(io.StringIO(epsilon_csv(audited))))
-    assert len(rows) == 3 * 5 + 2
+    assert len(rows) == 3 * 2 * 5 + 2 + 2
     by_model = [r["epsilon"] for r in rows if (r["arm"], r["bound"]) == ("erm", "one_run")]
     assert by_model == ["0.25", "0.5", "2.0"]
+    by_model = [r for r in rows if (r["arm"], r["bound"]) == ("erm", "gaussian_one_run")]
+    assert [r["epsilon"] for r in by_model] == ["0.5", "0.75", "3.0"]
+    assert {(r["status"], r["most"]) for r in by_model} == {("certified if Gaussian", "8.0")}
+    better = [r["epsilon"] for r in rows if r["bound"] == "gaussian_better"]
+    assert better == ["4.25", "0.625"]
     (stated,) = [r for r in rows if r["bound"] == "stated"]
     assert (stated["epsilon"], stated["status"]) == ("8.125", "proved")
     (over,) = [r for r in rows if r["bound"] == "over_models"]
@@ -95,7 +113,8 @@ def test_without_canaries_nothing_is_written(results: dict[str, Any], missing: d
 
 def test_a_line_tells_what_is_certified_and_what_is_stated(audited, results: dict[str, Any]):
     assert epsilon_in_short(audited) == [
-        "epsilon of erm: at least 3.75, nothing stated",
-        "epsilon of pgd_at: at least 0.125, at most 8.125 (proved)",
+        "epsilon of erm: at least 3.75 (if its trade-off is Gaussian 4.25), nothing stated",
+        "epsilon of pgd_at: at least 0.125 (if its trade-off is Gaussian 0.625), "
+        "at most 8.125 (proved)",
     ]
     assert epsilon_in_short(results) == []
