@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from defenses import Defense, Facts
+from defenses import Defense, Facts, dp_sgd
 from defenses._engines import recording
 from defenses.dp_sgd import DPSGD
 from runner.data import Augment
@@ -99,6 +99,14 @@ def test_a_step_is_the_sum_of_clipped_means_and_parts_hold_whole_examples(part: 
     assert max(sizes) == (part // K * K if part else NUM * K)
     moved = before - torch.cat([p.detach().flatten() for p in kit.model.parameters()])
     torch.testing.assert_close(moved.double(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_memory_bound_counts_each_copy(monkeypatch: pytest.MonkeyPatch):
+    size = 4 * sum(p.numel() for p in network().parameters())
+    monkeypatch.setattr(dp_sgd, "GRADIENT_BYTES", 8 * size + 1)
+    defense = DPSGD(noise_multiplier=0.0, poisson_sampling=False, augmentations=K)
+    sizes = [len(part) for parts in protected(defense).steps(0) for part in parts]
+    assert sizes == NUM // 2 * [2 * K]
 
 
 def augmenting(work: Any, defense: Defense, **training: Any) -> Any:
