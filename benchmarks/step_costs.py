@@ -6,7 +6,8 @@ ResNet8 on 32x32x3, batch 128, one thread, attacks of ten steps, SGD with moment
 runner/train/fit.py makes a step. A unit is one pass forward and backward through one network, and a
 pass without gradients a third of one: the units of a step are counted while it runs, and a row's
 ratio is what a unit of it costs in units of the BatchNorm ERM step of the same precision. Steps
-take turns within one process; a ratio is the median over rounds. Ends with 1 if one is above 2.
+take turns within one process; a ratio is the median over rounds. Ends with 1 if one is above 2, or
+if a step of fast_at takes more than a quarter of one of PGD-10, with the same norm and precision.
 Cost: about 4 minutes on one core. Results: benchmarks/results/step_costs.md.
 """
 
@@ -27,13 +28,14 @@ from runner.models import ImageShape, Model
 from runner.train.bf16 import in_bf16
 
 SHAPE = ImageShape(3, 32, 32, 10, (0.49, 0.48, 0.45), (0.25, 0.24, 0.26))
-LIMIT = 2.0
+LIMIT, QUARTER = 2.0, 0.25
 ATTACK = {"eps": "8/255", "step_size": "2/255", "num_steps": 10}
 TRADES = {"name": "trades", "attack": ATTACK}
 NOISY = {"name": "residual_perturbation", "gamma": 0.5}
 DEFENSES: dict[str, dict[str, Any]] = {
     "erm": {"name": "erm"},
     "pgd_at": {"name": "pgd_at", "attack": ATTACK},
+    "fast_at": {"name": "fast_at", "eps": "8/255"},
     "trades": TRADES,
     "mart": {"name": "mart", "attack": ATTACK},
     "awp over trades": {"name": "awp", "base": TRADES},
@@ -77,6 +79,7 @@ def main() -> None:
     )
     parser.add_argument("--batch", type=int, default=128, help="images per step (default 128)")
     parser.add_argument("--rounds", type=int, default=9, help="timed rounds (default 9)")
+    parser.add_argument("--only", nargs="+", choices=DEFENSES, default=[*DEFENSES], metavar="NAME")
     options = parser.parse_args()
     torch.set_num_threads(1)
     batch = images_and_labels(options.batch)
@@ -86,7 +89,8 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     for bf16 in (False, True) if has_fast_bf16("cpu") else (False,):
         sides, counted = dict[str, Step](), dict[str, list[float]]()
-        for name, facts in DEFENSES.items():
+        for name in dict.fromkeys(("erm", *options.only)):
+            facts = DEFENSES[name]
             for norm in ("batch", "group"):
                 if name == "dp_sgd" and (bf16 or norm == "batch"):  # is fp32, and GroupNorm
                     continue
@@ -104,7 +108,17 @@ def main() -> None:
                 f"| {precision} | {side} | {ms:.0f} | {units:.2f} | {ms / units:.1f} "
                 f"| {ratio:.2f} | {ratios[0]:.2f}-{ratios[-1]:.2f} |"
             )
-    sys.exit(f"above {LIMIT:g}: {', '.join(over)}" if over else 0)
+        for norm in ("batch", "group"):
+            if {f"{norm} | fast_at", f"{norm} | pgd_at"} <= times.keys():
+                both = zip(times[f"{norm} | fast_at"], times[f"{norm} | pgd_at"], strict=True)
+                ratios = sorted(fast / many for fast, many in both)
+                ratio, precision = statistics.median(ratios), "bf16" if bf16 else "fp32"
+                over += [f"{precision} {norm} fast_at / pgd_at"] * (ratio > QUARTER)
+                print(
+                    f"fast_at / pgd_at, {precision}, {norm}: {ratio:.3f} "
+                    f"({ratios[0]:.3f}-{ratios[-1]:.3f})"
+                )
+    sys.exit(f"above {LIMIT:g}, or {QUARTER:g}: {', '.join(over)}" if over else 0)
 
 
 if __name__ == "__main__":

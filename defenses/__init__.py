@@ -214,7 +214,8 @@ class Defense(Keys):
         """Return figures of a look at the network after an epoch; they are logged.
 
         Args:
-            model: the plain network, which is left as it was.
+            model: as for `losses`, in train mode, which is left as it was: look at the network that
+                `attacks.evasion.crafting(model)` gives.
             images: (num_watched, channels, H, W) float in [0, 1], training examples as they are.
             labels: (num_watched,) int64 in [0, C).
         """

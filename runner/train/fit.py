@@ -132,7 +132,7 @@ def fit(
                 f"the loss is {metrics['loss_total']} in epoch {epoch}; "
                 f"lower training.lr (now {training.lr}) or use precision: fp32"
             )
-        metrics |= _watched(run, plain(kit.model), images, labels)
+        metrics |= _watched(run, kit.model, images, labels)
         metrics |= {"lr": lr, "time_s": time.perf_counter() - started}
         spent = run.defense.guarantee(run.facts(plain(kit.model), epoch + 1, quickly=True))
         if spent and spent.status == "proved" and spent.epsilon is not None:

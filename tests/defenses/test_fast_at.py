@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from attacks.evasion.fgsm import FGSM
+from defenses.dp_sgd import DPSGD
 from defenses.erm import ERM
 from defenses.fast_at import MANY_STEPS, ONE_STEP, FastAT
 from runner.storage import store
@@ -74,6 +75,17 @@ def test_what_falls_under_both_attacks_or_never_stood_is_no_such_warning():
     assert FastAT().warning([line(0.5, 0.4), line(0.12, 0.1)]) == ""  # a rate too high, say
     assert FastAT().warning([line(0.9, 0.0), line(0.9, 0.0)]) == ""
     assert FastAT(watched=0).warning([{"loss_total": 1.0}]) == ""
+
+
+def test_under_dp_sgd_the_look_leaves_the_step_alone(place: Workplace, work: Any):
+    """Its passes are not recorded as a part of the next step's gradients."""
+    weights = []
+    for watched in (30, 0):
+        private = DPSGD(noise_multiplier=0.5, base=FastAT(eps=0.1, watched=watched))
+        epochs = trained(a_run(work, private, epochs=2), place)
+        assert (ONE_STEP in epochs[0][0]) == (watched > 0)
+        weights.append(epochs[-1][1]["model"].values())
+    assert all(map(torch.equal, *weights))
 
 
 class Masked(nn.Module):
