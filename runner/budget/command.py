@@ -92,5 +92,5 @@ def dp_audit(
         setting = Setting(num_examples, batch_size, steps)
         found = command(noise_multiplier, max_grad_norm, setting, trials, delta, seed, Output())
         print(told(found))
-        if found.guarantee.alarm(found.lower_bound):
+        if found.alarms:
             sys.exit(1)

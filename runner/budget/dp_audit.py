@@ -9,13 +9,16 @@ from rich.progress import track
 
 from attacks.epsilon import largest_certifiable, split_sample_bound
 from defenses import Guarantee
-from defenses.dp_sgd import DPSGD
-from runner.budget.dp_trials import Setting, guarantee_of, trials
+from defenses.dp_sgd import DPSGD, sampling
+from runner.budget.dp_guesses import Guesses, even_odds, guesses_of, most_right
+from runner.budget.dp_noise import POWER, Noise, noise_shown
+from runner.budget.dp_trials import PIXELS, Setting, Trials, gathered, guarantee_of, trials
 from runner.budget.noise import NoBudget
 from runner.driver.progress import say
 from runner.storage.ids import seed_of
 
 MIN_TRIALS = 100  # so that each half has trials of both kinds
+ERRORS = {"epsilon": 0.03, "guesses": 0.01, "noise": 0.01}  # a right DP-SGD is accused with 5 %
 
 
 class Audited(NamedTuple):
@@ -27,6 +30,15 @@ class Audited(NamedTuple):
     num_in: int  # trials with the canary
     num_out: int
     confidence: float
+    guesses: Guesses | None = None
+    noise: Noise | None = None
+
+    @property
+    def alarms(self) -> list[str]:
+        """What is wrong, by each test that says so."""
+        told = [self.guarantee.alarm(self.lower_bound)]
+        told += [test.alarm for test in (self.guesses, self.noise) if test]
+        return [alarm for alarm in told if alarm]
 
 
 def audit_dp_sgd(
@@ -55,6 +67,23 @@ def audit_dp_sgd(
     halves = num_in - num_in // 2, num_out - num_out // 2
     largest = largest_certifiable(*halves, guarantee.delta, confidence)
     return Audited(guarantee, bound, largest, num_in, num_out, confidence)
+
+
+def audit_of_all_trials(
+    defense: DPSGD, setting: Setting, found: Trials, guarantee: Guarantee, seed: int
+) -> Audited:
+    """Return the bound of `audit_dp_sgd`, and the two tests of all trials, at ERRORS."""
+    bound = audit_dp_sgd(found.is_in, found.scores, guarantee, 1 - ERRORS["epsilon"], seed)
+    noise = defense.noise_multiplier
+    assert noise is not None, "a noise multiplier is what is audited"
+    rate, _ = sampling(setting.num_members, setting.batch_size)
+    most = most_right(lambda delta: guarantee_of(defense, setting, delta))
+    threshold = even_odds(noise, rate, setting.num_steps)
+    scores = found.scores[:, 0]
+    return bound._replace(
+        guesses=guesses_of(found.is_in, scores, threshold, most, ERRORS["guesses"]),
+        noise=noise_shown(found.energies, PIXELS, noise, ERRORS["noise"]),
+    )
 
 
 def command(
@@ -91,8 +120,8 @@ def command(
     numbers: Iterable[int] = range(num_trials)
     if console.is_terminal:
         numbers = track(numbers, "trials", console=console, transient=True)
-    member, scores = map(np.array, zip(*trials(defense, setting, numbers, seed), strict=True))
-    return audit_dp_sgd(member, scores, guarantee, 0.95, seed)
+    found = gathered(trials(defense, setting, numbers, seed))
+    return audit_of_all_trials(defense, setting, found, guarantee, seed)
 
 
 def told(found: Audited) -> str:
@@ -106,7 +135,19 @@ def told(found: Audited) -> str:
         f"largest that so many trials could show: {found.largest:.5g}",
     ]
     if guarantee.epsilon is not None and found.largest <= guarantee.epsilon:
-        lines.append("too few trials: none could refute the guarantee, whatever is broken")
-    wrong = guarantee.alarm(found.lower_bound)
-    lines.append(f"ALARM: {wrong}" if wrong else "no alarm: the trials do not refute the guarantee")
+        lines.append("too few trials for that bound to refute the guarantee, whatever is broken")
+    if guesses := found.guesses:
+        lines.append(
+            f"right guesses of the coin: {guesses.num_right:,} of {guesses.num:,}, each right with "
+            f"a chance of at most {guesses.most:.1%}: a p-value of {guesses.p_value:.2g}"
+        )
+    if noise := found.noise:
+        lines.append(
+            f"noise multiplier at most {noise.at_most:.5g}, and {noise.claimed:.5g} is claimed; "
+            f"one that is {noise.shortfall:.2%} too small in a layer is seen with {POWER:.0%}"
+        )
+    if guesses or noise:
+        lines.append(f"a DP-SGD that keeps its word is accused with {sum(ERRORS.values()):.0%}")
+    alarms = [f"ALARM: {wrong}" for wrong in found.alarms]
+    lines += alarms or ["no alarm: the trials do not refute the guarantee"]
     return "\n".join(lines)

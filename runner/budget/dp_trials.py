@@ -63,6 +63,22 @@ class Setting(NamedTuple):
             )
 
 
+class Trial(NamedTuple):
+    """What one training told."""
+
+    is_in: bool  # whether the canary was
+    scores: np.ndarray  # (1 + LAYERS,) float64
+    energies: np.ndarray  # (LAYERS,) float64
+
+
+class Trials(NamedTuple):
+    """What T trainings told."""
+
+    is_in: np.ndarray  # (T,) bool
+    scores: np.ndarray  # (T, 1 + LAYERS) float64
+    energies: np.ndarray  # (T, LAYERS) float64
+
+
 def guarantee_of(defense: DPSGD, setting: Setting, delta: float) -> Guarantee:
     """Return what the defense guarantees of a trial's weights."""
     setting.check()
@@ -71,10 +87,8 @@ def guarantee_of(defense: DPSGD, setting: Setting, delta: float) -> Guarantee:
     return defense.guarantee(Facts(Parallel(), *facts))
 
 
-def trials(
-    defense: DPSGD, setting: Setting, numbers: Iterable[int], seed: int
-) -> Iterator[tuple[bool, np.ndarray]]:
-    """Yield of each trial whether the canary was in, and how much the weights say so.
+def trials(defense: DPSGD, setting: Setting, numbers: Iterable[int], seed: int) -> Iterator[Trial]:
+    """Yield of each trial whether the canary was in, how much the weights say so, and their noise.
 
     A trial trains by the defense's own batches, gradients, clipping and noise, from weights of 0.
     The canary lights a pixel that is dark in all other images, so its gradient is a Dirac: alone in
@@ -86,6 +100,10 @@ def trials(
     number of steps that drew the canary, plus noise. The first score is along all of the gradient,
     and one more for each layer along that layer's share.
 
+    The gradients of a loss over two classes are each other's contrary, so each pixel's sum over the
+    classes is noise alone, whatever the images: `energies` has the sum over a layer's PIXELS of the
+    squares of that noise, in which one step of a noise multiplier of 1 would have a mean of PIXELS.
+
     Source: Nasr et al. (2023), https://arxiv.org/abs/2302.07956, whose strongest adversary puts
     such gradients in and sees every step. With one coordinate and SGD the last weights tell the sum
     of what was released.
@@ -93,9 +111,6 @@ def trials(
     Args:
         defense: over a base whose loss is cross-entropy.
         numbers: of the trials, each once; a trial's draws follow from the seed and its number.
-
-    Yields:
-        bool, and (1 + LAYERS,) float64.
 
     Raises:
         ValueError: the setting is out of range.
@@ -119,7 +134,14 @@ def trials(
         layers = zip(kit.model.parameters(), directions, strict=True)
         along = np.array([-scale * float((p.detach().double() * d).sum()) for p, d in layers])
         shares = [float(d.square().sum()) for d in directions]
-        yield is_in, np.array([along.sum(), *along / shares])
+        silent = [p.detach().double().sum(0) * scale for p in kit.model.parameters()]
+        energies = [float(s.square().sum()) / 2 / setting.num_steps for s in silent]
+        yield Trial(is_in, np.array([along.sum(), *along / shares]), np.array(energies))
+
+
+def gathered(found: Iterable[Trial]) -> Trials:
+    """Return the trials as arrays."""
+    return Trials(*map(np.array, zip(*found, strict=True)))
 
 
 def _kit(defense: DPSGD, setting: Setting, seed: int) -> Kit:

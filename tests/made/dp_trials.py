@@ -3,7 +3,7 @@
 import numpy as np
 
 from defenses.dp_sgd import DPSGD
-from runner.budget.dp_trials import Setting, trials
+from runner.budget.dp_trials import Setting, Trials, gathered, trials
 
 DELTA = 1e-5
 HALVES = Setting(num_members=16, batch_size=8, num_steps=2)  # half of the members a step, one epoch
@@ -15,6 +15,10 @@ def run(
     defense: DPSGD, setting: Setting, num: int, first: int = 0, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """(T,) bool and (T, S) scores of the trials from `first` on."""
-    found = trials(defense, setting, range(first, first + num), seed)
-    member, scores = map(np.array, zip(*found, strict=True))
-    return member, scores
+    found = run_all(defense, setting, num, first, seed)
+    return found.is_in, found.scores
+
+
+def run_all(defense: DPSGD, setting: Setting, num: int, first: int = 0, seed: int = 0) -> Trials:
+    """Everything of the trials from `first` on."""
+    return gathered(trials(defense, setting, range(first, first + num), seed))

@@ -14,13 +14,21 @@ from defenses import Guarantee, Kit
 from defenses.dp_sgd import DPSGD
 from runner.__main__ import app
 from runner.budget import dp_audit
-from runner.budget.dp_audit import Audited, audit_dp_sgd, told
+from runner.budget.dp_audit import ERRORS, Audited, audit_dp_sgd, audit_of_all_trials, told
 from runner.budget.dp_trials import Setting, guarantee_of
-from tests.made.dp_trials import CLIP, DELTA, HALVES, NOISE, run
+from tests.made.dp_trials import CLIP, DELTA, HALVES, NOISE, run, run_all
 
 
 def audited(defense: DPSGD, num: int, setting: Setting = HALVES, delta: float = DELTA) -> Audited:
     return audit_dp_sgd(*run(defense, setting, num), guarantee_of(defense, setting, delta), 0.95, 0)
+
+
+def by_all_tests(
+    defense: DPSGD, num: int, setting: Setting = HALVES, delta: float = DELTA
+) -> Audited:
+    """What the command finds."""
+    guarantee = guarantee_of(defense, setting, delta)
+    return audit_of_all_trials(defense, setting, run_all(defense, setting, num), guarantee, 0)
 
 
 class Broken(DPSGD):
@@ -92,6 +100,20 @@ class NoiseDividedTwice(Broken):
         optimizer.noise_multiplier = self._noise() / optimizer.expected_batch_size
 
 
+class NoiseTooSmall(Broken):
+    """The noise of the last layer lacks 5 %."""
+
+    def smash(self, optimizer: Any) -> None:
+        add = optimizer.add_noise
+
+        def less(self: Any) -> None:
+            add()
+            last = self.params[-1]
+            last.grad = last.summed_grad + 0.95 * (last.grad - last.summed_grad)
+
+        optimizer.add_noise = MethodType(less, optimizer)
+
+
 class ClippedBatch(Broken):
     """The batch's mean gradient is clipped, with the noise that clipping each example needs."""
 
@@ -119,12 +141,27 @@ BROKEN = [
 @pytest.mark.slow
 @pytest.mark.parametrize("make", BROKEN)
 def test_a_broken_dp_sgd_is_caught(make: Callable[..., DPSGD]):
-    found = audited(make(noise_multiplier=NOISE, max_grad_norm=CLIP), 1000)
+    """By the bound at its own 5 % of error, and by all tests that share them."""
+    defense = make(noise_multiplier=NOISE, max_grad_norm=CLIP)
+    given, trials = guarantee_of(defense, HALVES, DELTA), run_all(defense, HALVES, 1000)
+    found = audit_dp_sgd(trials.is_in, trials.scores, given, 0.95, 0)
     assert found.guarantee.epsilon is not None
     assert found.guarantee.epsilon <= 1 < found.lower_bound <= found.largest
     wrong = found.guarantee.alarm(found.lower_bound)
     assert wrong is not None
     assert wrong in told(found)
+    together = audit_of_all_trials(defense, HALVES, trials, given, 0)
+    assert given.alarm(together.lower_bound) in together.alarms
+    assert together.guesses is not None
+    assert together.guesses.alarm is not None or make is QuietLayer  # half of the noise is left
+
+
+def test_noise_of_one_layer_that_lacks_5_percent_is_seen_where_no_bound_on_epsilon_sees_it():
+    found = by_all_tests(NoiseTooSmall(noise_multiplier=NOISE, max_grad_norm=CLIP), 150)
+    assert found.noise is not None
+    assert found.noise.shortfall < 0.04
+    assert found.alarms == [found.noise.alarm]
+    assert "and 4 is claimed: the noise is too small" in told(found)
 
 
 @pytest.mark.slow
@@ -135,12 +172,14 @@ def test_a_broken_dp_sgd_is_caught(make: Callable[..., DPSGD]):
 def test_the_honest_dp_sgd_is_not_accused(noise: float, setting: Setting, least: float):
     """At delta 0.1 too, where it is the centre of the trade-off that is looked at."""
     defense = DPSGD(noise_multiplier=noise, max_grad_norm=CLIP)
-    found = run(defense, setting, 1000)
+    trials = run_all(defense, setting, 1000)
     for delta in (DELTA, 0.1):
-        told = audit_dp_sgd(*found, guarantee_of(defense, setting, delta), 0.95, 0)
+        given = guarantee_of(defense, setting, delta)
+        told = audit_dp_sgd(trials.is_in, trials.scores, given, 0.95, 0)
         assert told.guarantee.epsilon is not None
         assert least <= told.lower_bound <= told.guarantee.epsilon
         assert told.guarantee.alarm(told.lower_bound) is None
+    assert audit_of_all_trials(defense, setting, trials, given, 0).alarms == []
 
 
 def test_two_hundred_trials_catch_an_unclipped_layer():
@@ -166,13 +205,23 @@ def command(options: str) -> tuple[int, str]:
 
 def test_the_command_prints_both_bounds_and_what_could_have_been_shown():
     code, out = command("--noise-multiplier 4 --trials 100 --max-grad-norm 2")
-    found = audited(DPSGD(noise_multiplier=4, max_grad_norm=2), 100)
+    found = by_all_tests(DPSGD(noise_multiplier=4, max_grad_norm=2), 100)
+    assert found.guesses is not None
+    assert found.noise is not None
     assert code == 0
     assert told(found) in out
     assert f"epsilon at most {found.guarantee.epsilon:.5g} (proved" in out
-    assert f"epsilon at least {found.lower_bound:.5g} (95% confidence)" in out
+    assert f"epsilon at least {found.lower_bound:.5g} (97% confidence)" in out
     assert f"could show: {found.largest:.5g}" in out
+    assert f"guesses of the coin: {found.guesses.num_right} of 100" in out
+    assert f"noise multiplier at most {found.noise.at_most:.5g}, and 4 is claimed" in out
+    assert f"{found.noise.shortfall:.2%} too small in a layer is seen with 95%" in out
+    assert "a DP-SGD that keeps its word is accused with 5%" in out
     assert "no alarm" in out
+
+
+def test_the_errors_of_all_tests_add_up_to_5_percent():
+    assert sum(ERRORS.values()) == pytest.approx(0.05)
 
 
 def test_the_command_ends_with_1_when_a_proof_is_refuted(monkeypatch: pytest.MonkeyPatch):
