@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # keys are read and refused without waiting for it
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
+    from defenses._trade_off import Neighbours, TradeOff
+
 Term = Literal["total", "natural", "adversarial"]
 
 
@@ -242,6 +244,19 @@ class Defense(Keys):
         """Return the privacy guarantee of a model trained so, or None if it claims nothing."""
         return None
 
+    def trade_off(
+        self, facts: Facts, neighbours: Neighbours = "added", copies: int = 1
+    ) -> TradeOff | None:
+        """Return the proved ceiling of any attack on one example's membership; None: there is none.
+
+        Args:
+            facts: as for `guarantee`; delta has no part in it.
+            neighbours: what is there in place of a member that is left out: nothing, or another
+                example ("replaced"), as where the number of members is fixed.
+            copies: of the example, which are all in or all out.
+        """
+        return None
+
     def remarks(self, network: nn.Module) -> tuple[str, ...]:
         """Return sentences that a reader of the figures must know, printed in the report.
 
@@ -338,6 +353,11 @@ class Wrapper(Defense):
 
     def guarantee(self, facts: Facts) -> Guarantee | None:
         return self.base.guarantee(facts)
+
+    def trade_off(
+        self, facts: Facts, neighbours: Neighbours = "added", copies: int = 1
+    ) -> TradeOff | None:
+        return self.base.trade_off(facts, neighbours, copies)
 
     def remarks(self, network: nn.Module) -> tuple[str, ...]:
         return self.base.remarks(network)

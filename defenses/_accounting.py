@@ -1,8 +1,8 @@
 """Epsilon of the Poisson-subsampled Gaussian mechanism, and the noise that an epsilon takes.
 
 Neighbouring training sets differ by one example added or removed. Every epsilon here is an upper
-bound. Opacus does the accounting; where its accountants fail without saying so, this file says so,
-or asks the one that does not.
+bound, so that the smallest of several is one. Opacus computes rdp and prv; where its accountants
+fail without saying so, this file says so, or asks the one that does not. pld and gaussian are ours.
 """
 
 import functools
@@ -11,10 +11,11 @@ import logging
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Literal
+from contextlib import contextmanager, suppress
+from typing import Any, Literal, NamedTuple
 
-Accountant = Literal["prv", "rdp"]
+Bound = Literal["prv", "rdp", "pld", "gaussian"]
+Accountant = Literal["prv", "rdp", "best"]
 
 PRV_ERROR = 0.01  # in epsilon; Opacus adds it to what it returns
 PRV_POINTS = 2**22  # of the grid that losses are convolved on: about 3 s on one core
@@ -22,7 +23,47 @@ PRV_DELTA = 1e-9  # the smallest it bounds: its rounding in float64 hides a delt
 PRV_REACH = 700.0  # nats of the largest loss: exp of more overflows float64
 LOW_ORDERS = (1.01, 1.02, 1.05)  # beyond Opacus's own, or a bound of little or much noise
 HIGH_ORDERS = (64, 80, 96, 128, 192, 256, 384, 512, 768, 1024)  # is many times too large
+MOST_NOISE = 1e6
 WITHIN = 1.001  # of the smallest noise is what calibration finds
+
+
+class Answer(NamedTuple):
+    """An epsilon, and who bounds it so."""
+
+    epsilon: float
+    by: Bound
+
+
+def bounds_of(accountant: Accountant, sample_rate: float, delta: float) -> tuple[Bound, ...]:
+    """Return the bounds among which an accountant takes the smallest that can be computed."""
+    if accountant == "best":
+        return ("gaussian",) if sample_rate == 1 else ("pld", "rdp")
+    answers, _ = answering(accountant, delta)
+    return ("prv", "rdp") if answers == "prv" else ("rdp",)
+
+
+def smallest(
+    noise_multiplier: float,
+    sample_rate: float,
+    num_steps: int,
+    delta: float,
+    bounds: tuple[Bound, ...],
+) -> Answer:
+    """Return the smallest epsilon that one of the bounds proves; else as `spent`.
+
+    Raises:
+        ValueError: none of them can compute it; as the first of them says it.
+    """
+    found, refused = [], []
+    for bound in bounds:
+        try:
+            epsilon = spent(noise_multiplier, sample_rate, num_steps, delta, bound)
+            found.append(Answer(epsilon, bound))
+        except ValueError as error:
+            refused.append(error)
+    if not found:
+        raise refused[0]
+    return min(found)
 
 
 def answering(accountant: Accountant, delta: float) -> tuple[Accountant, str]:
@@ -43,13 +84,15 @@ def spent(
     sample_rate: float,
     num_steps: int,
     delta: float,
-    accountant: Accountant,
+    accountant: Accountant | Bound,
 ) -> float:
     """Return an epsilon such that the steps are (epsilon, delta)-differentially private.
 
     prv: numerical composition, Gopi et al. (2021), https://arxiv.org/abs/2106.02848; at most about
     0.02 above the exact value. rdp: Mironov et al. (2019), https://arxiv.org/abs/1908.10530. At a
-    small delta rdp answers for both: `answering`.
+    small delta rdp answers for both: `answering`. pld: `_loss_distribution`, some 1e-4 of epsilon
+    above the exact value, at any delta. gaussian: the exact value at sample rate 1. best: the
+    smallest, `smallest`.
 
     Args:
         noise_multiplier: standard deviation of the noise on a sum of clipped gradients, in units of
@@ -61,13 +104,26 @@ def spent(
     Raises:
         ValueError: the accountant cannot compute it.
     """
-    from opacus.accountants import PRVAccountant
-
-    accountant, _ = answering(accountant, delta)
+    if accountant == "best":
+        bounds = bounds_of(accountant, sample_rate, delta)
+        return smallest(noise_multiplier, sample_rate, num_steps, delta, bounds).epsilon
+    if accountant == "prv":
+        accountant, _ = answering(accountant, delta)
     setting = f"noise_multiplier {noise_multiplier:g} over {num_steps} steps"
     if accountant == "rdp":
         epsilon = _renyi(noise_multiplier, sample_rate, num_steps, delta)
+    elif accountant == "gaussian":
+        assert sample_rate == 1, "its closed form is that of every example in every batch"
+        from defenses._gaussian import epsilon_of
+
+        epsilon = epsilon_of(math.sqrt(num_steps) / noise_multiplier, delta)
+    elif accountant == "pld":
+        from defenses._loss_distribution import larger_epsilon, one_example
+
+        epsilon = larger_epsilon(one_example(noise_multiplier, sample_rate, num_steps), delta)
     else:
+        from opacus.accountants import PRVAccountant
+
         reach = _renyi(noise_multiplier, sample_rate, num_steps, delta / 4000) + 3
         points = 2 * reach / PRV_ERROR * math.sqrt(num_steps * math.log(12000 / delta) / 2)
         if reach > PRV_REACH or points > PRV_POINTS:
@@ -117,20 +173,69 @@ def calibrated(
             return math.inf
 
     accountant, _ = answering(accountant, target_delta)
-    high = 1.0
+    high, by_rdp = 1.0, (target_epsilon, target_delta, sample_rate, num_steps, "rdp")
     if accountant == "prv":  # rdp's search is quick and ends a little above
-        high = calibrated(target_epsilon, target_delta, sample_rate, num_steps, "rdp")
+        high = calibrated(*by_rdp)
         spent(high, sample_rate, num_steps, target_delta, accountant)  # raises if out of its reach
-    while epsilon(high) > target_epsilon:
-        high *= 2
-        if high > 1e6:
-            raise ValueError(
-                f"no noise reaches target_epsilon {target_epsilon:g} at delta {target_delta:g} by "
-                f"the {accountant} accountant; ask for a larger epsilon"
-            )
-    low, high = _bracket(lambda noise: epsilon(noise) / target_epsilon, high)
+    elif accountant == "best":
+        with suppress(ValueError):
+            high = calibrated(*by_rdp)
+    low, high = least_noise(
+        lambda noise: epsilon(noise) / target_epsilon,
+        high,
+        f"no noise reaches target_epsilon {target_epsilon:g} at delta {target_delta:g} by the "
+        f"{accountant} accountant; ask for a larger epsilon",
+    )
     spent(low, sample_rate, num_steps, target_delta, accountant)  # raises if this ended the search
     return high
+
+
+@functools.lru_cache
+def calibrated_to_tpr(
+    target_tpr: float, at_fpr: float, sample_rate: float, num_steps: int, cut: float = 0.0
+) -> float:
+    """Return the smallest noise multiplier whose ceiling is at most this TPR, to 0.1 %.
+
+    Args:
+        target_tpr: above `at_fpr` and below 1.
+        at_fpr: above 0.
+        sample_rate: as for `spent`.
+        num_steps: as for `spent`.
+        cut: the probability that any batch is cut; see `TradeOff.blurred`.
+
+    Raises:
+        ValueError: no noise reaches the target.
+    """
+    from defenses._trade_off import trade_off
+
+    def excess(noise: float) -> float:
+        found = trade_off(noise, sample_rate, num_steps).blurred(cut).tpr_at(at_fpr)
+        return (found - at_fpr) / (target_tpr - at_fpr)
+
+    _, noise = least_noise(
+        excess,
+        1.0,
+        f"no noise reaches target_tpr {target_tpr:g} at at_fpr {at_fpr:g}; ask for a larger TPR",
+    )
+    return noise
+
+
+def least_noise(
+    excess: Callable[[float], float], start: float, refusal: str
+) -> tuple[float, float]:
+    """Return two noises 0.1 % apart or less, of which the second is enough and the first is not.
+
+    Args:
+        excess: of a noise: what is spent over what may be; infinite where it is not known.
+        start: a noise to begin with.
+        refusal: what to say where no noise is enough.
+    """
+    high = start
+    while excess(high) > 1:
+        high *= 2
+        if high > MOST_NOISE:
+            raise ValueError(refusal)
+    return _bracket(excess, high)
 
 
 def _bracket(excess: Callable[[float], float], high: float) -> tuple[float, float]:

@@ -11,7 +11,17 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 
 from attacks.by_name import ByName
 from defenses import Defense, Facts, Guarantee, Kit, Wrapper
-from defenses._accounting import Accountant, answering, calibrated, spent
+from defenses._accounting import (
+    Accountant,
+    Answer,
+    Bound,
+    answering,
+    bounds_of,
+    calibrated,
+    calibrated_to_tpr,
+    smallest,
+    spent,
+)
 from defenses._poisson import in_parts, poisson_batches, sampling
 from defenses._truncation import Bounded, spent_in_part
 from defenses.erm import ERM
@@ -19,14 +29,23 @@ from defenses.erm import ERM
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from defenses._trade_off import Neighbours, TradeOff
+
 __all__ = [  # the defense, and what `runner budget` asks
     "DPSGD",
     "Accountant",
+    "Answer",
     "answering",
+    "bounds_of",
     "calibrated",
+    "calibrated_to_tpr",
+    "ceiling",
     "sampling",
+    "smallest",
     "spent",
 ]
+
+AT_FPR = 0.001  # where the papers compare
 
 GRADIENT_BYTES = 2 * 2**30  # of per-example gradients in memory at once, where the user sets none
 
@@ -50,6 +69,7 @@ class DPSGD(Wrapper):
     YAML: {name: dp_sgd, noise_multiplier: 1.1}
     YAML: {name: dp_sgd, noise_multiplier: 1.0, max_grad_norm: 0.5, base: {name: pgd_at}}
     YAML: {name: dp_sgd, target_epsilon: 8, target_delta: 1e-5, base: {name: trades}}
+    YAML: {name: dp_sgd, target_tpr: 0.01, at_fpr: 0.001}
     YAML: {name: dp_sgd, noise_multiplier: 1.0, augmentations: 2, max_batch_size: 60}
     """
 
@@ -67,19 +87,34 @@ class DPSGD(Wrapper):
     # same step.
     augmentations: Annotated[PositiveInt, Field(exclude_if=lambda n: n == 1)] = 1
     max_batch_size: Annotated[PositiveInt | None, Field(exclude_if=lambda n: n is None)] = None
+    target_tpr: Annotated[float | None, Field(gt=0, lt=1, exclude_if=lambda tpr: tpr is None)] = (
+        None  # that no membership attack exceeds at `at_fpr` after all epochs; sets the noise
+    )
+    at_fpr: Annotated[float, Field(gt=0, lt=1, exclude_if=lambda fpr: fpr == AT_FPR)] = AT_FPR
 
     @model_validator(mode="after")
     def _noise_is_given_once(self) -> Self:
-        if (self.noise_multiplier is None) == (self.target_epsilon is None):
-            given = "neither" if self.noise_multiplier is None else "both"
+        of = {
+            key: getattr(self, key) for key in ("noise_multiplier", "target_epsilon", "target_tpr")
+        }
+        given = [key for key, value in of.items() if value is not None]
+        if len(given) != 1:
             raise ValueError(
-                "dp_sgd needs exactly one of noise_multiplier (how much noise) and target_epsilon "
-                f"(how much privacy; the noise follows), got {given}"
+                "dp_sgd needs exactly one of noise_multiplier (how much noise), target_epsilon and "
+                "target_tpr (how much privacy; the noise follows), got "
+                + (f"{'both ' * (len(given) == 2)}{' and '.join(given)}" or "neither")
             )
-        if self.target_epsilon is not None and not self.poisson_sampling:
+        if given != ["noise_multiplier"] and not self.poisson_sampling:
             raise ValueError(
-                "target_epsilon needs poisson_sampling: without it no epsilon is known; give "
-                "noise_multiplier instead"
+                f"{given[0]} needs poisson_sampling: without it no epsilon and no ceiling is "
+                "known; give noise_multiplier instead"
+            )
+        if self.target_tpr is None and "at_fpr" in self.model_fields_set:
+            raise ValueError("at_fpr is where target_tpr holds; give target_tpr, or leave it out")
+        if self.target_tpr is not None and self.target_tpr <= self.at_fpr:
+            raise ValueError(
+                f"target_tpr {self.target_tpr:g} is not above at_fpr {self.at_fpr:g}: a coin finds "
+                "as many members as it accuses others, whatever the noise; use a larger target_tpr"
             )
         if self.base.per_example_steps:
             raise ValueError(
@@ -127,13 +162,17 @@ class DPSGD(Wrapper):
                 "so that most batches would be cut; use more, some "
                 f"{math.ceil(batch_size + 6 * math.sqrt(batch_size))}"
             )
-        if self.target_epsilon is None:
+        num_steps *= epochs
+        batches = self._bounded(num_members, rate, num_steps)
+        if self.target_epsilon is not None:
+            noise = self._noise_for(self.target_epsilon, rate, num_steps, batches)
+        elif self.target_tpr is not None:
+            cut = batches.cut if batches else 0.0
+            noise = calibrated_to_tpr(self.target_tpr, self.at_fpr, rate, num_steps, cut)
+        else:
             return found
-        delta, batches = self.target_delta, self._bounded(num_members, rate, num_steps * epochs)
-        if batches:
-            delta = batches.left(self.target_epsilon, delta)
-        noise = calibrated(self.target_epsilon, delta, rate, num_steps * epochs, self.accountant)
-        return found.model_copy(update={"noise_multiplier": noise, "target_epsilon": None})
+        settled = {"target_epsilon": None, "target_tpr": None, "at_fpr": AT_FPR}
+        return found.model_copy(update={"noise_multiplier": noise, **settled})
 
     def build(self, make_model: Callable[[], nn.Module]) -> nn.Module:
         """Return the base's network with GroupNorm in place of BatchNorm.
@@ -219,25 +258,44 @@ class DPSGD(Wrapper):
             return Guarantee(None, facts.delta, "none", "the weights", why)
         rate, num_steps = sampling(facts.num_members, facts.batch_size)
         num_steps *= facts.epochs
-        batches, why = self._bounded(facts.num_members, rate, num_steps), ""
-        answers, instead = answering("rdp" if facts.quickly else self.accountant, facts.delta)
-        for accountant in dict.fromkeys((answers, "rdp")):  # rdp bounds what prv cannot
+        batches = self._bounded(facts.num_members, rate, num_steps)
+        accountant: Accountant = "rdp" if facts.quickly else self.accountant
+        _, instead = answering(accountant, facts.delta)
+        found: dict[Bound, float] = {}
+        why = ""
+        for bound in bounds_of(accountant, rate, facts.delta):
             try:
-                epsilon = _spent(noise, rate, num_steps, facts.delta, accountant, batches)
+                found[bound] = _spent(noise, rate, num_steps, facts.delta, bound, batches)
             except ValueError as error:
                 why = str(error)
                 instead, _, _ = why.partition("; ")  # what follows it is advice
-                continue
-            why = (
-                f"noise multiplier {noise:.4g}, sampling rate {rate:.4g}, {num_steps} steps, "
-                f"accountant {accountant}{f' ({instead})' if instead else ''}; one example added "
-                "or removed"
-            )
-            if batches:
-                extra = batches.extra(epsilon)
-                why += f"; batches of at most {batches.most}, whose cuts take {extra:.2g} of delta"
-            return Guarantee(epsilon, facts.delta, "proved", "the weights", why)
-        return Guarantee(None, facts.delta, "none", "the weights", why)
+        if not found:
+            return Guarantee(None, facts.delta, "none", "the weights", why)
+        by, epsilon = min(found.items(), key=lambda item: item[1])
+        if by != accountant and accountant in found:
+            instead = f"{accountant} gives {found[accountant]:.4g}"
+        why = (
+            f"noise multiplier {noise:.4g}, sampling rate {rate:.4g}, {num_steps} steps, "
+            f"accountant {by}{f' ({instead})' if instead else ''}; one example added "
+            "or removed"
+        )
+        if batches:
+            extra = batches.extra(epsilon)
+            why += f"; batches of at most {batches.most}, whose cuts take {extra:.2g} of delta"
+        return Guarantee(epsilon, facts.delta, "proved", "the weights", why)
+
+    def trade_off(
+        self, facts: Facts, neighbours: Neighbours = "added", copies: int = 1
+    ) -> TradeOff | None:
+        """Return the ceiling of any membership attack on the weights, every epoch's included."""
+        noise = self._noise()
+        if not self.poisson_sampling or noise == 0:
+            return None
+        rate, num_steps = sampling(facts.num_members, facts.batch_size)
+        num_steps *= facts.epochs
+        batches = self._bounded(facts.num_members + copies - 1, rate, num_steps)
+        found = ceiling(noise, rate, num_steps, neighbours, copies)
+        return found.blurred(batches.cut) if batches else found
 
     def remarks(self, network: nn.Module) -> tuple[str, ...]:
         """Return the base's remarks and DP-SGD's own."""
@@ -261,6 +319,25 @@ class DPSGD(Wrapper):
         )
         return tuple(told)
 
+    def _noise_for(
+        self, target_epsilon: float, rate: float, num_steps: int, batches: Bounded | None
+    ) -> float:
+        """The noise of an epsilon; where prv finds none, what the best bound takes.
+
+        Where prv finds one it stays, though its error of 0.01 takes more noise than needed of a
+        small epsilon: the noise is part of a Run, and those that are stored would be trained anew.
+        """
+        delta = self.target_delta
+        if batches:
+            delta = batches.left(target_epsilon, delta)
+        setting = (target_epsilon, delta, rate, num_steps)
+        try:
+            return calibrated(*setting, self.accountant)
+        except ValueError:
+            if self.accountant != "prv":
+                raise
+            return calibrated(*setting, "best")
+
     def _bounded(self, num_members: int, rate: float, num_steps: int) -> Bounded | None:
         """Its batches, if their size is bounded."""
         most = self.max_batch_size
@@ -277,9 +354,22 @@ def _spent(
     rate: float,
     num_steps: int,
     delta: float,
-    accountant: Accountant,
+    accountant: Bound,
     batches: Bounded | None,
 ) -> float:
     """Epsilon at this delta, of batches that may be cut."""
     at = partial(spent, noise, rate, num_steps, accountant=accountant)
     return at(delta) if batches is None else spent_in_part(at, delta, batches)
+
+
+def ceiling(
+    noise_multiplier: float,
+    sample_rate: float,
+    num_steps: int,
+    neighbours: Neighbours = "added",
+    copies: int = 1,
+) -> TradeOff:
+    """Return the ceiling of any membership attack; `_trade_off.trade_off` says what it is of."""
+    from defenses._trade_off import trade_off
+
+    return trade_off(noise_multiplier, sample_rate, num_steps, neighbours, copies)

@@ -60,15 +60,24 @@ def dp_sgd(
     epochs: Annotated[int, typer.Option(min=1, help="of num-examples / batch-size steps")],
     noise_multiplier: Annotated[float | None, typer.Option(help="print epsilon")] = None,
     epsilon: Target = None,
+    target_tpr: Annotated[
+        float | None, typer.Option(help="print the noise that no attack's TPR exceeds this at")
+    ] = None,
+    at_fpr: Annotated[
+        float | None, typer.Option(help="the FPR of --target-tpr, default 0.001")
+    ] = None,
     delta: Delta = 1e-5,
-    accountant: Annotated[str, typer.Option(help="rdp, prv or both; a tiny delta: rdp")] = "prv",
+    accountant: Annotated[
+        str, typer.Option(help="best (smallest bound), prv, rdp, or both of these")
+    ] = "best",
 ) -> None:
-    """DP-SGD, by Opacus's accountants for Poisson-sampled batches."""
+    """DP-SGD with Poisson-sampled batches: epsilon, and the ceiling of any membership attack."""
     with complaints():
         from runner.budget import noise
 
+        targets = (noise_multiplier, epsilon, target_tpr, at_fpr)
         facts = (batch_size, num_examples, epochs, delta, accountant)
-        print(noise.dp_sgd(noise_multiplier, epsilon, *facts))
+        print(noise.dp_sgd(noise.Asked(*targets, *facts)))
 
 
 @app.command("audit")

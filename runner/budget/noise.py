@@ -2,9 +2,20 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from decimal import ROUND_CEILING, Context
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
-from defenses.dp_sgd import Accountant, answering, calibrated, sampling, spent
+from defenses.dp_sgd import (
+    AT_FPR,
+    Accountant,
+    Answer,
+    answering,
+    bounds_of,
+    calibrated,
+    calibrated_to_tpr,
+    ceiling,
+    sampling,
+    smallest,
+)
 from defenses.residual_perturbation import (
     ASSUMES_1,
     ASSUMES_2,
@@ -23,10 +34,14 @@ NEEDS = {  # strategy -> the options it needs beside its noise, or epsilon
 }
 MAY_HAVE = {"I": {"epochs", "T", "members"}, "II": {"queries"}}
 COMPOSED = {"as stated": False, "all M + 1 layers composed": True}  # two readings of Theorem 2
+FPRS = (1e-5, 0.001, 0.01, 0.1)  # at which the ceiling is told
 OPTIONS = {  # how a configuration spells what a message advises -> how this command does
     "accountant: rdp": "--accountant rdp",
     "noise_multiplier": "--noise-multiplier",
+    "accountant: best": "--accountant best",
     "target_epsilon": "--epsilon",
+    "target_tpr": "--target-tpr",
+    "at_fpr": "--at-fpr",
 }
 Answers = tuple[str, dict[str, Noise], dict[str, Budget]]  # title; by reading, what was asked for
 
@@ -70,63 +85,120 @@ def residual(strategy: str, M: int, delta: float, given: Mapping[str, float | No
     return "\n".join([*lines, f"status: {status}", f"why: {assumes}"])
 
 
-def dp_sgd(
-    noise_multiplier: float | None,
-    epsilon: float | None,
-    batch_size: int,
-    num_examples: int,
-    epochs: int,
-    delta: float,
-    accountant: str,
-) -> str:
-    """Return the printable budget of DP-SGD with Poisson-sampled batches.
+class Asked(NamedTuple):
+    """What `runner budget dp-sgd` is asked; one of the first three is not None."""
 
-    Args:
-        noise_multiplier: asks for epsilon; None asks for the multiplier of `epsilon`.
-        epsilon: the target, or None.
-        batch_size: the expected one.
-        num_examples: training examples.
-        epochs: of round(num_examples / batch_size) steps each.
-        delta: in (0, 1).
-        accountant: "rdp", "prv" or "both".
+    noise_multiplier: float | None  # asks for epsilon and the ceiling
+    epsilon: float | None  # asks for the noise
+    target_tpr: float | None  # asks for the noise
+    at_fpr: float | None  # of target_tpr; None: AT_FPR
+    batch_size: int  # the expected one
+    num_examples: int
+    epochs: int  # of round(num_examples / batch_size) steps each
+    delta: float
+    accountant: str  # one of Accountant, or "both": prv and rdp
+
+
+def dp_sgd(asked: Asked) -> str:
+    """Return the printable budget of DP-SGD with Poisson-sampled batches.
 
     Raises:
         NoBudget: an option is missing or out of range, or the accountant cannot compute it.
     """
-    target = {"noise-multiplier": noise_multiplier, "epsilon": epsilon}
-    target = {name: value for name, value in target.items() if value is not None}
-    if len(target) != 1:
-        raise NoBudget("give --noise-multiplier to get epsilon, or --epsilon to get the noise")
-    if accountant not in (legal := (*get_args(Accountant), "both")):
-        raise NoBudget(f"--accountant must be one of {', '.join(legal)}, got {accountant!r}")
-    for name, value in {**target, "batch-size": batch_size, "epochs": epochs}.items():
-        if not 0 < value < float("inf"):
-            raise NoBudget(f"--{name} must be above 0 and finite, got {value:g}")
-    if batch_size > num_examples:
-        raise NoBudget(f"--batch-size {batch_size} is above --num-examples {num_examples}")
-    if not 0 < delta < 1:
-        raise NoBudget(f"--delta must lie between 0 and 1, got {delta:g}")
-    rate, steps = sampling(num_examples, batch_size)
-    steps *= epochs
-    lines = [f"DP-SGD: {steps} steps at sample rate {rate:.5g}, delta {delta:g}"]
-    asked = [name for name in get_args(Accountant) if accountant in (name, "both")]
-    answers = [answering(name, delta) for name in asked]
-    for name in dict.fromkeys(name for name, _ in answers):
-        try:
-            if noise_multiplier is not None:
-                found = spent(noise_multiplier, rate, steps, delta, name)
-                lines.append(f"epsilon {found:.5g} ({name})")
-            elif epsilon is not None:
-                found = calibrated(epsilon, delta, rate, steps, name)
-                lines.append(f"noise multiplier {_up(found)} ({name})")
-        except ValueError as error:
-            told = str(error)
-            for key, option in OPTIONS.items():
-                told = told.replace(key, option)
-            raise NoBudget(told) from None
+    _demand_numbers(asked)
+    rate, steps = sampling(asked.num_examples, asked.batch_size)
+    steps *= asked.epochs
+    both = asked.accountant == "both"
+    every: tuple[Accountant, ...] = get_args(Accountant)
+    names: list[Accountant] = [n for n in every if n == asked.accountant or (both and n != "best")]
+    answers = [answering(name, asked.delta) for name in names]
+    try:
+        found = [_lines(asked, rate, steps, n) for n in dict.fromkeys(n for n, _ in answers)]
+    except ValueError as error:
+        told = str(error)
+        for key, option in OPTIONS.items():
+            told = told.replace(key, option)
+        raise NoBudget(told) from None
+    title = f"DP-SGD: {steps} steps at sample rate {rate:.5g}, delta {asked.delta:g}"
+    told = _ceiling(min(noise for noise, _ in found), rate, steps, asked.at_fpr)
     why = ["for batches drawn by Poisson sampling"]
     why += [f"{instead}, so {name} answers" for name, instead in answers if instead]
-    return "\n".join([*lines, "status: proved", f"why: {'; '.join(why)}"])
+    lines = [title, *told, *(line for _, lines in found for line in lines), "status: proved"]
+    return "\n".join([*lines, f"why: {'; '.join(why)}"])
+
+
+def _demand_numbers(asked: Asked) -> None:
+    """Refuse what is missing, and numbers out of their range."""
+    target = {
+        "noise-multiplier": asked.noise_multiplier,
+        "epsilon": asked.epsilon,
+        "target-tpr": asked.target_tpr,
+    }
+    target = {name: value for name, value in target.items() if value is not None}
+    if len(target) != 1:
+        raise NoBudget(
+            "give --noise-multiplier to get epsilon, or --epsilon or --target-tpr to get the noise"
+        )
+    if asked.accountant not in (legal := (*get_args(Accountant), "both")):
+        raise NoBudget(f"--accountant must be one of {', '.join(legal)}, got {asked.accountant!r}")
+    sizes = {"batch-size": asked.batch_size, "epochs": asked.epochs}
+    for name, value in {**target, **sizes}.items():
+        if not 0 < value < float("inf"):
+            raise NoBudget(f"--{name} must be above 0 and finite, got {value:g}")
+    if asked.batch_size > asked.num_examples:
+        raise NoBudget(
+            f"--batch-size {asked.batch_size} is above --num-examples {asked.num_examples}"
+        )
+    if not 0 < asked.delta < 1:
+        raise NoBudget(f"--delta must lie between 0 and 1, got {asked.delta:g}")
+    if asked.at_fpr is not None and asked.target_tpr is None:
+        raise NoBudget("--at-fpr is where --target-tpr holds; give both, or leave it out")
+    if asked.target_tpr is None:
+        return
+    at_fpr = AT_FPR if asked.at_fpr is None else asked.at_fpr
+    if not 0 < at_fpr < 1:
+        raise NoBudget(f"--at-fpr must lie between 0 and 1, got {at_fpr:g}")
+    if not at_fpr < asked.target_tpr < 1:
+        raise NoBudget(
+            f"--target-tpr must lie between --at-fpr {at_fpr:g}, which a coin reaches whatever the "
+            f"noise, and 1, got {asked.target_tpr:g}"
+        )
+
+
+def _lines(
+    asked: Asked, rate: float, steps: int, accountant: Accountant
+) -> tuple[float, list[str]]:
+    """The noise that an accountant answers of, and what it says, each with who bounds it so."""
+    bounds, delta = bounds_of(accountant, rate, asked.delta), asked.delta
+
+    def spent(noise: float) -> Answer:
+        # who is asked by name answers by itself
+        return smallest(noise, rate, steps, delta, bounds if accountant == "best" else bounds[:1])
+
+    if asked.noise_multiplier is not None:
+        found = spent(asked.noise_multiplier)
+        return asked.noise_multiplier, [f"epsilon {found.epsilon:.5g} ({found.by})"]
+    if asked.epsilon is not None:
+        noise = calibrated(asked.epsilon, delta, rate, steps, accountant)
+        return noise, [f"noise multiplier {_up(noise)} ({spent(noise).by})"]
+    assert asked.target_tpr is not None, "one of three is asked"
+    at_fpr = AT_FPR if asked.at_fpr is None else asked.at_fpr
+    noise = calibrated_to_tpr(asked.target_tpr, at_fpr, rate, steps)
+    found, by = spent(noise), ceiling(noise, rate, steps).by
+    lines = [f"noise multiplier {_up(noise)} ({by})", f"epsilon {found.epsilon:.5g} ({found.by})"]
+    return noise, lines
+
+
+def _ceiling(noise: float, rate: float, steps: int, at_fpr: float | None) -> list[str]:
+    """What no membership attack exceeds at this noise."""
+    found = ceiling(noise, rate, steps)
+    fprs = sorted({*FPRS, *((at_fpr,) if at_fpr else ())})
+    at = ", ".join(f"{_up(100 * found.tpr_at(fpr), 3)} % at {100 * fpr:g} % FPR" for fpr in fprs)
+    return [
+        f"no membership attack exceeds, at noise multiplier {noise:.5g} ({found.by}): TPR {at}; "
+        f"AUC {_up(found.auc(), 3)}",
+        f"mu of Gaussian DP: {_up(found.mu(), 4)}, down to errors of {found.least:g}",
+    ]
 
 
 def _theorem_1(M: int, delta: float, options: dict[str, Any]) -> Answers:
@@ -192,9 +264,10 @@ def _of(reading: str) -> str:
     return f" ({reading})" if reading else ""
 
 
-def _up(noise: float) -> str:
-    """Five digits, rounded up: the noise that is printed is enough."""
-    return f"{Context(prec=5, rounding=ROUND_CEILING).create_decimal_from_float(noise):.5g}"
+def _up(number: float, digits: int = 5) -> str:
+    """So many digits, rounded up: a noise that is printed is enough, and a ceiling is one."""
+    rounded = Context(prec=digits, rounding=ROUND_CEILING).create_decimal_from_float(number)
+    return f"{rounded:.{digits}g}"
 
 
 def _demand_options(strategy: str, options: Collection[str]) -> None:

@@ -11,7 +11,16 @@ from opacus.accountants import PRVAccountant
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from defenses._accounting import PRV_DELTA, Accountant, _bracket, answering, calibrated, spent
+from defenses._accounting import (
+    PRV_DELTA,
+    Accountant,
+    _bracket,
+    answering,
+    bounds_of,
+    calibrated,
+    smallest,
+    spent,
+)
 from tests.made.exact_epsilons import Setting, drawn, exact_epsilon, stored
 
 DELTA = 1e-5
@@ -265,3 +274,42 @@ def test_noise_for_an_epsilon_at_a_small_delta_is_enough(delta: float):
     noise = calibrated(4.0, delta, 0.01, 1000, "prv")
     assert noise == calibrated(4.0, delta, 0.01, 1000, "rdp")
     assert exact_epsilon(Setting(noise, 0.01, 1000, delta)) < 4.0
+
+
+def test_pld_is_hardly_above_the_exact_epsilon_and_never_below():
+    """Of small epsilons the oracle itself is up to 1e-6 off."""
+    for setting, exact in stored()[::8]:
+        found = spent(*setting, "pld")
+        assert exact - 1e-6 <= found <= 1.0015 * exact + 1e-6, setting
+
+
+@pytest.mark.parametrize("delta", [1e-5, 1e-12, 1e-30, 1e-300])
+@pytest.mark.parametrize(("noise", "num_steps"), [(5.0, 20), (100.0, 10_000), (0.3, 2)])
+def test_full_batches_are_answered_exactly_at_any_delta(noise: float, num_steps: int, delta: float):
+    found = smallest(noise, 1.0, num_steps, delta, bounds_of("best", 1.0, delta))
+    assert found.by == "gaussian"
+    with mpmath.workdps(400):
+        at, before = (
+            delta_without_sampling(noise, num_steps, found.epsilon * scale)
+            for scale in (1, 1 - 1e-9)
+        )
+        assert at <= delta < before
+
+
+def test_the_best_answer_is_the_smallest_of_the_bounds_and_says_whose_it_is():
+    setting = (1.1, 0.0128, 780, 1e-12)
+    found = smallest(*setting, bounds_of("best", 0.0128, 1e-12))
+    assert found == (spent(*setting, "pld"), "pld")
+    assert found.epsilon < spent(*setting, "rdp")
+    assert spent(*setting, "best") == found.epsilon
+    # of hardly any noise a grid of losses is coarser than Renyi's bound
+    little = smallest(1e-4, 0.0128, 780, 1e-5, bounds_of("best", 0.0128, 1e-5))
+    assert little == (spent(1e-4, 0.0128, 780, 1e-5, "rdp"), "rdp")
+
+
+@pytest.mark.parametrize("target", [0.005, 0.05, 3.0])
+def test_the_best_noise_is_enough_by_the_oracle_and_below_that_of_the_others(target: float):
+    noise = calibrated(target, DELTA, 0.01, 1000, "best")
+    exact = exact_epsilon(Setting(noise, 0.01, 1000, DELTA))
+    assert 0.997 * target < exact <= target
+    assert noise <= calibrated(target, DELTA, 0.01, 1000, "rdp")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from defenses import Defense, Facts, Kit, dp_sgd
-from defenses._accounting import calibrated
+from defenses._accounting import calibrated, spent
 from defenses.demem import DeMem
 from defenses.dp_sgd import DPSGD
 from defenses.erm import ERM
@@ -369,3 +369,20 @@ def test_the_report_says_what_a_reader_must_know():
     assert "two forward passes" in told
     assert "seed stays secret" in told
     assert not any("norm: group" in remark for remark in private.remarks(network("group")))
+
+
+def test_the_smaller_of_two_bounds_is_stated_and_named():
+    much = DPSGD(noise_multiplier=60.0).guarantee(FACTS)
+    assert much.epsilon == spent(60.0, 0.05, 100, 1e-5, "rdp")
+    assert "accountant rdp (prv gives 0.0" in much.why
+    best = DPSGD(noise_multiplier=60.0, accountant="best").guarantee(FACTS)
+    assert best.epsilon is not None
+    assert best.epsilon < much.epsilon
+    assert "accountant pld; one example" in best.why
+
+
+def test_a_target_that_prv_refuses_takes_the_best_noise_and_others_stay_as_they_were():
+    small = DPSGD(target_epsilon=0.005).resolved(1000, 50, 5)
+    assert small.noise_multiplier == calibrated(0.005, 1e-5, 0.05, 100, "best")
+    large = DPSGD(target_epsilon=2.0).resolved(1000, 50, 5)
+    assert large.noise_multiplier == calibrated(2.0, 1e-5, 0.05, 100, "prv")

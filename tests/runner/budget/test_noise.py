@@ -8,7 +8,9 @@ from typer.testing import CliRunner
 
 from defenses._accounting import calibrated, spent
 from defenses._theorems import ASSUMES_1, ASSUMES_2, noise_2, theorem_1, theorem_2
+from defenses.dp_sgd import ceiling
 from runner.__main__ import app
+from tests.made.exact_epsilons import Setting, exact_epsilon
 
 PAGE = (Path(__file__).parents[3] / "docs" / "privacy_budgets.md").read_text()
 ONE = "residual --strategy I --G 30 --R 20 --batch-size 128 --num-examples 9988"
@@ -128,10 +130,22 @@ def test_noise_that_reaches_an_epsilon_as_stated_need_not_with_every_layer_compo
         (f"{DP} --noise-multiplier 1 --epsilon 1", "give --noise-multiplier to get epsilon, or"),
         (f"{DP} --noise-multiplier 0", "--noise-multiplier must be above 0 and finite, got 0"),
         (f"{DP} --epsilon 1 --delta 0", "--delta must lie between 0 and 1, got 0"),
-        (f"{DP} --epsilon 1 --accountant gdp", "must be one of prv, rdp, both, got 'gdp'"),
+        (f"{DP} --epsilon 1 --accountant gdp", "must be one of prv, rdp, best, both, got 'gdp'"),
         (f"{DP} --epsilon 1 --num-examples 9", "--batch-size 128 is above --num-examples 9"),
-        (f"{DP} --noise-multiplier 0.05", "use --accountant rdp, or more noise"),
-        (f"{DP} --noise-multiplier 1 --delta 0.9999", "use --accountant rdp, or a smaller delta"),
+        (f"{DP} --noise-multiplier 0.05 --accountant prv", "use --accountant rdp, or more noise"),
+        (
+            f"{DP} --noise-multiplier 1 --delta 0.9999 --accountant prv",
+            "use --accountant rdp, or a smaller delta",
+        ),
+        (f"{DP} --target-tpr 0.01 --at-fpr 0.01", "must lie between --at-fpr 0.01, which a coin"),
+        (f"{DP} --target-tpr 1", "and 1, got 1"),
+        (f"{DP} --target-tpr 0.01 --at-fpr 0", "--at-fpr must lie between 0 and 1, got 0"),
+        (f"{DP} --target-tpr 0.1 --epsilon 1", "give --noise-multiplier to get epsilon, or"),
+        (f"{DP} --epsilon 1 --at-fpr 0.1", "--at-fpr is where --target-tpr holds; give both"),
+        (
+            "dp-sgd --batch-size 9 --num-examples 9 --epochs 1 --at-fpr .1 --target-tpr .100000001",
+            "no noise reaches --target-tpr 0.1 at --at-fpr 0.1; ask for a larger TPR",
+        ),
         (f"{DP} --epsilon 1e-4 --accountant rdp", "no noise reaches --epsilon 0.0001 at"),
     ],
 )
@@ -154,7 +168,7 @@ def test_dp_sgd_prints_what_each_accountant_says():
 @pytest.mark.parametrize("asked", ["--noise-multiplier 1.1", "--epsilon 3"])
 def test_dp_sgd_says_at_a_small_delta_that_rdp_answers_for_prv_and_why(asked: str):
     told = "; prv is no bound at a delta below 1e-09, so rdp answers\n"
-    code, out = budget(f"{DP} {asked} --delta 1e-15")
+    code, out = budget(f"{DP} {asked} --delta 1e-15 --accountant prv")
     assert code == 0
     assert budget(f"{DP} {asked} --delta 1e-15 --accountant both") == (code, out)
     assert "(prv)" not in out
@@ -170,6 +184,44 @@ def test_dp_sgd_prints_the_noise_multiplier_for_an_epsilon():
     (printed,) = map(float, figures(out))
     assert noise <= printed <= noise * (1 + 1e-4)
     assert 2.95 < spent(printed, 128 / 9988, 78, 1e-5, "rdp") <= 3
+
+
+def test_dp_sgd_tells_the_ceiling_of_any_attack_whatever_is_asked():
+    code, out = budget(f"{DP} --noise-multiplier 1.1")
+    found = ceiling(1.1, 128 / 9988, 78)
+    (told,) = re.findall(r"TPR .* ([\d.]+) % at 0.1 % FPR, .*; AUC ([\d.]+)$", out, re.M)
+    assert code == 0
+    assert found.tpr_at(0.001) <= float(told[0]) / 100 <= 1.01 * found.tpr_at(0.001)
+    assert found.auc() <= float(told[1]) <= found.auc() + 0.001
+    assert "(pld)" in out
+
+
+def test_the_noise_for_a_tpr_is_enough_and_hardly_more():
+    code, out = budget(f"{DP} --target-tpr 0.01 --at-fpr 0.002")
+    noise, epsilon = map(float, figures(out))
+    assert code == 0
+    assert ceiling(noise, 128 / 9988, 78).tpr_at(0.002) <= 0.01
+    assert ceiling(noise / 1.002, 128 / 9988, 78).tpr_at(0.002) > 0.01
+    assert epsilon == pytest.approx(spent(noise, 128 / 9988, 78, 1e-5, "best"), rel=1e-3)
+
+
+def test_a_small_epsilon_takes_no_more_noise_than_its_exact_accounting_asks():
+    """prv's error of 0.01 took 22.7 for 0.05 where 18.7 is enough, and refused 0.005."""
+    common = "dp-sgd --batch-size 128 --num-examples 9988 --epochs 20"
+    for target in (0.05, 0.005):
+        code, out = budget(f"{common} --epsilon {target}")
+        (noise,) = map(float, figures(out))
+        assert code == 0
+        rate, steps = 128 / 9988, 78 * 20
+        assert 0.99 * target < exact_epsilon(Setting(noise, rate, steps, 1e-5)) <= target
+
+
+def test_full_batches_have_the_closed_form_at_any_delta():
+    full = "dp-sgd --batch-size 100 --num-examples 100 --epochs 16"
+    code, out = budget(f"{full} --noise-multiplier 4 --delta 1e-30")
+    assert code == 0
+    assert f"epsilon {11.7436:.5g} (gaussian)" in out
+    assert "mu of Gaussian DP: 1.001" in out
 
 
 def rows(letter: str) -> list[tuple[str, list[str]]]:
