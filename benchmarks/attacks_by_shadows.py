@@ -11,6 +11,7 @@ answers. Intervals are Student's t over pairs.
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,6 +75,11 @@ ATTACKS: dict[str, MembershipAttack] = {
 }
 
 
+FAMILIES = ("LiRA online", "LiRA offline", "RMIA", "PMIA", "quantile", "loss trace")
+FOUND_BY = ("LiRA online, shrunk", "PMIA, by difficulty")
+FOUND_AT, LOOKED_AT = 0.01, 0.05  # FPR at which members count as found; share of those looked at
+
+
 class Answered(NamedTuple):
     """What the attacks are given."""
 
@@ -110,6 +116,13 @@ def main() -> None:
         for attack, of in found.items():
             cells = [told(of[s].get(quantity), 1 if quantity == "AUC" else 100) for s in of]
             print(f"| {attack} | {' | '.join(cells)} |")
+    for attack, of in exposed(answered, max(given.shadows)).items():
+        print(f"\nmembers that {attack} finds at {FOUND_AT:.0%} FPR, by their losses")
+        print(
+            f"| ranked by | AUC | found of the first {LOOKED_AT:.0%} (%) |\n| --- | ---: | ---: |"
+        )
+        for ranking, (area, share) in of.items():
+            print(f"| {ranking} | {told(area, 1)} | {told(share, 100)} |")
     draw(found, given.out / f"{name}.svg")
 
 
@@ -152,6 +165,48 @@ def judged(attack: MembershipAttack, answered: Answered, shadows: int) -> dict[s
     return {key: mean_interval(np.array(of), models ^ 1) for key, of in figures.items()}
 
 
+def exposed(
+    answered: Answered,
+    shadows: int,
+    attacks: Sequence[str] = FOUND_BY,
+) -> dict[str, dict[str, tuple[Interval, Interval]]]:
+    """Return how well rankings of members by their losses tell whom an attack finds.
+
+    Of each attack and ranking: the AUC, and the share of those found among the first LOOKED_AT.
+    """
+    models = np.arange(shadows + 2)
+    member, partner = answered.member[models], models ^ 1
+    odds, losses = (
+        np.stack([read_answers(answered.paths[m], column) for m in models])
+        for column in ("log_odds", "loss_trace")
+    )
+    low, high = np.quantile(losses, (0.25, 0.75), axis=2)
+    rankings = {
+        "interquartile range": high - low,
+        "mean": losses.mean(axis=2),
+        "last": losses[:, :, -1],
+        "nothing": np.zeros(member.shape),
+    }
+    told_of = {}
+    for attack in attacks:
+        scores = scores_of(ATTACKS[attack], odds, member, partner, answered.examples)
+        figures: dict[str, list[tuple[float, float]]] = {}
+        for m, row in enumerate(member):
+            falling = np.sort(scores[m, row == 0])[::-1]
+            inside = np.flatnonzero(row == 1)
+            is_found = scores[m, inside] > falling[int(FOUND_AT * len(falling))]
+            for ranking, of_models in rankings.items():
+                values = of_models[m, inside]
+                first = np.argsort(-values, kind="stable")[: int(LOOKED_AT * len(values))]
+                share = is_found.mean() if ranking == "nothing" else is_found[first].mean()
+                figures.setdefault(ranking, []).append((auc(values, is_found), float(share)))
+        told_of[attack] = {
+            ranking: tuple(mean_interval(np.array(of), partner) for of in zip(*each, strict=True))
+            for ranking, each in figures.items()
+        }
+    return told_of
+
+
 def scores_of(
     attack: MembershipAttack,
     signals: np.ndarray,
@@ -189,7 +244,7 @@ def draw(found: dict[str, dict[int, dict[str, Interval]]], path: Path) -> None:
     families: dict[str, list[str]] = {}
     for attack in found:
         first = attack.split(",")[0]
-        family = first if "LiRA" in first else "RMIA" if "RMIA" in first else "others"
+        family = next((name for name in FAMILIES if name in first), "others")
         families.setdefault(family, []).append(attack)
     quantities = {"AUC": 1, f"TPR at {RATES[0]:.1%} FPR": 100}
     figure, axes = style.panels(len(families) * len(quantities), len(quantities), 4.2, 2.9)

@@ -17,13 +17,14 @@ class LossTrace(MembershipAttack):
     shadow. That is more than whoever is given the trained model has.
 
     statistic:
-        iqr: the interquartile range of the losses over epochs, "LT-IQR", by linear interpolation.
-            Here it has a sign: minus where the loss rose, that is where the mean of the second half
-            of epochs is above that of the first. The paper looks at members, whose losses fall. An
-            audit looks at the others too, whose losses rise again while the model overfits, with a
-            range as large. Where they rise less than members' fall the sign changes no order among
-            members.
         mean: minus the mean loss over epochs: who is learned early, and stays so.
+        iqr: the interquartile range of the losses over epochs, "LT-IQR", by linear interpolation.
+            It ranks members by how exposed they are, and tells few of them from the others: who is
+            learned early has a small range, and so has a stranger whom the model never doubts
+            (docs/results.md has both). Here it has a sign: minus where the loss rose, that is where
+            the mean of the second half of epochs is above that of the first. The paper looks at
+            members, whose losses fall. An audit looks at the others too, whose losses rise again
+            while the model overfits, with a range as large.
 
     calibrate: `out` subtracts the mean statistic of shadows trained without the example, so that
         what is hard for every model counts for nothing; an example without such a shadow scores
@@ -32,11 +33,11 @@ class LossTrace(MembershipAttack):
     Of one epoch there is no range: `iqr` is 0 for every example. Epochs count alike, however few
     they are and however the learning rate moved.
 
-    YAML: {name: loss_trace}
+    YAML: {name: loss_trace, statistic: iqr}
     """
 
     name: Literal["loss_trace"] = "loss_trace"
-    statistic: Literal["iqr", "mean"] = "iqr"
+    statistic: Literal["mean", "iqr"] = "mean"
     calibrate: Literal["none", "out"] = "none"
 
     cost_known: ClassVar[bool] = True

@@ -79,11 +79,14 @@ class PMIA(MembershipAttack):
         self, answers: np.ndarray, member: np.ndarray, partner: np.ndarray, examples: Examples
     ) -> Sums:
         """Return LiRA's, and the sums of each kind of proxies, (M, kinds, V, 3)."""
-        of_kinds = sum(
+        of_kinds = [
             self._totals(proxies, examples.num_classes)
             for _, proxies in self._parts(answers, member, partner, examples)
-        )
-        return {"of_kinds": of_kinds, **self._out.sums(answers, member, partner, examples)}
+        ]
+        return {
+            "of_kinds": np.sum(of_kinds, axis=0),
+            **self._out.sums(answers, member, partner, examples),
+        }
 
     def score_all(
         self,

@@ -48,7 +48,8 @@ def all_at_once(
     attack: InfoRMIA, odds: np.ndarray, member: np.ndarray, size: int = 7
 ) -> np.ndarray:
     """The scores of every model as target, from blocks of so many examples."""
-    num, partner, blocks = odds.shape[1], np.arange(len(odds)) ^ 1, []
+    num, partner = odds.shape[1], np.arange(len(odds)) ^ 1
+    blocks: list[tuple[np.ndarray, np.ndarray, np.ndarray, Examples]] = []
     totals: dict[str, np.ndarray] = {}
     for start in range(0, num, size):
         part, number = slice(start, start + size), np.arange(num)[start : start + size]

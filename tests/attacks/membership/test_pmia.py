@@ -78,7 +78,8 @@ def all_at_once(
     attack: PMIA, odds: np.ndarray, member: np.ndarray, labels: np.ndarray, size: int = 13
 ) -> np.ndarray:
     """The scores of every model as target, from blocks of so many examples."""
-    num, partner, blocks = len(labels), np.arange(len(odds)) ^ 1, []
+    num, partner = len(labels), np.arange(len(odds)) ^ 1
+    blocks: list[tuple[np.ndarray, np.ndarray, np.ndarray, Examples]] = []
     totals: dict[str, np.ndarray] = {}
     for start in range(0, num, size):
         part = slice(start, start + size)

@@ -153,9 +153,11 @@ def test_non_members_exceed_each_level_as_often_as_it_says_in_every_class():
 def test_it_is_near_the_best_attack_where_features_tell_how_hard_examples_are():
     row, label, odds, best = world(8000, 5)
     examples = oracles.examples_of(label, 4)
+    attacks = {"views": (Quantile(features="views"), odds)}
+    attacks["label"] = Quantile(features="label"), odds[:, :1]
     of = {
-        name: by_halves(Quantile(features=name), signals, row, examples, 0)
-        for name, signals in (("views", odds), ("label", odds[:, :1]))
+        name: by_halves(attack, signals, row, examples, 0)
+        for name, (attack, signals) in attacks.items()
     }
     member = row == 1
     known, views, alone, plain = (
