@@ -23,14 +23,13 @@ class Bounded(NamedTuple):
 
     the one that cuts is (epsilon, delta + (1 + e^epsilon) t)-private. The argument is that of Chua
     et al. (2024), https://arxiv.org/abs/2411.04205, there for sets of the same size; a neighbour
-    here may have `more` examples more, and t is that one's.
+    here may have one example more, and t is that one's.
     """
 
     num_members: int
     rate: float  # of each member in a step
     most: int
     num_steps: int
-    more: int = 1  # examples of a neighbour beyond the set's
 
     @property
     def cut(self) -> float:
@@ -38,15 +37,15 @@ class Bounded(NamedTuple):
         return min(1.0, self.num_steps * self._tail(self.most))
 
     def _tail(self, most: int) -> float:
-        """The probability that a batch of the neighbour's has more examples than that."""
+        """The probability that a batch of one member more has more examples than that."""
         from scipy.special import betainc  # P[binomial > most]; keeps its digits where it is tiny
 
-        n = self.num_members + self.more
+        n = self.num_members + 1
         return float(betainc(most + 1, n - most, self.rate)) if most < n else 0.0
 
     def enough(self, epsilon: float, delta: float) -> int:
         """Return the smallest `most` that takes half of delta at most."""
-        low, high = self.most, self.num_members + self.more
+        low, high = self.most, self.num_members + 1
         while low < high:
             middle = (low + high) // 2
             within = self._replace(most=middle).extra(epsilon) <= delta / 2

@@ -268,7 +268,8 @@ class DPSGD(Wrapper):
                 found[bound] = _spent(noise, rate, num_steps, facts.delta, bound, batches)
             except ValueError as error:
                 why = str(error)
-                instead, _, _ = why.partition("; ")  # what follows it is advice
+                if bound == accountant:
+                    instead, _, _ = why.partition("; ")  # what follows it is advice
         if not found:
             return Guarantee(None, facts.delta, "none", "the weights", why)
         by, epsilon = min(found.items(), key=lambda item: item[1])
