@@ -7,7 +7,9 @@ import pytest
 
 from runner.models import image_shape
 from runner.plan.work import Work
+from runner.results._arms import training_warnings
 from runner.statistics.intervals import mean_interval
+from runner.storage import store
 from tests.conftest import NOISY
 from tests.made.gathered import gathered, noisy
 
@@ -87,3 +89,12 @@ def test_results_say_what_figures_are_drawn_against_and_how_members_were_drawn(t
     assert results["report"] == report
     assert results["design"] == {"name": "quarters", "num_models": 4}
     assert results["data"]["num_members"] == results["data"]["num_negatives"] == 50
+
+
+def test_what_a_defense_saw_go_wrong_is_told_by_arm_with_how_many_models(work: Work):
+    for name, runs in work.plan.arms.items():
+        for m, run in enumerate(runs):
+            wrong = {"warning": f"broke in epoch {m}"} if name == "pgd_at" and m in (2, 4) else {}
+            store.write(work.store.run(run.id) / "x", b"")
+            store.finish(work.store.run(run.id), ["x"], {"train_time_s": 1.0, **wrong})
+    assert training_warnings(work) == ["pgd_at: 2 of 6 models, such as: broke in epoch 2"]
