@@ -471,10 +471,12 @@ def test_the_schema_of_results_names_every_key_and_no_other(work: Work, tmp_path
     }
     noisy = prepare(Experiment.model_validate({**NOISY, **changed}), tmp_path / "noisy")
     attacks = {"one": {"name": "pgd", "num_steps": 1}, "two": {"name": "pgd", "num_steps": 2}}
+    private = {"name": "dp_sgd", "noise_multiplier": 20, "accountant": "rdp"}
     two = {
         "robustness": {"attacks": attacks},
         "selection": {"num_examples": 20},
         "averages": {"num_models": 4},
+        "arms": {**TINY["arms"], "private": {"defense": private}},
     }
     several = prepare(Experiment.model_validate({**TINY, **two}), tmp_path / "several")
     found: dict[str, str] = {}

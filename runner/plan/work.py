@@ -1,8 +1,10 @@
 """One experiment made ready: its data, its plan, and where everything of it lies."""
 
+from __future__ import annotations
+
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -24,6 +26,9 @@ from runner.storage import store
 from runner.storage.answers import Source
 from runner.storage.cloud import Folder, folder_at
 from runner.storage.store import Store
+
+if TYPE_CHECKING:
+    from defenses import Neighbours, TradeOff
 
 
 class Work(NamedTuple):
@@ -160,11 +165,30 @@ class Work(NamedTuple):
                 return None
             found.append(guarantee)
         worst = max(found, key=lambda g: float("inf") if g.epsilon is None else g.epsilon)
-        chosen_on = experiment.selection and experiment.selection.on
-        if experiment.arms[arm].checkpoint == "best" and chosen_on == "non_members":
+        if self.chosen_on_non_members(arm):
             why = "its best epoch is chosen on its non-members, which tells who they are"
             return worst._replace(epsilon=None, status="none", why=why)
         return worst
+
+    def chosen_on_non_members(self, arm: str) -> bool:
+        """Whether an arm's best epoch tells who its non-members are."""
+        chosen_on = self.experiment.selection and self.experiment.selection.on
+        return self.experiment.arms[arm].checkpoint == "best" and chosen_on == "non_members"
+
+    def trade_offs(self, arm: str, neighbours: Neighbours, copies: int) -> list[TradeOff]:
+        """Return the ceilings of an arm's models with fewest and with most members; none if none.
+
+        Arguments as for `Defense.trade_off`.
+        """
+        if self.chosen_on_non_members(arm):
+            return []
+        network = self.experiment.arms[arm].network(image_shape(self.dataset))
+        by_size = {len(run.members): run for run in self.plan.arms[arm]}
+        found = []
+        for run in {size: by_size[size] for size in (min(by_size), max(by_size))}.values():
+            facts = run.facts(network, run.training.epochs)
+            found.append(run.defense.trade_off(facts, neighbours, copies))
+        return [curve for curve in found if curve]
 
 
 def prepare(

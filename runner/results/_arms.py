@@ -10,6 +10,7 @@ from runner.experiment.fields import dials
 from runner.models import image_shape
 from runner.plan.work import Work
 from runner.results._robustness import robust_figures
+from runner.results.ceilings import ceiling_figures
 from runner.results.skeleton import ArmBlocks
 from runner.storage import store
 
@@ -31,6 +32,7 @@ def arm_blocks(work: Work, name: str) -> ArmBlocks:
         recipe={"model": one_line(run.model), "training": fields_in_line(run.training)},
         checkpoint=questions.checkpoint,
         guarantee=guarantee and guarantee._asdict(),
+        ceiling=ceiling_figures(work, name),
         once=_accuracies(work, name, 1),
         averaged=_accuracies(work, name, answers.draws) if answers.draws > 1 else None,
         draws=answers.draws,

@@ -17,6 +17,7 @@ from runner.experiment.describe import one_line
 from runner.plan.subject import Subject
 from runner.results._epsilon import alarms
 from runner.results._ties import tied_warnings
+from runner.results.ceilings import ceiling_check
 from runner.results.checks import (
     NULL_TOLERANCE,
     Check,
@@ -49,6 +50,7 @@ class ArmBlocks(NamedTuple):
     randomized: bool = False
     overstated: Sequence[str] = ()  # attacks that take one draw of a randomized model
     remarks: Sequence[str] = ()
+    ceiling: Mapping[str, Any] | None = None  # None: nothing is proved, and there is no such key
     train_time_s: Mapping[str, Any] | None = None  # None: nobody knows, and there is no such key
 
 
@@ -95,7 +97,9 @@ def results_json(
         for attack in membership.readings
     }
     nulls = {key: work.over.mean(values) for key, values in aucs.items()}
+    arms = {name: _arm(work, judged, name, blocks, nulls) for name in plan.arms}
     checks = [null_check(nulls), count_check(plan.member, plan.partner, plan.even), *blocks.checks]
+    checks += ceiling_check(arms)
     return {
         "experiment": settings.name,
         "description": settings.description,
@@ -127,7 +131,7 @@ def results_json(
         },
         "selection": blocks.selection,
         "averages": settings.averages.model_dump(),
-        "arms": {name: _arm(work, judged, name, blocks, nulls) for name in plan.arms},
+        "arms": arms,
         "comparisons": [*blocks.comparisons],
         "places": changed_places(work, judged),
         "memorization": blocks.memorization,
@@ -182,6 +186,7 @@ def _arm(work: Subject, judged: Folder, name: str, blocks: Blocks, nulls: Nulls)
         "averaged": figures(arm.draws, arm.averaged) if arm.averaged else None,
         "overstated": [*arm.overstated],
         "guarantee": arm.guarantee,
+        **({"ceiling": arm.ceiling} if arm.ceiling else {}),
         "remarks": [*arm.remarks],
         "null_controls": controls,
         **({"train_time_s": arm.train_time_s} if arm.train_time_s else {}),

@@ -1,11 +1,12 @@
 """What each arm claims of differential privacy, beside what attacks show at the least."""
 
 from collections.abc import Iterator
+from decimal import ROUND_CEILING, Context
 from typing import Any, NamedTuple
 
 from runner.report.blocks._block import Block, Files
 from runner.report.html import rendered
-from runner.report.quantities import QUANTITIES
+from runner.report.quantities import QUANTITIES, shown_rate
 from runner.report.readings import Figure, calibrated, readings, with_shadows
 from runner.report.text import (
     DASH,
@@ -14,11 +15,13 @@ from runner.report.text import (
     headed,
     in_full,
     in_markdown,
+    percent,
     significant,
     titled,
 )
 
 HEAD = ("arm", "epsilon", "delta", "status", "of")
+CEILINGS = ("mu", "AUC at most", "TPR at most", "in this audit")
 BOUND = ("mean", "low", "high", "num_models", "delta", "largest")
 LOWER = QUANTITIES["epsilon_lower_bound"]
 AT_LEAST, MOST = LOWER.title, "(the most it could show)"
@@ -50,7 +53,51 @@ def guarantees(results: dict[str, Any]) -> Guarantees | None:
     given = [claim["why"] for claim in claims.values() if claim and claim.get("why")]
     reasons = list(dict.fromkeys(given))
     rows = [[name, *_claim(claim, reasons)] for name, claim in claims.items()]
-    return Guarantees([*HEAD, "why"], rows, reasons)
+    ceilings = _ceilings(results)
+    for row in rows if ceilings else []:
+        row[-1:-1] = ceilings.get(row[0], [DASH] * len(CEILINGS))
+    return Guarantees([*HEAD, *(CEILINGS if ceilings else ()), "why"], rows, reasons)
+
+
+def _ceilings(results: dict[str, Any]) -> dict[str, list[str]]:
+    """What no attack on an arm exceeds, as text, of the arms of which it is proved."""
+    found = {}
+    for name, arm in results["arms"].items():
+        if not (most := arm.get("ceiling")):
+            continue
+        one, audit = most["one_example"], most["audit"]
+        rate = f"{shown_rate(map(float, one['tpr_at_fpr'])):g}"
+        at = f"at {percent(float(rate))} FPR"
+        found[name] = [
+            DASH if one["mu"] is None else _up(one["mu"]),
+            _up(one["auc"]),
+            f"{_up(100 * one['tpr_at_fpr'][rate])} % {at}",
+            f"{_up(100 * audit['tpr_at_fpr'][rate])} % {at}",
+        ]
+    return found
+
+
+def _up(most: float) -> str:
+    """Three digits, rounded up: what is printed is a bound too."""
+    rounded = Context(prec=3, rounding=ROUND_CEILING).create_decimal_from_float(most)
+    return f"{rounded:.3g}"
+
+
+def ceilings_note(results: dict[str, Any]) -> str:
+    """Return what stands below the table where a ceiling is proved; else ""."""
+    audits = [arm["ceiling"]["audit"] for arm in results["arms"].values() if arm.get("ceiling")]
+    if not audits:
+        return ""
+    copies = audits[0]["copies"]
+    held = "of another example in its place, as every model has as many members"
+    if audits[0]["neighbours"] == "added":
+        held = f"of a canary with all its {copies} copies" if copies > 1 else "the same"
+    return (
+        "At most: what no membership attack exceeds, whatever it knows beside the weights, of one "
+        f"example more or fewer; and what this audit is held to, {held}, with one false positive "
+        "more, as thresholds are read off the same non-members. mu: the smallest whose Gaussian "
+        "trade-off promises no more at errors of 1e-6 and above."
+    )
 
 
 def guarantees_markdown(results: dict[str, Any]) -> str | None:
@@ -63,6 +110,7 @@ def guarantees_markdown(results: dict[str, Any]) -> str | None:
         titled(results, "privacy guarantees"),
         headed(table.head, table.rows),
         "\n".join(reasons),
+        ceilings_note(results),
     ]
     if bounds := shown_bounds(results):
         head = [f"{attack}: {part}" for attack in bounds.attacks for part in (AT_LEAST, MOST)]
@@ -86,6 +134,7 @@ def guarantees_html(results: dict[str, Any], files: Files) -> str:
     return rendered(
         "blocks/guarantees.html.j2",
         claims=claims,
+        ceilings_note=ceilings_note(results),
         bounds=shown_bounds(results),
         bound_head=(AT_LEAST, MOST),
         bounds_note=lower_bounds_note(results),

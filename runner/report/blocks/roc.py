@@ -24,6 +24,7 @@ from runner.report.text import percent
 
 Curve = dict[str, Any]  # fpr, tpr and, where there are several models, low and high: lists
 Curves = list[tuple[ArmFigures, Curve]]
+CEILING: Any = {"color": style.INK, "linewidth": 1.2, "linestyle": style.DOTTED}
 MOST_BANDS = 4  # curves of one panel; of more, the intervals would cover each other
 
 
@@ -63,6 +64,8 @@ def _figure(
         axes.set(xlabel="false-positive rate", ylabel="true-positive rate", box_aspect=1)
         axes.set_title(style.plain(with_shadows(results, attack)))
     lines = {r.label: Line2D([], [], **_stroke(r)) for r in readings(results)}
+    if any(_ceiling(reading) for curves in drawn.values() for reading, _ in curves):
+        lines["ceiling that is proved, in the arm's colour"] = Line2D([], [], **CEILING)
     chance = Line2D([], [], color=style.FAINT, linewidth=0.8)
     style.legend(figure, {**lines, "chance": chance, **also})
     return figure
@@ -90,8 +93,14 @@ def _linear(axes: Axes, attack: str, curves: Curves) -> None:
 
 
 def _draw(axes: Axes, curves: Curves, least: float) -> None:
-    """The curves, with their intervals where these are few, no lower than `least`."""
+    """The curves, with their intervals where these are few, no lower than `least`.
+
+    And the ceiling of each arm that has one, once.
+    """
     for reading, curve in curves:
+        if not reading.averaged and (most := _ceiling(reading)):
+            look = {**CEILING, "color": style.color(reading.place)}
+            axes.plot(most["fpr"], np.maximum(most["tpr"], least), **look)
         tpr, low, high = (
             np.maximum(np.array(curve.get(key) or curve["tpr"], dtype=float), least)
             for key in ("tpr", "low", "high")
@@ -100,6 +109,11 @@ def _draw(axes: Axes, curves: Curves, least: float) -> None:
             color = style.color(reading.place)
             axes.fill_between(curve["fpr"], low, high, color=color, alpha=0.15, linewidth=0)
         axes.plot(curve["fpr"], tpr, **_stroke(reading))
+
+
+def _ceiling(reading: ArmFigures) -> Curve | None:
+    """The curve that no attack of this design exceeds, where one is proved."""
+    return ((reading.figures.get("ceiling") or {}).get("audit") or {}).get("roc")
 
 
 def _stroke(reading: ArmFigures) -> dict[str, Any]:

@@ -1,0 +1,94 @@
+"""The ceiling that is proved of any attack on an arm, and the check that none lies above it."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from runner.plan.work import Work
+from runner.results.checks import Check
+from runner.statistics import metrics
+
+NAME = "no attack finds more than is proved"
+
+
+def ceiling_figures(work: Work, arm: str) -> dict[str, Any] | None:
+    """Return what results.json has of an arm's ceiling; None: nothing is proved of its weights.
+
+    One example added or removed, as epsilon is of; and what this audit is held to. Where canaries
+    are drawn, each by a coin, that is the same, with all copies of one. In designs whose models all
+    have as many members, another example takes a member's place.
+    """
+    canaries = work.experiment.design.canaries
+    design = ("added", canaries.copies) if canaries else ("replaced", 1)
+    added, held = work.trade_offs(arm, "added", 1), work.trade_offs(arm, *design)
+    if not added or not held:
+        return None
+    rates = work.experiment.membership.false_positive_rates
+    # a TPR that is read off between two false positives is that of one more at the most
+    rule, n = work.experiment.membership.tpr_rule, work.plan.num_negatives
+    more = 0.0 if rule in ("step_le", "step_lt") else 1 / n
+
+    def most(of: Callable[[Any], float], curves: Sequence[Any]) -> float:
+        return max(map(of, curves))
+
+    def at_rates(curves: Sequence[Any]) -> dict[str, Any]:
+        return {f"{r:g}": most(lambda c, r=r: c.tpr_at(r), curves) for r in rates}
+
+    mu = most(lambda c: c.mu(), added)
+    grid = metrics.roc_grid()
+    return {
+        "by": added[0].by,
+        "one_example": {
+            "auc": most(lambda c: c.auc(), added),
+            "mu": mu if math.isfinite(mu) else None,
+            "tpr_at_fpr": at_rates(added),
+        },
+        "audit": {
+            "neighbours": design[0],
+            "copies": design[1],
+            "auc": min(1.0, most(lambda c: c.auc(), held) + 1 / n),
+            "tpr_at_fpr": {
+                f"{r:g}": most(lambda c, r=r: c.observed(r + more, n), held) for r in rates
+            },
+            "roc": {
+                "fpr": grid.tolist(),
+                "tpr": [most(lambda c, x=x: c.tpr_at(x), held) for x in grid.tolist()],
+            },
+        },
+    }
+
+
+def ceiling_check(arms: Mapping[str, Any]) -> list[Check]:
+    """Return the check of all arms that have a ceiling, or none where no arm has one.
+
+    Args:
+        arms: as results.json has them.
+    """
+    bounded = {name: arm for name, arm in arms.items() if arm.get("ceiling")}
+    if not bounded:
+        return []
+    above = [told for name, arm in bounded.items() for told in _above(name, arm)]
+    if above:
+        told = "; ".join(above)
+        return [Check(NAME, "fail", f"{told}: the training is not the one that the proof is of")]
+    names = ", ".join(bounded)
+    return [Check(NAME, "pass", f"no interval of an attack's TPR or AUC lies above it ({names})")]
+
+
+def _above(name: str, arm: Mapping[str, Any]) -> Iterator[str]:
+    """What lies above the ceiling, its whole interval included."""
+    held = arm["ceiling"]["audit"]
+    for figures in filter(None, (arm, arm.get("averaged"))):
+        for attack, found in figures["membership"].items():
+            known = {"AUC": (found["auc"], held["auc"])}
+            for rate, figure in found["tpr_at_fpr"].items():
+                known[f"TPR at FPR {rate}"] = figure, held["tpr_at_fpr"][rate]
+            for what, (figure, most) in known.items():
+                low = figure["low"] if figure else None
+                if low is not None and np.isfinite(low) and low > most:
+                    yield (
+                        f"{name}: {what} of {attack} is at least {low:.4g} by its interval, and "
+                        f"{most:.4g} at the most by what is proved"
+                    )

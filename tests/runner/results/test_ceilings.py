@@ -1,0 +1,111 @@
+"""What no attack exceeds, in results.json and on the page, and the check that none does."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from defenses.dp_sgd import ceiling
+from runner.experiment.experiment import Experiment
+from runner.plan.work import Work, prepare
+from runner.report.blocks.guarantees import guarantees, guarantees_markdown
+from runner.report.blocks.roc import roc_figure
+from runner.report.text import DASH
+from runner.results.ceilings import NAME, ceiling_check, ceiling_figures
+from tests.conftest import TINY
+from tests.made.canaries import audited
+from tests.made.gathered import gathered
+
+PRIVATE = {"name": "dp_sgd", "noise_multiplier": 3.0, "accountant": "rdp"}
+
+
+def private(folder: Path, defense: dict[str, Any] = PRIVATE, **changes: Any) -> Work:
+    arms = {**TINY["arms"], "private": {"defense": defense}}
+    return prepare(Experiment.model_validate({**TINY, "arms": arms, **changes}), folder)
+
+
+def verdict(results: dict[str, Any]) -> tuple[str, str]:
+    (found,) = [check for check in results["guards"] if check["name"] == NAME]
+    return found["verdict"], found["says"]
+
+
+def test_an_arm_with_a_proof_has_a_ceiling_of_its_own_and_of_the_audit(tmp_path: Path):
+    work = private(tmp_path)
+    found = ceiling_figures(work, "private")
+    run = work.plan.arms["private"][0]
+    rate = run.training.batch_size / len(run.members)
+    steps = round(1 / rate) * run.training.epochs
+    one, replaced = ceiling(3.0, rate, steps), ceiling(3.0, rate, steps, "replaced")
+    n = work.plan.num_negatives
+    assert found is not None
+    assert found["by"] == "pld"
+    assert found["one_example"]["tpr_at_fpr"]["0.1"] == one.tpr_at(0.1)
+    assert found["one_example"]["auc"] == one.auc()
+    assert found["one_example"]["mu"] == one.mu()
+    assert found["audit"]["neighbours"] == "replaced"
+    assert found["audit"]["tpr_at_fpr"]["0.1"] == replaced.observed(0.1, n)
+    assert found["audit"]["auc"] == pytest.approx(replaced.auc() + 1 / n)
+    assert ceiling_figures(work, "erm") is None
+
+
+def test_canaries_are_held_to_one_example_with_its_copies(tmp_path: Path):
+    arms = {"private": {"defense": PRIVATE}}
+    work = prepare(audited(copies=2, changes={"arms": arms}), tmp_path)
+    found = ceiling_figures(work, "private")
+    assert found is not None
+    assert (found["audit"]["neighbours"], found["audit"]["copies"]) == ("added", 2)
+    assert found["audit"]["roc"]["tpr"][-1] == 1
+
+
+def test_a_best_epoch_that_is_chosen_on_non_members_has_no_ceiling(tmp_path: Path):
+    selection = {"on": "non_members", "num_examples": 20}
+    work = private(tmp_path, selection=selection)
+    assert work.chosen_on_non_members("private") == (ceiling_figures(work, "private") is None)
+
+
+def test_scores_that_mean_nothing_pass_and_scores_that_are_membership_fail(tmp_path: Path):
+    work = private(tmp_path)
+    blind = gathered(work)
+    assert verdict(blind) == (
+        "pass",
+        "no interval of an attack's TPR or AUC lies above it (private)",
+    )
+    told = gathered(private(tmp_path / "told"), member_scores={1: (work.plan.member == 1) * 1.0})
+    failed, says = verdict(told)
+    assert failed == "fail"
+    assert "private: AUC of lira_online is at least 1 by its interval" in says
+    assert "erm: " not in says
+    assert any(NAME in warning for warning in told["warnings"])
+
+
+def test_no_arm_with_a_proof_is_no_check():
+    assert ceiling_check({"erm": {"guarantee": None}}) == []
+
+
+def test_an_interval_around_the_ceiling_is_no_alarm():
+    def arm(low: float) -> dict[str, Any]:
+        figure = {"mean": 0.7, "low": low, "high": 0.8}
+        found = {"auc": figure, "tpr_at_fpr": {"0.1": {**figure, "low": np.nan}}}
+        held = {"auc": 0.65, "tpr_at_fpr": {"0.1": 0.2}}
+        return {"membership": {"lira": found}, "averaged": None, "ceiling": {"audit": held}}
+
+    assert [check.verdict for check in ceiling_check({"dp": arm(0.64)})] == ["pass"]
+    assert [check.verdict for check in ceiling_check({"dp": arm(0.66)})] == ["fail"]
+
+
+def test_the_page_has_the_ceiling_beside_the_claim_and_in_the_figure(tmp_path: Path):
+    results = gathered(private(tmp_path))
+    table = guarantees(results)
+    assert table is not None
+    assert table.head[5:] == ["mu", "AUC at most", "TPR at most", "in this audit", "why"]
+    of = {row[0]: row for row in table.rows}
+    assert of["erm"][5:9] == [DASH] * 4
+    printed = float(of["private"][7].split(" %")[0]) / 100
+    exact = results["arms"]["private"]["ceiling"]["one_example"]["tpr_at_fpr"]["0.001"]
+    assert exact <= printed <= 1.01 * exact
+    assert "what no membership attack exceeds" in (guarantees_markdown(results) or "")
+    figure = roc_figure(results)
+    assert figure is not None
+    told = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "ceiling that is proved, in the arm's colour" in told
