@@ -28,6 +28,7 @@ from runner.budget.dp_trials import (
     PIXELS,
     Setting,
     Trials,
+    ceiling_of,
     gathered,
     guarantee_of,
     trials,
@@ -40,7 +41,7 @@ TRIALS = 1000
 DELTA = 1e-5
 SHORTFALLS = (0.0, 0.005, 0.01, 0.02, 0.1, 0.5, 0.8, 0.9)  # of all layers' noise
 TOLD = guarantee_of(DPSGD(noise_multiplier=NOISE), SETTING, DELTA)
-MOST = most_right(lambda delta: guarantee_of(DPSGD(noise_multiplier=NOISE), SETTING, delta))
+MOST = most_right(*ceiling_of(DPSGD(noise_multiplier=NOISE), SETTING))
 MIDDLE = even_odds(NOISE, RATE, SETTING.num_steps)
 
 

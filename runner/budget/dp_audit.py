@@ -12,7 +12,15 @@ from defenses import Guarantee
 from defenses.dp_sgd import DPSGD, sampling
 from runner.budget.dp_guesses import Guesses, even_odds, guesses_of, most_right
 from runner.budget.dp_noise import POWER, Noise, noise_shown
-from runner.budget.dp_trials import PIXELS, Setting, Trials, gathered, guarantee_of, trials
+from runner.budget.dp_trials import (
+    PIXELS,
+    Setting,
+    Trials,
+    ceiling_of,
+    gathered,
+    guarantee_of,
+    trials,
+)
 from runner.budget.noise import NoBudget
 from runner.driver.progress import say
 from runner.storage.ids import seed_of
@@ -77,7 +85,7 @@ def audit_of_all_trials(
     noise = defense.noise_multiplier
     assert noise is not None, "a noise multiplier is what is audited"
     rate, _ = sampling(setting.num_members, setting.batch_size)
-    most = most_right(lambda delta: guarantee_of(defense, setting, delta))
+    most = most_right(*ceiling_of(defense, setting))
     threshold = even_odds(noise, rate, setting.num_steps)
     scores = found.scores[:, 0]
     return bound._replace(

@@ -1,16 +1,11 @@
 """Do guesses of the canary's coin in all trials come out right more often than a guarantee lets?"""
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import betainc
 
-from defenses import Guarantee
-
-DELTAS = 10  # that are looked at
-NEARLY_0 = 0.03  # an epsilon beyond which a larger delta is of no use; prv's error is 0.01
 HALVINGS = 60
 
 
@@ -57,26 +52,14 @@ def guesses_of(
     return Guesses(int(np.sum((scores >= threshold) == member)), len(member), most, error)
 
 
-def most_right(guarantee_at: Callable[[float], Guarantee]) -> float:
-    """Return the largest chance to guess a fair coin, by the guarantees at several deltas.
-
-    With TPR <= e^epsilon FPR + delta and the same of the other errors, the chance
-    (TPR + 1 - FPR) / 2 is at most (e^epsilon + delta) / (1 + e^epsilon). Each delta has its own
-    epsilon and all of these bounds hold; the smallest is where epsilon is nearly 0.
+def most_right(fpr: np.ndarray, tpr: np.ndarray) -> float:
+    """Return the largest chance to guess a fair coin below a ROC curve: (TPR + 1 - FPR) / 2.
 
     Args:
-        guarantee_at: what is guaranteed at a delta.
+        fpr: (n,) of the corners of the curve that no test exceeds.
+        tpr: (n,) at these.
     """
-    low, high, most = 0.0, 1.0, 1.0
-    for _ in range(DELTAS):
-        delta = (low + high) / 2
-        epsilon = guarantee_at(delta).epsilon
-        if epsilon is None:
-            low = delta
-            continue
-        most = min(most, (1 + delta * math.exp(-epsilon)) / (1 + math.exp(-epsilon)))
-        low, high = (low, delta) if epsilon < NEARLY_0 else (delta, high)
-    return most
+    return min(1.0, (1 + float(np.max(tpr - fpr))) / 2)
 
 
 def even_odds(noise_multiplier: float, sample_rate: float, num_steps: int) -> float:

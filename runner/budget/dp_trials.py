@@ -81,10 +81,23 @@ class Trials(NamedTuple):
 
 def guarantee_of(defense: DPSGD, setting: Setting, delta: float) -> Guarantee:
     """Return what the defense guarantees of a trial's weights."""
+    return defense.guarantee(_facts(setting, delta))
+
+
+def ceiling_of(defense: DPSGD, setting: Setting) -> tuple[np.ndarray, np.ndarray]:
+    """Return FPR and TPR of the ROC curve that no test of the canary exceeds, as is proved."""
+    found = defense.trade_off(_facts(setting, delta=0.5))  # which has no part in it
+    if found is None:
+        return np.array([0.0, 1.0]), np.array([1.0, 1.0])
+    return found.fpr, found.tpr
+
+
+def _facts(setting: Setting, delta: float) -> Facts:
+    """What is known of a trial's training."""
     setting.check()
     steps = sampling(setting.num_members, setting.batch_size)[1]
     facts = (setting.num_members, setting.batch_size, setting.num_steps // steps, delta)
-    return defense.guarantee(Facts(Parallel(), *facts))
+    return Facts(Parallel(), *facts)
 
 
 def trials(defense: DPSGD, setting: Setting, numbers: Iterable[int], seed: int) -> Iterator[Trial]:

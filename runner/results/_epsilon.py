@@ -15,7 +15,10 @@ from attacks.epsilon import (
     of_one,
     one_run_bound,
     split_sample_bound,
+    trade_off_p_value,
 )
+from attacks.epsilon.trade_off import least_fpr_of
+from runner.models import image_shape
 from runner.plan.canaries import num_ordinary
 from runner.plan.work import Work
 from runner.storage.answers import Source, column_of, read_block
@@ -49,7 +52,8 @@ def epsilon_figures(work: Work) -> dict[str, Any] | None:
     What stands under `gaussian` is of another statement and has that probability for itself: it
     bounds the epsilon of a training whose trade-off is Gaussian, and no other's. There the first
     test holds too, so `lower_bound` is the better of two tests, each at half of the error. An alarm
-    never comes from there.
+    never comes from there. The same theorem tests what a defense proves of its own trade-off, of
+    any form: `own`, which has an error of its own too.
 
     Raises:
         Corrupt: something that was finished cannot be read.
@@ -87,6 +91,7 @@ def epsilon_figures(work: Work) -> dict[str, Any] | None:
             "stated": guarantee and guarantee._asdict(),
             "most": certified(tuple(2 * num for num in guesses), tried),
             "gaussian": _gaussian(counts, tried),
+            "own": _own(work, name, counts, tried),
             "one_run": one_run,
             "over_models": over_models,
             "lower_bound": lower,
@@ -103,7 +108,12 @@ def epsilon_figures(work: Work) -> dict[str, Any] | None:
 def alarms(figures: Mapping[str, Any] | None) -> list[str]:
     """Return a sentence for each arm whose canaries refute what its defense has proved."""
     arms = figures["arms"] if figures else {}
-    return [f"{name}: {arm['alarm']}" for name, arm in arms.items() if arm["alarm"]]
+    return [
+        f"{name}: {told['alarm']}"
+        for name, arm in arms.items()
+        for told in (arm, arm["own"])
+        if told and told["alarm"]
+    ]
 
 
 def _counts(work: Work, reading: Reading, tried: Tried) -> list[tuple[int, ...]]:
@@ -155,6 +165,33 @@ def _gaussian(counts: list[list[tuple[int, ...]]], tried: Tried) -> dict[str, An
         "lower_bound": lower,
         "mu": gaussian_mu(lower, tried.delta) if lower else 0.0,
     }
+
+
+def _own(
+    work: Work, arm: str, counts: list[list[tuple[int, ...]]], tried: Tried
+) -> dict[str, Any] | None:
+    """How probable such guesses are at the most under what the arm's defense proves; None: nothing.
+
+    By the whole trade-off that is proved of each model, and not by one epsilon and delta of it. Of
+    all models, attacks and numbers of guesses it is the smallest, times their number (Bonferroni).
+    """
+    experiment = work.experiment
+    network = experiment.arms[arm].network(image_shape(work.dataset))
+    found = []
+    for m, run in enumerate(work.plan.arms[arm]):
+        facts = run.facts(network, run.training.epochs, assumed=experiment.guarantee.assumed)
+        ceiling = run.defense.trade_off(facts, "added", tried.copies)
+        if ceiling is None:
+            return None
+        least = least_fpr_of(ceiling.fpr, ceiling.tpr)
+        right = zip(tried.num_guesses, _most_of([each[m] for each in counts]), strict=True)
+        found += [trade_off_p_value(tried.num_canaries, 2 * n, v, least) for n, v in right]
+    p_value = min(1.0, min(found) * tried.num_bounds * len(work.plan.arms[arm]))
+    alarm = (
+        f"guesses that come out so well have a chance of {p_value:.2g} at the most under the "
+        "trade-off that is said to be proved: the training is not the one that the proof is of"
+    )
+    return {"p_value": p_value, "alarm": alarm if p_value <= 1 - tried.confidence else None}
 
 
 def _most_of(correct: Sequence[tuple[int, ...]]) -> tuple[int, ...]:

@@ -132,6 +132,7 @@ def _notes(results: dict[str, Any], several: bool) -> list[str]:
         "the epsilon of the training. An attack that finds nothing shows 0, which is no sign of "
         "privacy.",
         _gaussian_note(found),
+        *_own_notes(found),
     ]
     if several:
         notes.append(
@@ -167,8 +168,27 @@ def _gaussian_note(found: dict[str, Any]) -> str:
     )
 
 
+def _own_notes(found: dict[str, Any]) -> list[str]:
+    """What the guesses say of the trade-off that each arm proves; none where none proves one."""
+    told = ", ".join(
+        f"{name} {arm['own']['p_value']:.2g}" for name, arm in found["arms"].items() if arm["own"]
+    )
+    if not told:
+        return []
+    return [
+        "Against the whole trade-off that an arm's defense proves, of whatever form, the guesses "
+        f"have a p-value of: {told}. It is of all attacks and models together, and "
+        f"{significant(1 - found['confidence'], 1)} or less is an alarm."
+    ]
+
+
 def _alarms(found: dict[str, Any]) -> list[str]:
-    return [f"{name}: {arm['alarm']}" for name, arm in found["arms"].items() if arm["alarm"]]
+    return [
+        f"{name}: {told['alarm']}"
+        for name, arm in found["arms"].items()
+        for told in (arm, arm["own"])
+        if told and told["alarm"]
+    ]
 
 
 BLOCK = Block(

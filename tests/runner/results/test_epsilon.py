@@ -149,8 +149,11 @@ def test_a_bound_above_a_proved_epsilon_is_an_alarm_and_one_below_is_none(tmp_pa
     private, weak = found["arms"]["private"], found["arms"]["weak"]
     assert private["stated"]["epsilon"] < private["lower_bound"] < weak["stated"]["epsilon"]
     assert weak["alarm"] is None
-    (told,) = alarms(found)
+    told, own = alarms(found)
     assert told.startswith("private: epsilon is at least 1.595 by the trials")
+    assert own.startswith("private: guesses that come out so well have a chance of")
+    assert private["own"]["p_value"] < 1e-4
+    assert weak["own"] == {"p_value": 1.0, "alarm": None}
     by_model = [
         run.defense.guarantee(run.facts(None, run.training.epochs))  # pyright: ignore[reportArgumentType]
         for run in work.plan.arms["private"]

@@ -23,6 +23,7 @@ def audited(results: dict[str, Any]) -> dict[str, Any]:
     arms = {"erm": erm, "pgd_at": private}
     for arm in arms.values():
         arm |= {"lower_bound": arm["one_run"][0]["largest"], "alarm": None}
+        arm["own"] = None
         arm["gaussian"] = {"most": 8.0, "lower_bound": arm["lower_bound"] + 0.5, "mu": 1.25}
     canaries = {"kind": "noise", "num": 1000, "copies": 1}
     return results | {
@@ -87,6 +88,17 @@ def test_an_alarm_stands_above_the_table(audited):
     audited["epsilon"]["arms"]["pgd_at"]["alarm"] = "epsilon is at least 9 and at most 8"
     text = epsilon_markdown(audited)
     assert text.index("**Alarm**: pgd_at: epsilon is at least 9") < text.index("| arm")
+
+
+def test_a_p_value_of_what_an_arm_proves_is_told_and_a_small_one_is_an_alarm(audited):
+    assert "Against the whole trade-off" not in epsilon_markdown(audited)
+    audited["epsilon"]["arms"]["pgd_at"]["own"] = {"p_value": 0.25, "alarm": None}
+    text = epsilon_markdown(audited)
+    assert "of whatever form, the guesses have a p-value of: pgd" in text
+    assert "0.05 or less is an alarm" in text
+    audited["epsilon"]["arms"]["pgd_at"]["own"] = {"p_value": 0.001, "alarm": "not the one"}
+    text = epsilon_markdown(audited)
+    assert text.index("**Alarm**: pgd_at: not the one") < text.index("| arm")
 
 
 def test_the_csv_has_every_bound_in_full(audited):
