@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from attacks.membership import Examples, MembershipAttack, Needs, Sums
-from attacks.membership._left_out import sum_of_others
+from attacks.membership._left_out import pairs_of, sum_of_others
 from attacks.membership.lira import Lira
 
 EXAMPLES_AT_ONCE = 256  # keeps the temporary arrays of 128 models in the cache of one core
@@ -15,11 +15,15 @@ FLOOR = 1e-9  # of a variance, as a share of 1 + the mean square: sums hold no f
 
 
 class Proxies(NamedTuple):
-    """What T targets' shadows, trained on each of B examples, answer about it."""
+    """What shadows trained on each of B examples answer about it.
 
-    kind: np.ndarray  # (T, B, V) int, whose in-answers are like its own
-    base: np.ndarray  # (T, B, V) float64, from which they are measured
-    sums: np.ndarray  # (3, T, B, V) float64: their number, their sum, and that of squares
+    Of each of P sets of shadows: a target and its partner have the same.
+    """
+
+    of: np.ndarray  # (T,) int, the set of each target
+    kind: np.ndarray  # (P, B, V) int, whose in-answers are like its own
+    base: np.ndarray  # (P, B, V) float64, from which they are measured
+    sums: np.ndarray  # (3, P, B, V) float64: their number, their sum, and that of squares
 
 
 class PMIA(MembershipAttack):
@@ -78,7 +82,7 @@ class PMIA(MembershipAttack):
     def sums(
         self, answers: np.ndarray, member: np.ndarray, partner: np.ndarray, examples: Examples
     ) -> Sums:
-        """Return LiRA's, and the sums of each kind of proxies, (M, kinds, V, 3)."""
+        """Return LiRA's, and the sums of each kind of proxies, (P, kinds, V, 3)."""
         of_kinds = [
             self._totals(proxies, examples.num_classes)
             for _, proxies in self._parts(answers, member, partner, examples)
@@ -130,7 +134,10 @@ class PMIA(MembershipAttack):
             member: (M, B) int8, or (M, M, B) where each target has shadows of its own.
             label: (B,) int.
         """
-        values = answers.astype(np.float64)
+        values, apart = answers.astype(np.float64), member.ndim == 3
+        of = np.arange(len(member) if apart else 1)
+        if partner is not None and not apart:
+            of = pairs_of(partner).of
         inside = _powers(values, member == 1, partner)
         base, kind = np.zeros_like(inside[0]), np.zeros(inside[0].shape, np.int64)
         if self.proxy == "class":
@@ -143,40 +150,46 @@ class PMIA(MembershipAttack):
         number, total, squares = inside
         moved = total - number * base
         squares = squares - base * (total + moved)
-        return Proxies(kind, base, np.stack([number, moved, squares]))
+        return Proxies(of, kind, base, np.stack([number, moved, squares]))
 
     def _totals(self, proxies: Proxies, num_classes: int) -> np.ndarray:
-        """The sums over examples by kind, (T, kinds, V, 3)."""
-        _, num_targets, _, num_views = proxies.sums.shape
+        """The sums over examples by kind, (P, kinds, V, 3)."""
+        _, num_sets, _, num_views = proxies.sums.shape
         num = {"all": 1, "class": num_classes, "difficulty": len(EDGES) + 1}[self.proxy]
         place = proxies.kind * num_views + np.arange(num_views)
-        totals = np.empty((num_targets, num * num_views, 3))
-        for t, k in np.ndindex(num_targets, 3):
-            weights = proxies.sums[k, t].ravel()
-            totals[t, :, k] = np.bincount(place[t].ravel(), weights, num * num_views)
-        return totals.reshape(num_targets, num, num_views, 3)
+        totals = np.empty((num_sets, num * num_views, 3))
+        for p, k in np.ndindex(num_sets, 3):
+            weights = proxies.sums[k, p].ravel()
+            totals[p, :, k] = np.bincount(place[p].ravel(), weights, num * num_views)
+        return totals.reshape(num_sets, num, num_views, 3)
 
 
 def _powers(values: np.ndarray, in_class: np.ndarray, partner: np.ndarray | None) -> np.ndarray:
-    """The number, sum and sum of squares (3, T, B, V) of a class of shadows (M, B, V)."""
+    """The number, sum and sum of squares (3, P, B, V) of a class of shadows (M, B, V)."""
     if in_class.ndim == 3:
         each = [_powers(values, of_target, None)[:, 0] for of_target in in_class]
         return np.stack(each, axis=1)
     weight = in_class.astype(np.float64)[:, :, None]
-    powers = np.broadcast_to(weight, values.shape), weight * values, weight * values**2
+    powers = weight, weight * values, weight * values**2
     if partner is None:
-        return np.stack([power.sum(axis=0, keepdims=True) for power in powers])
-    return np.stack([sum_of_others(power, partner) for power in powers])
+        sums = [power.sum(axis=0, keepdims=True) for power in powers]
+    else:
+        _, first = np.unique(pairs_of(partner).of, return_index=True)
+        sums = [sum_of_others(power, partner)[first] for power in powers]
+    return np.stack(np.broadcast_arrays(*sums))
 
 
 def _log_density(target: np.ndarray, proxies: Proxies, of_kinds: np.ndarray) -> np.ndarray:
     """The mean over views of log p(target | members like x), (T, B), by sums of each kind."""
-    places = np.arange(len(target))[:, None, None], proxies.kind, np.arange(target.shape[2])
+    sets = np.arange(len(of_kinds))[:, None, None]
+    places = sets, proxies.kind, np.arange(target.shape[2])
     own = np.moveaxis(proxies.sums, 0, 3)
     every = of_kinds.sum(axis=1)[:, None] - own
     average = every / np.where(every[..., :1] > 0.5, every[..., :1], np.nan)
     others = of_kinds[places] - own + average
     mean, square = np.moveaxis(others[..., 1:] / others[..., :1], 3, 0)
     variance = np.maximum(square - mean**2, FLOOR * (1 + square))
-    z = (target - proxies.base - mean) / np.sqrt(variance)
-    return (-(z**2 + np.log(2 * np.pi * variance)) / 2).mean(axis=2)
+    squares = (target - (proxies.base + mean)[proxies.of]) ** 2
+    squares /= variance[proxies.of]
+    squares += np.log(2 * np.pi * variance)[proxies.of]
+    return squares.mean(axis=2) / -2
