@@ -5,7 +5,7 @@ import io
 import math
 import re
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from decimal import ROUND_CEILING, Context, Decimal
 from typing import Any, NamedTuple
 
 from runner.report.readings import Figure, finite, measured
@@ -86,6 +86,12 @@ def in_full(delta: float | None) -> str:
 def percent(rate: float) -> str:
     """0.001 -> 0.1 %, never in powers of ten."""
     return f"{(100 * Decimal(f'{rate:.12g}')).normalize():f} %"
+
+
+def at_most(bound: float) -> str:
+    """Three digits, rounded up: what is printed of an upper bound is one too."""
+    rounded = Context(prec=3, rounding=ROUND_CEILING).create_decimal_from_float(bound)
+    return f"{rounded:.3g}"
 
 
 def csv_of(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

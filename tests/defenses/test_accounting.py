@@ -278,7 +278,7 @@ def test_noise_for_an_epsilon_at_a_small_delta_is_enough(delta: float):
 
 def test_pld_is_hardly_above_the_exact_epsilon_and_never_below():
     """Of small epsilons the oracle itself is up to 1e-6 off."""
-    for setting, exact in stored()[::8]:
+    for setting, exact in stored()[::16]:
         found = spent(*setting, "pld")
         assert exact - 1e-6 <= found <= 1.0015 * exact + 1e-6, setting
 
@@ -307,7 +307,7 @@ def test_the_best_answer_is_the_smallest_of_the_bounds_and_says_whose_it_is():
     assert little == (spent(1e-4, 0.0128, 780, 1e-5, "rdp"), "rdp")
 
 
-@pytest.mark.parametrize("target", [0.005, 0.05, 3.0])
+@pytest.mark.parametrize("target", [0.005, 0.05])
 def test_the_best_noise_is_enough_by_the_oracle_and_below_that_of_the_others(target: float):
     noise = calibrated(target, DELTA, 0.01, 1000, "best")
     exact = exact_epsilon(Setting(noise, 0.01, 1000, DELTA))

@@ -1,7 +1,6 @@
 """What each arm claims of differential privacy, beside what attacks show at the least."""
 
 from collections.abc import Iterator
-from decimal import ROUND_CEILING, Context
 from typing import Any, NamedTuple
 
 from runner.report.blocks._block import Block, Files
@@ -11,6 +10,7 @@ from runner.report.readings import Figure, calibrated, readings, with_shadows
 from runner.report.text import (
     DASH,
     Printed,
+    at_most,
     csv_of,
     headed,
     in_full,
@@ -69,18 +69,12 @@ def _ceilings(results: dict[str, Any]) -> dict[str, list[str]]:
         rate = f"{shown_rate(map(float, one['tpr_at_fpr'])):g}"
         at = f"at {percent(float(rate))} FPR"
         found[name] = [
-            DASH if one["mu"] is None else _up(one["mu"]),
-            _up(one["auc"]),
-            f"{_up(100 * one['tpr_at_fpr'][rate])} % {at}",
-            f"{_up(100 * audit['tpr_at_fpr'][rate])} % {at}",
+            DASH if one["mu"] is None else at_most(one["mu"]),
+            at_most(one["auc"]),
+            f"{at_most(100 * one['tpr_at_fpr'][rate])} % {at}",
+            f"{at_most(100 * audit['tpr_at_fpr'][rate])} % {at}",
         ]
     return found
-
-
-def _up(most: float) -> str:
-    """Three digits, rounded up: what is printed is a bound too."""
-    rounded = Context(prec=3, rounding=ROUND_CEILING).create_decimal_from_float(most)
-    return f"{rounded:.3g}"
 
 
 def ceilings_note(results: dict[str, Any]) -> str:

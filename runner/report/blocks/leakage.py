@@ -18,6 +18,7 @@ from runner.report.readings import (
 from runner.report.text import (
     DASH,
     Table,
+    at_most,
     csv_of,
     headed,
     in_markdown,
@@ -29,6 +30,12 @@ from runner.report.text import (
 
 HEAD = ["arm", "attack", "TPR of a target (%)", "pooled TPR (%)"]
 HEAD += ["TPR at shadows' threshold (%)", "FPR reached (%)"]
+
+CEILING = "TPR of a target at most (%)"
+PROVED = (
+    "At most: what is proved of any attack in this audit, at one false positive more, as the "
+    "threshold is read off the same non-members."
+)
 
 NOTES = (
     "TPR of a target: mean over models with its 95 % interval, each at the best threshold for its "
@@ -50,15 +57,20 @@ def leakage_tables(results: dict[str, Any]) -> list[Table]:
     """
     cells: dict[float, dict[tuple[str, str], list[str]]] = {}
     negatives: dict[float, set[tuple[str, bool]]] = {}
+    proved = any(arm.get("ceiling") for arm in results["arms"].values())
     for reading, attack, asked, own, pooled, shadow in _each(results):
         rate = 0.0 if pooled["at_zero_false_positives"] else asked
         row = [reading.label, with_shadows(results, attack)]
         row += _row(own, pooled, shadow, rate or 1 / pooled["num_negatives"])
+        if proved:
+            most = _ceiling(results, reading.arm, asked)
+            row.append(DASH if most is None else at_most(100 * most))
         cells.setdefault(rate, {}).setdefault((reading.label, attack), row)
         counts = f"{own['num_negatives']:,} a target, {pooled['num_negatives']:,} pooled"
         few = rate > 0 and own["at_zero_false_positives"]
         negatives.setdefault(rate, set()).add((counts, few))
     head = [*HEAD, f"PPV (%) at a prior of {_prior(results)}"]
+    head += [CEILING] if proved else []
     tables = [
         Table(
             f"At an FPR of {percent(rate)}" if rate else "At 0 false positives",
@@ -79,7 +91,8 @@ def leakage_markdown(results: dict[str, Any]) -> str:
     if not tables:
         return ""
     parts = [f"{titled(results, 'low false positive rates')}\n"]
-    parts.append("\n".join(f"- {in_markdown(note)}" for note in NOTES) + "\n")
+    notes = [*NOTES, PROVED] if CEILING in tables[0].head else NOTES
+    parts.append("\n".join(f"- {in_markdown(note)}" for note in notes) + "\n")
     for table in tables:
         notes = " ".join(map(in_markdown, table.notes))
         parts.append(f"## {table.title}\n\n{headed(table.head, table.rows)}\n\n{notes}\n")
@@ -102,6 +115,8 @@ def _lines(results: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         place = reading.arm, reading.draws, attack, f"{rate:g}"
         yield (*place, "tpr", *(own[key] for key in INTERVAL), own["num_negatives"], None)
         yield (*place, "pooled_tpr", pooled["tpr"], *[None] * 3, pooled["num_negatives"], None)
+        if (most := _ceiling(results, reading.arm, rate)) is not None:
+            yield (*place, "tpr_at_most", most, *[None] * 3, own["num_negatives"], None)
         for quantity in ("tpr", "fpr", "ppv"):
             if figure := shadow.get(quantity):
                 prior = shadow["prior"] if quantity == "ppv" else None
@@ -120,6 +135,12 @@ def _each(
             for rate, own in rates_of(reading.figures, attack).items():
                 if one := (pooled.get("tpr_at_fpr") or {}).get(rate):
                     yield reading, attack, float(rate), own, one, shadow.get(rate) or {}
+
+
+def _ceiling(results: dict[str, Any], arm: str, rate: float) -> float | None:
+    """The TPR at an asked FPR that no attack of this audit exceeds, where one is proved."""
+    held = (results["arms"][arm].get("ceiling") or {}).get("audit")
+    return held and held["tpr_at_fpr"][f"{rate:g}"]
 
 
 def _row(own: Figure, pooled: dict[str, Any], shadow: dict[str, Any], rate: float) -> list[str]:

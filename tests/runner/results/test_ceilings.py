@@ -10,6 +10,7 @@ from defenses.dp_sgd import ceiling
 from runner.experiment.experiment import Experiment
 from runner.plan.work import Work, prepare
 from runner.report.blocks.guarantees import guarantees, guarantees_markdown
+from runner.report.blocks.leakage import leakage_csv, leakage_tables
 from runner.report.blocks.roc import roc_figure
 from runner.report.text import DASH
 from runner.results.ceilings import NAME, ceiling_check, ceiling_figures
@@ -105,6 +106,13 @@ def test_the_page_has_the_ceiling_beside_the_claim_and_in_the_figure(tmp_path: P
     exact = results["arms"]["private"]["ceiling"]["one_example"]["tpr_at_fpr"]["0.001"]
     assert exact <= printed <= 1.01 * exact
     assert "what no membership attack exceeds" in (guarantees_markdown(results) or "")
+    leakage = leakage_tables(results)
+    assert all(table.head[-1] == "TPR of a target at most (%)" for table in leakage)
+    assert {row[-1] == DASH for row in leakage[-1].rows if row[0] == "erm"} == {True}
+    held = results["arms"]["private"]["ceiling"]["audit"]["tpr_at_fpr"]["0.1"]
+    (shown, *_) = [float(row[-1]) for row in leakage[-1].rows if row[0] == "private"]
+    assert held <= shown / 100 <= 1.01 * held
+    assert "tpr_at_most" in leakage_csv(results)
     figure = roc_figure(results)
     assert figure is not None
     told = [text.get_text() for text in figure.legends[0].get_texts()]
