@@ -70,7 +70,10 @@ class MembershipAttack(Keys):
 
     per_target: ClassVar[bool] = False
     calibrated: ClassVar[bool] = False
-    cost_known: ClassVar[bool] = False
+
+    @property
+    def cost_known(self) -> bool:
+        return False
 
     @property
     def reads(self) -> Column:

@@ -1,7 +1,7 @@
 """The likelihood-ratio attack: does the target answer as models trained with the example do?"""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import PositiveFloat, model_validator
@@ -68,8 +68,6 @@ class Lira(MembershipAttack):
     sides: Literal["one", "two"] | None = None  # of offline: one; two in lira-carlini-code
     across_views: Literal["mean", "joint"] = "mean"
 
-    cost_known: ClassVar[bool] = True
-
     @model_validator(mode="before")
     @classmethod
     def _keys_of_the_preset(cls, given: Any) -> Any:
@@ -107,6 +105,10 @@ class Lira(MembershipAttack):
                         "leave the key or the preset out"
                     )
         return self
+
+    @property
+    def cost_known(self) -> bool:
+        return True
 
     @property
     def shadows_apart(self) -> bool:

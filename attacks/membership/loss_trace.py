@@ -1,6 +1,6 @@
 """The loss-trace attack: how did the example's loss move while the target was trained?"""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -40,7 +40,9 @@ class LossTrace(MembershipAttack):
     statistic: Literal["mean", "iqr"] = "mean"
     calibrate: Literal["none", "out"] = "none"
 
-    cost_known: ClassVar[bool] = True
+    @property
+    def cost_known(self) -> bool:
+        return True
 
     @property
     def reads(self) -> Column:

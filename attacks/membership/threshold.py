@@ -1,6 +1,6 @@
 """Threshold attacks: members are those with a small loss, or a sure and right answer."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -39,7 +39,9 @@ class Threshold(MembershipAttack):
     statistic: Literal["loss", "confidence", "modified_entropy"] = "loss"
     per_class: bool = False
 
-    cost_known: ClassVar[bool] = True
+    @property
+    def cost_known(self) -> bool:
+        return True
 
     @property
     def reads(self) -> Column:

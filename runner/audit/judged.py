@@ -105,7 +105,7 @@ def _read(folder: Folder, name: str, kind: type[Fields]) -> Fields:
 
 def _write(folder: Folder, name: str, arrays: Mapping[str, np.ndarray]) -> str:
     content = io.BytesIO()
-    np.savez(content, **dict(arrays))
+    np.savez(content, allow_pickle=False, **arrays)
     store.write(folder / name, content.getvalue())
     return name
 

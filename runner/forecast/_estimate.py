@@ -91,10 +91,15 @@ def unmeasured_attacks(work: Work) -> list[str]:
 
 
 def _audit_s(work: Work, cluster: NamedCluster) -> float:
-    """Scores of all models, readings, attacks and both matrices, and judging them."""
+    """Scores of all models, readings, attacks and both matrices, and judging them.
+
+    The combination of attacks is judged as they are, and counts as one of them.
+    """
     if quietly(lambda _: store.facts(work.scores), work.plan.runs[0]) is not None:
         return 0.0
     num_models, num_pool = work.plan.member.shape
-    scores = 2 * num_models * num_pool * len(work.sources) * len(work.experiment.membership.attacks)
+    scores = (
+        2 * num_models * num_pool * len(work.sources) * len(work.experiment.membership.readings)
+    )
     tasks = -(-num_pool // BLOCK)  # no more of them at a time
     return AUDIT_S + SCORE_S * scores / min(tasks, cluster.of.nodes * cluster.of.cpus)

@@ -6,7 +6,7 @@ Every figure is a mean over models with its 95 % interval.
 from typing import Any, NamedTuple
 
 from runner.report.quantities import QUANTITIES, Quantity, rate, tpr
-from runner.report.readings import label, rates_of, readings, with_shadows
+from runner.report.readings import STRONGEST, attacks_of, label, rates_of, readings, with_shadows
 from runner.report.text import DAGGER, Printed
 
 
@@ -45,7 +45,7 @@ class Row(NamedTuple):
 
 
 def main_columns(results: dict[str, Any]) -> list[Column]:
-    """Return the columns of the main table, in order.
+    """Return the columns of the main table, in order: of leakage the strongest attack's first.
 
     An FPR below the smallest that the non-members can show asks for zero false positives. Several
     such collapse to one column, since they are one number. Training accuracy and its gap to
@@ -57,7 +57,7 @@ def main_columns(results: dict[str, Any]) -> list[Column]:
     found = [Column("", quantity) for quantity in of["arm"]]
     for name in results["attacks"].get("robustness", {}):
         found += [Column(name, quantity, name) for quantity in of["evasion"]]
-    for name in results["attacks"].get("membership", {}):
+    for name in attacks_of(results):
         group = with_shadows(results, name)
         for quantity in of["membership"]:
             by_rate = quantity.by == "rate"
@@ -107,6 +107,11 @@ def notes(results: dict[str, Any]) -> list[str]:
         f"Accuracy over {evaluation['num_examples']:,} {images}; "
         f"membership against {data['num_negatives']:,} non-members of each model{rule}.",
     ]
+    if STRONGEST in attacks_of(results):
+        found.append(
+            "The strongest attack is chosen for each figure and pair of models by what it finds in "
+            "other pairs and other examples; strongest.md says which one it is."
+        )
     if any(cell.overstated for row in rows(results, main_columns(results)) for cell in row.cells):
         found.append(
             f"{DAGGER} Overstated: the attack does not average over the noise of this randomized "

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, Literal, NamedTuple
 
-from runner.report.readings import Figure, Figures, membership, rates_of
+from runner.report.readings import STRONGEST, Figure, Figures, membership, rates_of
 from runner.report.text import Printed, bound, percent, printed
 
 SHOWN_RATE = 0.001  # the FPR at which the papers compare; else the smallest that was resolved
@@ -120,7 +120,8 @@ def every_quantity(figures: Figures) -> dict[str, tuple[Quantity, Figure]]:
     for of, alike in groupby(QUANTITIES.values(), key=lambda quantity: quantity.of):
         quantities = list(alike)
         if of == "membership":
-            for attack in figures.get("membership", {}):
+            strongest = [STRONGEST] if figures.get(STRONGEST) else []
+            for attack in (*strongest, *figures.get("membership", {})):
                 for name, quantity, figure in _of_attack(figures, attack, quantities):
                     known[f"membership/{attack}/{name}"] = quantity, figure
         elif of == "evasion":

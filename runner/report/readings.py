@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeGuard
 Figure = dict[str, Any]  # mean, low, high, num_models; None where it was not measured
 Figures = dict[str, Any]  # an arm of results.json, or its `averaged`, which has the same shape
 
+STRONGEST, COMBINED = "strongest", "mean_rank"  # what several attacks come to
 INTERVAL = ("mean", "low", "high", "num_models")  # the columns of a figure in a CSV
 
 
@@ -55,8 +56,18 @@ def by_draws(draws: int) -> str:
 
 
 def membership(figures: Figures, attack: str) -> dict[str, Any]:
-    """Return what is known of one membership attack; empty if nothing is."""
+    """Return what is known of one membership attack, or of the strongest; empty if nothing is."""
+    if attack == STRONGEST:
+        return figures.get(STRONGEST) or {}
     return (figures.get("membership") or {}).get(attack) or {}
+
+
+def attacks_of(results: dict[str, Any]) -> list[str]:
+    """Return the strongest attack and the combination, where there are any, then each attack."""
+    every = list(results["attacks"].get("membership", {}))
+    first = [STRONGEST] if any(r.figures.get(STRONGEST) for r in readings(results)) else []
+    first += [name for name in every if name == COMBINED]
+    return [*first, *(name for name in every if name not in first)]
 
 
 def rates_of(figures: Figures, attack: str) -> dict[str, Figure]:
@@ -112,6 +123,8 @@ def hollow_marks(results: dict[str, Any]) -> str:
 
 def with_shadows(results: dict[str, Any], attack: str) -> str:
     """Return an attack's name, and whose models it learned from where that is one arm's."""
+    if attack == STRONGEST:
+        return "strongest attack"
     whose = _whose(results, attack)
     if not whose:
         return attack

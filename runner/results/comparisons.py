@@ -12,7 +12,7 @@ from defenses import Wrapper
 from runner.experiment.experiment import Experiment
 from runner.plan.subject import Subject
 from runner.plan.work import Work
-from runner.results.several import BOTH_WAYS, leakages
+from runner.results.several import BOTH_WAYS, leakages, over_apart
 from runner.statistics.intervals import Interval
 from runner.storage import store
 from runner.storage.cloud import Folder
@@ -116,8 +116,6 @@ def _leakages(work: Subject, judged: Folder, pair: Pair, draws: int) -> dict[str
     found = {}
     for attack, figures in of_arm.items():
         for figure, arrays in figures.items():
-            apart = [
-                one - other for one, other in zip(arrays, of_other[attack][figure], strict=True)
-            ]
-            found[f"membership/{attack}/{figure}"] = work.over.leakage(*apart, BOTH_WAYS)
+            interval = over_apart(work, arrays, of_other[attack][figure])
+            found[f"membership/{attack}/{figure}"] = interval
     return found

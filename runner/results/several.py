@@ -13,12 +13,14 @@ from runner.audit.judged import Judged, read_judged, read_overlap
 from runner.experiment.judging import STRONGEST
 from runner.plan.subject import Subject
 from runner.results.membership import negatives
+from runner.statistics.intervals import Interval
 from runner.statistics.strongest import Strongest, strongest
 from runner.storage.cloud import Folder
 from runner.storage.scores import Reading
 
 BOTH_WAYS = (-1.0, 1.0)  # bounds of the difference of two shares
-Leakage = dict[str, tuple[np.ndarray, np.ndarray]]  # by figure: (M,), and resampled (M, R)
+Arrays = tuple[np.ndarray, np.ndarray]  # a figure of each model (M,), and resampled (M, R)
+Leakage = dict[str, Arrays]  # by figure
 
 
 def figures_of(work: Subject) -> list[str]:
@@ -47,6 +49,11 @@ def leakages(work: Subject, judged: Folder, arm: str, draws: int) -> dict[str, L
         return of_each
     chosen = {figure: (one.point, one.resampled) for figure, one in _chosen(work, read).items()}
     return {STRONGEST: chosen, **of_each}
+
+
+def over_apart(work: Subject, one: Arrays, other: Arrays) -> Interval:
+    """Return how much more one arm leaks than another, model by model and resample by resample."""
+    return work.over.leakage(one[0] - other[0], one[1] - other[1], BOTH_WAYS)
 
 
 def strongest_figures(work: Subject, judged: Folder, arm: str, draws: int) -> dict[str, Any] | None:
@@ -132,16 +139,15 @@ def changed_places(work: Subject, judged: Folder) -> dict[str, Any]:
     return {"num_compared": len(pairs) * len(figures), "changes": changes}
 
 
-def _change(work: Subject, one: Any, other: Any, figure: str) -> dict[str, Any] | None:
+def _change(
+    work: Subject, one: dict[str, Leakage], other: dict[str, Leakage], figure: str
+) -> dict[str, Any] | None:
     """How each reading orders two arms by a figure; None where all order them alike."""
-    apart = {
-        name: [mine - theirs for mine, theirs in zip(of[figure], other[name][figure], strict=True)]
-        for name, of in one.items()
-    }
-    means = [work.over.mean(point, BOTH_WAYS).mean for point, _ in apart.values()]
+    points = [of[figure][0] - other[name][figure][0] for name, of in one.items()]
+    means = [work.over.mean(point, BOTH_WAYS).mean for point in points]
     if min(means) >= 0 or max(means) <= 0:
         return None
-    under = {name: work.over.leakage(*each, BOTH_WAYS) for name, each in apart.items()}
+    under = {name: over_apart(work, of[figure], other[name][figure]) for name, of in one.items()}
     clear = any(i.low > 0 for i in under.values()) and any(i.high < 0 for i in under.values())
     return {
         "under": {name: interval._asdict() for name, interval in under.items()},

@@ -9,6 +9,8 @@ import numpy as np
 
 from runner.statistics.averages import Averaging
 
+HALVES = 64  # into which each resample is halved again
+
 
 class Strongest(NamedTuple):
     """A figure of each model by the attack that was chosen for it, and how often which one was."""
@@ -30,9 +32,9 @@ def strongest(point: np.ndarray, resampled: np.ndarray, over: Averaging) -> Stro
     Where one attack is always chosen, the figures are its own to the last digits. From a single
     pair the choice is by other examples of the same pair.
 
-    The resampled figures are by the attacks as often as they were chosen: the interval speaks of
-    these attacks on new models and new examples. `benchmarks/results/strongest.md` has how often
-    it holds that, exact ties included, and what else was tried.
+    In each resample attacks are chosen anew. The interval speaks of the attacks, as often as they
+    were chosen, in new models on new examples: `benchmarks/results/strongest.md` has how often it
+    holds that, exact ties included, and what else was tried.
 
     Source: cross-fitting, Chernozhukov et al. (2018), https://arxiv.org/abs/1608.00060, on both
     ways of clustering; a figure less its resample's deviation is Neufeld et al.'s (2023) thinning,
@@ -44,25 +46,43 @@ def strongest(point: np.ndarray, resampled: np.ndarray, over: Averaging) -> Stro
         over: which models count, and which are pairs.
     """
     models, unit = over.models, over.units()
-    size = np.bincount(unit)
     some, drawn = np.asarray(point)[:, models], np.asarray(resampled, np.float64)[:, models]
-    apart = drawn - drawn.mean(axis=2, keepdims=True)
-    elsewhere = _of_units(some[:, :, None] - apart, unit) / size[:, None]  # (A, U, R)
-    of_others = elsewhere.sum(axis=1, keepdims=True) - elsewhere if len(size) > 1 else elsewhere
-    chosen = _first_best(of_others)[unit]  # (K, R)
-    here = np.take_along_axis(some[:, :, None] + apart, chosen[None], axis=0)[0].mean(axis=1)
-    shares = np.stack([(chosen == a).mean(axis=1) for a in range(len(some))])  # (A, K)
+    apart = drawn - drawn.mean(axis=2, keepdims=True)  # of this half; the other half has it less
+    of_others = [_of_others(values, unit) for values in (some[:, :, None], apart)]
+    chosen = _first_best(of_others[0] - of_others[1])[unit]  # (K, R)
+    here = _taken(some[:, :, None] + apart, chosen)
+    shares = np.array([(chosen == a).mean() for a in range(len(some))])
     found = np.full(point.shape[1], np.nan), np.full(resampled.shape[1:], np.nan)
     found[0][models] = np.clip(here, 0, 1)
-    found[1][models] = np.einsum("ak,akr->kr", shares, drawn)
-    return Strongest(*found, shares.mean(axis=1))
+    found[1][models] = here[:, None] + _moved(apart, *of_others, unit)
+    return Strongest(*found, shares)
 
 
-def _of_units(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """The sums over the models of each unit, (A, U, R) of (A, K, R)."""
-    found = np.zeros((len(values), unit.max() + 1, values.shape[2]))
-    np.add.at(found, (slice(None), unit), values)
+def _moved(
+    apart: np.ndarray, of_others: np.ndarray, others_apart: np.ndarray, unit: np.ndarray
+) -> np.ndarray:
+    """How much more each model's figure is in each resample, (K, R), where it chooses anew.
+
+    The resample stands for all examples there, and is halved by the first few of all halves.
+    """
+    halves, found = slice(HALVES), np.empty(apart.shape[1:])
+    for r in range(found.shape[1]):
+        elsewhere = of_others + others_apart[:, :, [r]] - others_apart[:, :, halves]
+        chosen = _first_best(elsewhere)[unit]
+        found[:, r] = _taken(apart[:, :, [r]] + apart[:, :, halves], chosen)
     return found
+
+
+def _taken(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """The mean over the last axis of (A, K, R) values, by the attack chosen (K, R) for each."""
+    return np.take_along_axis(values, chosen[None], axis=0)[0].mean(axis=1)
+
+
+def _of_others(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """The sum of the other units' means, (A, U, R) of (A, K, R); its own where it is alone."""
+    each = [values[:, unit == u].mean(axis=1) for u in range(int(unit.max()) + 1)]
+    means = np.stack(each, axis=1)
+    return means.sum(axis=1, keepdims=True) - means if len(each) > 1 else means
 
 
 def _first_best(values: np.ndarray) -> np.ndarray:

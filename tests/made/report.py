@@ -146,3 +146,47 @@ def noisy_results() -> dict[str, Any]:
         },
         "arms": arms,
     }
+
+
+def chosen(mean: float, shares: dict[str, float], **more: Any) -> dict[str, Any]:
+    return {**figure(mean, 0.01, 16), **more, "chosen": shares}
+
+
+def several_results() -> dict[str, Any]:
+    """Two arms under two attacks and their combination; the attacks order the arms otherwise."""
+    results = small_results()
+    told = {"num_negatives": 700, "at_zero_false_positives": False}
+    for name, one in results["arms"].items():
+        one["membership"]["rmia"] = arm(0, 0.75, 0.15)["membership"]["lira_online"]
+        one["membership"]["mean_rank"] = arm(0, 0.76, 0.16)["membership"]["lira_online"]
+        shares = {"lira_online": 0.004, "rmia": 0.746, "mean_rank": 0.25}
+        one["strongest"] = {
+            "auc": chosen(0.77, shares),
+            "tpr_at_fpr": {
+                "0.01": chosen(0.17, shares, **told),
+                "0.001": chosen(0.05, shares, **{**told, "at_zero_false_positives": True}),
+            },
+        }
+        both = figure(0.25, 0.05) if name == "erm" else None
+        one["overlap"] = {
+            "num_members": 700,
+            "at_fpr": {
+                at: {
+                    "any": {"tpr": figure(0.2, 0.01), "fpr": figure(1.9 * float(at), 0.001)},
+                    "pairs": [{"attacks": ["lira_online", "rmia"], "jaccard": both}],
+                }
+                for at in ("0.01", "0.001")
+            },
+        }
+    results["attacks"]["membership"] |= {"rmia": "RMIA", "mean_rank": "mean rank of both"}
+    under = {"lira_online": figure(-0.03, 0.01), "rmia": figure(0.02, 0.01)}
+    noise = {"lira_online": figure(-0.01, 0.02), "rmia": figure(0.02, 0.01)}
+    arms = ["erm", "pgd_at"]
+    results["places"] = {
+        "num_compared": 3,
+        "changes": [
+            {"arms": arms, "figure": "auc", "under": under, "change": "clear"},
+            {"arms": arms, "figure": "tpr_at_fpr/0.001", "under": noise, "change": "within_noise"},
+        ],
+    }
+    return results

@@ -25,6 +25,7 @@ from runner.report.blocks import (
     robustness,
     roc,
     samples,
+    strongest,
     thresholds,
     vulnerable,
 )
@@ -32,6 +33,7 @@ from runner.report.blocks._block import Block, Files
 from runner.report.html import inline, rendered
 
 BLOCKS: tuple[Block, ...] = (  # from the top of the page, which begins with the main table
+    strongest.BLOCK,
     guarantees.BLOCK,
     thresholds.TABLES,
     how_to_read.BLOCK,

@@ -4,7 +4,14 @@ from typing import Any
 
 from runner.report.blocks._block import Block, Files
 from runner.report.html import rendered
-from runner.report.readings import by_draws, readings, shadows_told
+from runner.report.readings import (
+    COMBINED,
+    STRONGEST,
+    attacks_of,
+    by_draws,
+    readings,
+    shadows_told,
+)
 from runner.report.text import percent
 
 
@@ -16,6 +23,8 @@ def how_to_read(results: dict[str, Any], files: Files) -> str:
         "blocks/how_to_read.html.j2",
         results=results,
         draws=by_draws(several[0]) if several else "",
+        strongest=STRONGEST in attacks_of(results),
+        combined=COMBINED in attacks,
         shadows={name: shadows_told(results, name) for name in attacks},
         smallest=percent(float(f"{1 / max(results['data']['num_negatives'], 1):.2g}")),
     )

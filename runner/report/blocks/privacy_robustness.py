@@ -10,7 +10,9 @@ from runner.report import columns, labels, style
 from runner.report.blocks._block import Block
 from runner.report.quantities import QUANTITIES, Quantity, shown_rate, tpr
 from runner.report.readings import (
+    STRONGEST,
     ArmFigures,
+    attacks_of,
     calibrated,
     ends,
     hollow_marks,
@@ -42,7 +44,7 @@ def privacy_robustness_figure(results: dict[str, Any]) -> Figure | None:
     several draws.
     """
     across = list(results["attacks"].get("robustness", {})) or [""]
-    down = list(results["attacks"].get("membership", {}))
+    down = attacks_of(results)
     found = [
         (what, r, _points(results, what, r))
         for m in down
@@ -103,7 +105,8 @@ def _found(results: dict[str, Any], attack: str) -> list[Found]:
         auc = QUANTITIES["auc"]
         return [Found(attack, with_shadows(results, attack), auc, least=auc.guess)]
     rates = columns.rates(results, attack)
-    return [Found(attack, attack, tpr(shown_rate(rates)), least=0)] if rates else []
+    name = with_shadows(results, attack) if attack == STRONGEST else attack
+    return [Found(attack, name, tpr(shown_rate(rates)), least=0)] if rates else []
 
 
 def _accuracy(robustness: str) -> Quantity:

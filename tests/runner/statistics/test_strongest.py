@@ -44,8 +44,17 @@ def test_each_pair_is_judged_by_what_is_best_on_the_other_examples_of_the_other_
     np.testing.assert_allclose(found.point, expected)
     shares = [np.mean([[a == b for b in by] for by in chosen]) for a in range(3)]
     np.testing.assert_allclose(found.shares, shares)
-    of_first = np.mean([resampled[a, 0] for a in chosen[0]], axis=0)
-    np.testing.assert_allclose(found.resampled[0], of_first)
+
+
+def test_each_resample_chooses_anew_as_if_it_were_all_examples():
+    point, resampled = made(0)
+    apart = resampled - resampled.mean(axis=2, keepdims=True)
+    found = strongest(point, resampled, PAIRS)
+    for r in (0, 7):
+        again, chosen = slowly(point + apart[:, :, r], point[:, :, None] + apart[:, :, [r]] + apart)
+        for m, by in enumerate(chosen):  # less what the chosen attacks have in all examples
+            by_all = np.mean([point[a, m] for a in by])
+            assert found.resampled[m, r] - found.point[m] == pytest.approx(again[m] - by_all)
 
 
 def test_where_one_attack_is_always_best_the_figures_are_its_own():
@@ -56,7 +65,8 @@ def test_where_one_attack_is_always_best_the_figures_are_its_own():
     )
     found = strongest(point, resampled, PAIRS)
     np.testing.assert_allclose(found.point, point[1])
-    np.testing.assert_allclose(found.resampled, resampled[1])
+    moved = found.resampled - found.resampled.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(moved, resampled[1] - resampled[1].mean(axis=1, keepdims=True))
     assert found.shares.tolist() == [0, 1, 0]
 
 
