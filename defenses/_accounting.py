@@ -208,6 +208,12 @@ def calibrated_to_tpr(
     """
     from defenses._trade_off import trade_off
 
+    if target_tpr - at_fpr <= 2 * cut:
+        raise ValueError(
+            f"no noise reaches target_tpr {target_tpr:g} at at_fpr {at_fpr:g}: both rates may be off "
+            f"by {cut:.2g}, the probability that batches are cut; use a larger max_batch_size"
+        )
+
     def excess(noise: float) -> float:
         found = trade_off(noise, sample_rate, num_steps).blurred(cut).tpr_at(at_fpr)
         return (found - at_fpr) / (target_tpr - at_fpr)

@@ -212,3 +212,12 @@ def test_a_target_tpr_is_met_and_leaves_a_run_that_is_told_by_its_noise():
 def test_a_target_tpr_that_cannot_be_is_refused(keys, told: str):
     with pytest.raises(ValueError, match=told):
         DPSGD(**keys)
+
+
+def test_a_target_tpr_pays_for_cut_batches_and_is_refused_where_they_cost_more():
+    cut = DPSGD(target_tpr=0.01, max_batch_size=90).resolved(1000, 50, 5)
+    reached = cut.trade_off(FACTS)
+    assert reached is not None
+    assert reached.tpr_at(0.001) <= 0.01
+    with pytest.raises(ValueError, match="use a larger max_batch_size"):
+        DPSGD(target_tpr=0.01, max_batch_size=55).resolved(1000, 50, 5)
