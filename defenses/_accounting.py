@@ -210,8 +210,8 @@ def calibrated_to_tpr(
 
     if target_tpr - at_fpr <= 2 * cut:
         raise ValueError(
-            f"no noise reaches target_tpr {target_tpr:g} at at_fpr {at_fpr:g}: both rates may be off "
-            f"by {cut:.2g}, the probability that batches are cut; use a larger max_batch_size"
+            f"no noise reaches target_tpr {target_tpr:g} at at_fpr {at_fpr:g}: both rates may be "
+            f"off by {cut:.2g}, the probability that batches are cut; use a larger max_batch_size"
         )
 
     def excess(noise: float) -> float:
