@@ -110,10 +110,13 @@ def dp_sgd(asked: Asked) -> str:
     steps *= asked.epochs
     both = asked.accountant == "both"
     every: tuple[Accountant, ...] = get_args(Accountant)
-    names: list[Accountant] = [n for n in every if n == asked.accountant or (both and n != "best")]
-    answers = [answering(name, asked.delta) for name in names]
+    answers = [
+        answering(name, asked.delta)
+        for name in every
+        if name == asked.accountant or (both and name != "best")
+    ]
     try:
-        found = [_lines(asked, rate, steps, n) for n in dict.fromkeys(n for n, _ in answers)]
+        found = [_lines(asked, rate, steps, name) for name in dict(answers)]
     except ValueError as error:
         told = str(error)
         for key, option in OPTIONS.items():

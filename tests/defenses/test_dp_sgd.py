@@ -377,6 +377,7 @@ def test_the_smaller_of_two_bounds_is_stated_and_named():
     assert "accountant rdp (prv gives 0.0" in much.why
     best = DPSGD(noise_multiplier=60.0, accountant="best").guarantee(FACTS)
     assert best.epsilon is not None
+    assert much.epsilon is not None
     assert best.epsilon < much.epsilon
     assert "accountant pld; one example" in best.why
 
