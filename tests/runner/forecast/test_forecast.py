@@ -51,9 +51,10 @@ def test_without_times_no_number_is_made_up_but_a_command_is_given(work: Work):
 
 
 def test_attacks_whose_cost_nobody_measured_are_named(known: Work):
-    attacks = {name: {"name": name} for name in ("lira", "threshold", "rmia", "label_only")}
+    names = ("lira", "threshold", "rmia", "info_rmia", "label_only")
+    attacks = {name: {"name": name} for name in names}
     more = Experiment.model_validate({**TINY, "membership": {"attacks": attacks}})
-    said = "the audit counts rmia, label_only as LiRA, which may be too little"
+    said = "the audit counts info_rmia, label_only as LiRA, which may be too little"
     assert said in forecast(prepare(more, known.store.root), cluster())
     assert "as LiRA" not in forecast(known, cluster())
 
