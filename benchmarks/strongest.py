@@ -125,7 +125,7 @@ def simulate(regime: Regime, num_repeats: int) -> Iterator[str]:
             over = Averaging(models, models ^ 1)
             for g in range(len(GAPS)):
                 for f in range(len(FIGURES)):
-                    some = np.ix_([g, *range(-TWO, 0)], models)
+                    some = [[g], *([a] for a in range(-TWO, 0))], models
                     of_arms = [
                         (point[arm, :, :, f][some], resampled[arm, :, :, :, f][some])
                         for arm in range(ARMS)
@@ -187,7 +187,7 @@ def _bias(told: list[Told], truth: np.ndarray) -> float:
 
 def main() -> None:
     """Print a table for each regime."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--repeats", type=int, default=1000)
     names = ["nothing", "models", "examples", "as measured"]
     parser.add_argument("--regimes", nargs="+", default=names, choices=REGIMES)

@@ -134,7 +134,7 @@ def changed_places(work: Subject, judged: Folder) -> dict[str, Any]:
         {"arms": list(pair), "figure": figure, **change}
         for pair in pairs
         for figure in figures
-        if (change := _change(work, *(of_arms[arm] for arm in pair), figure))
+        if (change := _change(work, of_arms[pair[0]], of_arms[pair[1]], figure))
     ]
     return {"num_compared": len(pairs) * len(figures), "changes": changes}
 

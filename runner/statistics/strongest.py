@@ -48,13 +48,13 @@ def strongest(point: np.ndarray, resampled: np.ndarray, over: Averaging) -> Stro
     models, unit = over.models, over.units()
     some, drawn = np.asarray(point)[:, models], np.asarray(resampled, np.float64)[:, models]
     apart = drawn - drawn.mean(axis=2, keepdims=True)  # of this half; the other half has it less
-    of_others = [_of_others(values, unit) for values in (some[:, :, None], apart)]
-    chosen = _first_best(of_others[0] - of_others[1])[unit]  # (K, R)
+    of_others, others_apart = _of_others(some[:, :, None], unit), _of_others(apart, unit)
+    chosen = _first_best(of_others - others_apart)[unit]  # (K, R)
     here = _taken(some[:, :, None] + apart, chosen)
     shares = np.array([(chosen == a).mean() for a in range(len(some))])
     found = np.full(point.shape[1], np.nan), np.full(resampled.shape[1:], np.nan)
     found[0][models] = np.clip(here, 0, 1)
-    found[1][models] = here[:, None] + _moved(apart, *of_others, unit)
+    found[1][models] = here[:, None] + _moved(apart, of_others, others_apart, unit)
     return Strongest(*found, shares)
 
 
@@ -65,7 +65,7 @@ def _moved(
 
     The resample stands for all examples there, and is halved by the first few of all halves.
     """
-    halves, found = slice(HALVES), np.empty(apart.shape[1:])
+    halves, found = slice(HALVES), np.empty_like(apart[0])
     for r in range(found.shape[1]):
         elsewhere = of_others + others_apart[:, :, [r]] - others_apart[:, :, halves]
         chosen = _first_best(elsewhere)[unit]

@@ -61,7 +61,8 @@ def test_the_combination_is_judged_as_any_attack_and_under_the_null_matrix_too(t
         expected = mean_ranks([ties(2), ties(3)], member)
         for m, row in enumerate(member):
             assert found.auc[m] == auc(expected[m][row >= 0], row[row >= 0] == 1)
-    assert found.resampled.shape == (M, 0, 1 + len(ASKED.rates))
+    null = read_judged(folder, NULL._replace(attack="mean_rank"))
+    assert null.resampled.shape == (M, 0, 1 + len(ASKED.rates))
 
 
 def test_overlaps_are_written_where_several_attacks_read_the_same_answers(two: Judging):
