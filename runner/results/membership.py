@@ -27,7 +27,8 @@ def membership_figures(
     """
     num_negatives, rule = int(judged.num_out.min()), settings.membership.tpr_rule
     bands = [over.mean(column) for column in judged.roc.T]
-    shadow_arm = attack and (attack.needs().shadow_arm or (arm if attack.per_target else None))
+    of_arm = arm if attack and attack.per_target and not attack.needs().itself else None
+    shadow_arm = attack and (attack.needs().shadow_arm or of_arm)
     return {
         "auc": over.leakage(judged.auc, judged.resampled[:, :, 0])._asdict(),
         "tpr_at_fpr": {

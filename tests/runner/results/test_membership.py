@@ -7,6 +7,7 @@ import pytest
 
 from attacks.epsilon import epsilon_lower_bound
 from attacks.membership.lira import Lira
+from attacks.membership.quantile import Quantile
 from runner.audit.judge import judge
 from runner.audit.judged import Judged, read_judged
 from runner.plan.work import Work
@@ -126,6 +127,11 @@ def test_an_attack_says_whose_shadows_it_has(noisy_work: Work):
     for name, arm in gathered(noisy_work)["arms"].items():
         shadows = {attack: found["shadow_arm"] for attack, found in arm["membership"].items()}
         assert shadows == {"own": name, "plain": "erm"}
+
+
+def test_an_attack_that_knows_the_target_alone_has_no_shadows(found: Judged, noisy_work: Work):
+    figures = membership_figures(found, Quantile(), "erm", noisy_work.settings, OVER)
+    assert figures["shadow_arm"] is None
 
 
 def test_the_predictive_value_is_bayes_rule_of_the_mean_rates_with_the_spread_of_its_tangent():
