@@ -1,10 +1,50 @@
-"""The relative attack's signal of 2024, and how many examples of the pool an example beats."""
+"""What the relative attacks share: their references, and signals and comparisons of RMIA's."""
+
+from typing import Annotated, Literal, Self
 
 import numpy as np
+from pydantic import Field, model_validator
+
+from attacks.membership import MembershipAttack, Needs
 
 EXAMPLES_AT_ONCE = 64  # keeps their comparisons in the cache of one core
 MANY_CLASSES = 100  # from here on the 2024 values are those for CIFAR-100
 SMALLEST = np.finfo(np.float64).tiny  # what an underflown probability counts as
+
+
+class Relative(MembershipAttack):
+    """An attack that asks how much surer the target is of x than references are.
+
+    online: p(x) is the mean over all references, trained with x or without: beyond whether a model
+        is judged on x it uses no membership.
+    offline: p(x) is of references trained without x, by `offline_mean`.
+    """
+
+    mode: Literal["online", "offline"] = "online"
+    a: Annotated[float, Field(ge=0, le=1)] | None = None
+
+    @model_validator(mode="after")
+    def _a_is_of_offline(self) -> Self:
+        if self.a is not None and self.mode == "online":
+            raise ValueError("`a` is of mode offline; leave it out, or choose that mode")
+        return self
+
+    @property
+    def shadows_apart(self) -> bool:
+        return True
+
+    def needs(self, num_views: int = 1) -> Needs:
+        """Online one of each kind, though it has a score of either: p(x) is the mean of both."""
+        online = self.mode == "online"
+        return Needs(inside=1 if online else 0, outside=1, either=online)
+
+    def known(self, member: np.ndarray) -> np.ndarray:
+        """Return which models are references for which examples."""
+        return member == 0 if self.mode == "offline" else member >= 0
+
+    def expected(self, mean: np.ndarray, num_classes: int) -> np.ndarray:
+        """Return p(x), given the mean over references."""
+        return mean if self.mode == "online" else offline_mean(mean, self.a, num_classes)
 
 
 def mean_probability(log_odds: np.ndarray) -> np.ndarray:

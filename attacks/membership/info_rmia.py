@@ -1,13 +1,12 @@
 """The relative attack by information: how many bits does the target know of the example more?"""
 
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Literal, NamedTuple
 
 import numpy as np
-from pydantic import Field, model_validator
 
-from attacks.membership import Examples, MembershipAttack, Needs, Sums
+from attacks.membership import Examples, Sums
 from attacks.membership._left_out import mean_of_class, mean_of_others
-from attacks.membership._relative import mean_probability, offline_mean
+from attacks.membership._relative import Relative, mean_probability
 
 
 class Gains(NamedTuple):
@@ -17,7 +16,7 @@ class Gains(NamedTuple):
     expected: np.ndarray  # (T, B) float64, p(x)
 
 
-class InfoRMIA(MembershipAttack):
+class InfoRMIA(Relative):
     """log2 p(x|target) / p(x) + D, D = KL(p(z) || p(z|target)): bits, where RMIA counts wins.
 
     Source: Tao and Shokri (2025), https://arxiv.org/abs/2510.05582, in the reading that public code
@@ -45,23 +44,6 @@ class InfoRMIA(MembershipAttack):
     """
 
     name: Literal["info_rmia"] = "info_rmia"
-    mode: Literal["online", "offline"] = "online"
-    a: Annotated[float, Field(ge=0, le=1)] | None = None
-
-    @model_validator(mode="after")
-    def _keys_matter(self) -> Self:
-        if self.a is not None and self.mode == "online":
-            raise ValueError("`a` is of mode offline; leave it out, or choose that mode")
-        return self
-
-    @property
-    def shadows_apart(self) -> bool:
-        return True
-
-    def needs(self, num_views: int = 1) -> Needs:
-        """Online one of each kind, though it has a score of either: p(x) is the mean of both."""
-        online = self.mode == "online"
-        return Needs(inside=1 if online else 0, outside=1, either=online)
 
     def signal(self, answers: np.ndarray, examples: Examples) -> np.ndarray:
         """Return the mean probability of the label over views, (B, 1) float64."""
@@ -76,7 +58,7 @@ class InfoRMIA(MembershipAttack):
         seed: int = 0,
     ) -> np.ndarray:
         """Return the bits that x gains, plus D; the contract has the shapes."""
-        mean = mean_of_class(shadows[:, :, 0], self._known(shadow_member))
+        mean = mean_of_class(shadows[:, :, 0], self.known(shadow_member))
         gains = self._gains(target[None, :, 0], mean[None], examples)
         return (gains.bits + _divergence(_sums(gains)))[0]
 
@@ -98,21 +80,16 @@ class InfoRMIA(MembershipAttack):
         gains = self._of_all(answers, member, partner, examples)
         return gains.bits + _divergence(totals["of_z"])
 
-    def _known(self, member: np.ndarray) -> np.ndarray:
-        """Which models are references for which examples."""
-        return member == 0 if self.mode == "offline" else member >= 0
-
     def _of_all(
         self, answers: np.ndarray, member: np.ndarray, partner: np.ndarray, examples: Examples
     ) -> Gains:
         """The gains of every model as target."""
-        mean = mean_of_others(answers[:, :, 0], self._known(member), partner)
+        mean = mean_of_others(answers[:, :, 0], self.known(member), partner)
         return self._gains(answers[:, :, 0], mean, examples)
 
     def _gains(self, target: np.ndarray, mean: np.ndarray, examples: Examples) -> Gains:
         """The gains of targets (T, B) over the mean of references (T, B)."""
-        if self.mode == "offline":
-            mean = offline_mean(mean, self.a, examples.num_classes)
+        mean = self.expected(mean, examples.num_classes)
         return Gains(np.log2(target) - np.log2(mean), mean)
 
 

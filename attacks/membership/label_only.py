@@ -4,11 +4,11 @@ from typing import Literal
 
 import numpy as np
 
-from attacks.membership import Column, Examples, MembershipAttack, Needs, Sums
-from attacks.membership._left_out import mean_of_class, mean_of_others
+from attacks.membership import Column, Examples
+from attacks.membership._calibrated import Calibrated
 
 
-class LabelOnly(MembershipAttack):
+class LabelOnly(Calibrated):
     """The share of views that the target gives the right label: it needs no probabilities.
 
     Source: Choquette-Choo et al. (2021), https://arxiv.org/abs/2007.14321, section 4.2. They train
@@ -29,46 +29,11 @@ class LabelOnly(MembershipAttack):
     """
 
     name: Literal["label_only"] = "label_only"
-    calibrate: Literal["none", "out"] = "none"
 
     @property
     def reads(self) -> Column:
         return "correct"
 
-    @property
-    def shadows_apart(self) -> bool:
-        return True
-
-    def needs(self, num_views: int = 1) -> Needs:
-        return Needs(inside=0, outside=1 if self.calibrate == "out" else 0)
-
     def signal(self, answers: np.ndarray, examples: Examples) -> np.ndarray:
         """Return the share of the V views that are answered rightly, (B, 1)."""
         return answers.mean(axis=1, dtype=np.float64, keepdims=True)
-
-    def score(
-        self,
-        target: np.ndarray,
-        shadows: np.ndarray,
-        shadow_member: np.ndarray,
-        examples: Examples,
-        seed: int = 0,
-    ) -> np.ndarray:
-        """Return the share of views, less the usual one; the contract has the shapes."""
-        if self.calibrate == "none":
-            return target[:, 0]
-        return target[:, 0] - mean_of_class(shadows[:, :, 0], shadow_member == 0)
-
-    def score_all(
-        self,
-        answers: np.ndarray,
-        member: np.ndarray,
-        partner: np.ndarray,
-        examples: Examples,
-        totals: Sums,
-    ) -> np.ndarray:
-        """Return the scores of every model as target, without a loop over targets."""
-        share = answers[:, :, 0]
-        if self.calibrate == "none":
-            return share
-        return share - mean_of_others(share, member == 0, partner)

@@ -4,11 +4,11 @@ from typing import Literal
 
 import numpy as np
 
-from attacks.membership import Column, Examples, MembershipAttack, Needs, Sums
-from attacks.membership._left_out import mean_of_class, mean_of_others
+from attacks.membership import Column, Examples
+from attacks.membership._calibrated import Calibrated
 
 
-class LossTrace(MembershipAttack):
+class LossTrace(Calibrated):
     """A statistic of the target's losses on the example after each epoch, higher for members.
 
     Source: Pollock et al. (2024), https://arxiv.org/abs/2411.05743, who rank the members of one
@@ -38,7 +38,6 @@ class LossTrace(MembershipAttack):
 
     name: Literal["loss_trace"] = "loss_trace"
     statistic: Literal["mean", "iqr"] = "mean"
-    calibrate: Literal["none", "out"] = "none"
 
     @property
     def cost_known(self) -> bool:
@@ -47,13 +46,6 @@ class LossTrace(MembershipAttack):
     @property
     def reads(self) -> Column:
         return "loss_trace"
-
-    @property
-    def shadows_apart(self) -> bool:
-        return True
-
-    def needs(self, num_views: int = 1) -> Needs:
-        return Needs(inside=0, outside=1 if self.calibrate == "out" else 0)
 
     def signal(self, answers: np.ndarray, examples: Examples) -> np.ndarray:
         """Return the statistic of losses (B, E), (B, 1) float64."""
@@ -64,29 +56,3 @@ class LossTrace(MembershipAttack):
         half = -(-losses.shape[1] // 2)
         rose = losses[:, -half:].mean(axis=1) > losses[:, :half].mean(axis=1)
         return (np.where(rose, -1, 1) * (high - low))[:, None]
-
-    def score(
-        self,
-        target: np.ndarray,
-        shadows: np.ndarray,
-        shadow_member: np.ndarray,
-        examples: Examples,
-        seed: int = 0,
-    ) -> np.ndarray:
-        """Return the statistic, less the usual one; the contract has the shapes."""
-        if self.calibrate == "none":
-            return target[:, 0]
-        return target[:, 0] - mean_of_class(shadows[:, :, 0], shadow_member == 0)
-
-    def score_all(
-        self,
-        answers: np.ndarray,
-        member: np.ndarray,
-        partner: np.ndarray,
-        examples: Examples,
-        totals: Sums,
-    ) -> np.ndarray:
-        """Return the scores of every model as target, without a loop over targets."""
-        if self.calibrate == "none":
-            return answers[:, :, 0]
-        return answers[:, :, 0] - mean_of_others(answers[:, :, 0], member == 0, partner)

@@ -5,13 +5,13 @@ from typing import Annotated, Literal, NamedTuple, Self
 import numpy as np
 from pydantic import Field, PositiveFloat, model_validator
 
-from attacks.membership import Column, Examples, MembershipAttack, Needs, Sums
+from attacks.membership import Column, Examples, Sums
 from attacks.membership._left_out import mean_of_others
 from attacks.membership._relative import (
     MANY_CLASSES,
     SMALLEST,
+    Relative,
     mean_probability,
-    offline_mean,
     share_won,
     taylor_softmax,
     wins_of,
@@ -35,7 +35,7 @@ PRESETS = {
 }
 
 
-class RMIA(MembershipAttack):
+class RMIA(Relative):
     """Count the examples z of the pool with p(x|target) / p(x) > gamma * p(z|target) / p(z).
 
     Source: Zarifzadeh, Liu and Shokri (2024), https://arxiv.org/abs/2312.03262. The score is the
@@ -77,9 +77,7 @@ class RMIA(MembershipAttack):
 
     name: Literal["rmia"] = "rmia"
     preset: Literal["rmia-simple", "rmia-2024"] = "rmia-simple"
-    mode: Literal["online", "offline"] = "online"
     gamma: Annotated[float, Field(ge=1)] | None = None
-    a: Annotated[float, Field(ge=0, le=1)] | None = None
     temperature: PositiveFloat | None = None
     num_z: Annotated[int, Field(ge=2, le=32767)] = 2500  # ranks among them are int16
 
@@ -90,8 +88,6 @@ class RMIA(MembershipAttack):
                 "rmia-simple reads log-odds, which are at temperature 1; leave `temperature` out, "
                 "or choose preset rmia-2024"
             )
-        if self.a is not None and self.mode == "online":
-            raise ValueError("`a` is of mode offline; leave it out, or choose that mode")
         return self
 
     @property
@@ -102,15 +98,6 @@ class RMIA(MembershipAttack):
     @property
     def reads(self) -> Column:
         return PRESETS[self.preset].reads
-
-    @property
-    def shadows_apart(self) -> bool:
-        return True
-
-    def needs(self, num_views: int = 1) -> Needs:
-        """Online one of each kind, though it has a score of either: p(x) is the mean of both."""
-        online = self.mode == "online"
-        return Needs(inside=1 if online else 0, outside=1, either=online)
 
     def signal(self, answers: np.ndarray, examples: Examples) -> np.ndarray:
         """Return probabilities of the label, (B, 1) of rmia-simple and else (B, V), float64."""
@@ -129,9 +116,9 @@ class RMIA(MembershipAttack):
         seed: int = 0,
     ) -> np.ndarray:
         """Return the share of z that x beats; the contract has the shapes."""
-        known = self._known(shadow_member)
+        known = self.known(shadow_member)
         means = [trimmed_mean(shadows[:, :, v], known, self._trim) for v in range(target.shape[1])]
-        ratio = target / self._expected(np.stack(means, axis=1), examples)
+        ratio = target / self.expected(np.stack(means, axis=1), examples.num_classes)
         wins, compared = np.zeros((2, len(ratio)))
         for z in self.places(examples.num_pool):
             if not np.isnan(ratio[z]).any():
@@ -185,25 +172,15 @@ class RMIA(MembershipAttack):
     def _trim(self) -> float:
         return PRESETS[self.preset].trim
 
-    def _known(self, member: np.ndarray) -> np.ndarray:
-        """Which models are references for which examples."""
-        return member == 0 if self.mode == "offline" else member >= 0
-
-    def _expected(self, mean: np.ndarray, examples: Examples) -> np.ndarray:
-        """p(x), given the mean over references."""
-        if self.mode == "online":
-            return mean
-        return offline_mean(mean, self.a, examples.num_classes)
-
     def _ratios(
         self, answers: np.ndarray, member: np.ndarray, partner: np.ndarray, examples: Examples
     ) -> np.ndarray:
         """p(x|target) / p(x) of every model as target, (M, B, V)."""
-        known, means = self._known(member), []
+        known, means = self.known(member), []
         for view in range(answers.shape[2]):
             values = answers[:, :, view]
             if self._trim:
                 means.append(trimmed_mean_left_out(values, known, partner, self._trim))
             else:
                 means.append(mean_of_others(values, known, partner))
-        return answers / self._expected(np.stack(means, axis=2), examples)
+        return answers / self.expected(np.stack(means, axis=2), examples.num_classes)

@@ -169,12 +169,12 @@ def test_the_preset_of_2024_depends_on_the_number_of_classes(num_classes, temper
     expected = taylor_softmax(logits, labels, temperature, 0.6)
     np.testing.assert_array_equal(attack.signal(logits, examples), expected)
     mean = np.array([0.25, 0.5])
-    np.testing.assert_allclose(attack._expected(mean, examples), ((1 + a) * mean + 1 - a) / 2)
+    np.testing.assert_allclose(attack.expected(mean, num_classes), ((1 + a) * mean + 1 - a) / 2)
     given = RMIA(preset="rmia-2024", mode="offline", temperature=3.0, a=0)
     np.testing.assert_array_equal(
         given.signal(logits, examples), taylor_softmax(logits, labels, 3.0, 0.6)
     )
-    np.testing.assert_allclose(given._expected(mean, examples), (mean + 1) / 2)
+    np.testing.assert_allclose(given.expected(mean, num_classes), (mean + 1) / 2)
 
 
 def theirs(
