@@ -154,6 +154,13 @@ class Defense(Keys):
         """
         return self
 
+    def in_short(self) -> Self:
+        """Return the defense with so few networks that a try on a few images takes little.
+
+        By it is seen, before anything starts, whether such a network can be trained so.
+        """
+        return self
+
     def build(self, make_model: Callable[[], nn.Module]) -> nn.Module:
         """Return the model to train; a maker is given, so that an ensemble can call it k times.
 
@@ -324,6 +331,9 @@ class Wrapper(Defense):
     def resolved(self, num_members: int, batch_size: int, epochs: int) -> Self:
         base = self.base.resolved(num_members, batch_size, epochs)
         return self.model_copy(update={"base": base})
+
+    def in_short(self) -> Self:
+        return self.model_copy(update={"base": self.base.in_short()})
 
     def build(self, make_model: Callable[[], nn.Module]) -> nn.Module:
         return self.base.build(make_model)

@@ -105,6 +105,11 @@ class ResidualPerturbation(Wrapper):
         """EnResNet's noise is measured on the whole batch."""
         return self.strategy == "enresnet" or self.base.one_worker
 
+    def in_short(self) -> Self:
+        """Return it with two networks at most."""
+        fewer = {"members": min(2, self.members), "base": self.base.in_short()}
+        return self.model_copy(update=fewer)
+
     def build(self, make_model: Callable[[], nn.Module]) -> nn.Module:
         """Return the noisy network, or the ensemble of them; without any dial, the base's network.
 

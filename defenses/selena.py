@@ -76,6 +76,10 @@ class SELENA(Defense):
             )
         return self.model_copy(update={"split_epochs": split})
 
+    def in_short(self) -> Self:
+        """Return it with three sub-models: then one at least sees two of two images."""
+        return self.model_copy(update={"num_models": min(3, self.num_models), "left_out": 1})
+
     def build(self, make_model: Callable[[], nn.Module]) -> nn.Module:
         """Return the released network, which answers, with the sub-models beside it."""
         from defenses._split_ai import SplitAI

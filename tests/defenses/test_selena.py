@@ -130,6 +130,19 @@ def test_epochs_are_halved_unless_told_and_impossible_ones_are_refused():
         SELENA(num_models=3, left_out=3)
 
 
+@pytest.mark.parametrize("images", [2, 3, 6])
+def test_in_short_a_sub_model_at_least_is_trained_on_so_few_images(images: int):
+    short = SELENA(split_epochs=2).in_short()
+    assert SELENA.model_validate(short.model_dump()) == short
+    assert short.split_epochs == 2
+    network: Any = short.build(contract.network)
+    assert len(network.networks) == 4
+    for seed in range(20):
+        kit = kit_of(network, torch.arange(images))._replace(seed=seed)
+        assert [*next(iter(short.protect(kit).steps(0)))]
+    assert SELENA(num_models=2, left_out=1).in_short() == SELENA(num_models=2, left_out=1)
+
+
 @pytest.mark.parametrize("over", [AWP, DPSGD])
 def test_nothing_can_be_put_over_it(over: Any):
     keys: dict[str, Any] = {"noise_multiplier": 1.0} if over is DPSGD else {}

@@ -23,7 +23,7 @@ class Arm(NamedTuple):
     """What is tried."""
 
     name: str
-    run: Run  # its first
+    run: Run  # its first, with no more networks in one than the defense needs
     few: Few
     experiment: Experiment
     dataset: Dataset

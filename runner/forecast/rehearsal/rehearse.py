@@ -1,6 +1,7 @@
 """Try what an experiment asks for, in small, on a few of its images; say what cannot be done."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -125,7 +126,9 @@ def tried(work: Work, arms: Sequence[str], seen: set[str]) -> Rehearsed:
             if sorts[name] in seen:
                 continue
             seen.add(sorts[name])
-            arm = Arm(name, work.plan.arms[name][0], few, experiment, dataset)
+            first = work.plan.arms[name][0]
+            run = replace(first, defense=first.defense.in_short())
+            arm = Arm(name, run, few, experiment, dataset)
             try:
                 faults += faults_of_arm(arm, seen)
             except Untried as why:

@@ -14,10 +14,10 @@ from defenses import Defense, Losses
 from runner.experiment.config import ConfigError
 from runner.experiment.experiment import Experiment
 from runner.faults import DataMissing
-from runner.forecast.rehearsal.rehearse import at_hand, rehearse, rehearse_early
+from runner.forecast.rehearsal.rehearse import at_hand, rehearse, rehearse_early, tried
 from runner.plan.work import Work, prepare
 from tests.conftest import NOISY, TINY, do_here
-from tests.made.odd_networks import dataset_of, experiment_of, noise, rehearsed, work_of
+from tests.made.odd_networks import Net, dataset_of, experiment_of, noise, rehearsed, work_of
 
 ERM = {"erm": {"defense": {"name": "erm"}}}
 
@@ -89,6 +89,23 @@ def test_a_network_that_divides_by_what_is_0_in_one_of_all_images_is_refused():
     images[37] = 200  # of one colour
     faults = told(experiment_of("own normalisation"), dataset=dataset_of(images))
     assert "its answers to 1 of 4 images are not finite" in faults["arms.erm.model"]
+
+
+@pytest.mark.parametrize(
+    ("many", "built"),
+    [
+        ({"name": "selena", "num_models": 9, "left_out": 4, "split_epochs": 1}, 4),
+        ({"name": "residual_perturbation", "gamma": 0.0, "members": 9}, 2),
+        ({"name": "awp", "base": {"name": "residual_perturbation", "gamma": 0.0, "members": 9}}, 2),
+    ],
+)
+def test_of_many_networks_of_one_kind_few_are_tried(many: dict[str, Any], built: int):
+    training = {**TINY["training"], "epochs": 2}
+    work = work_of(experiment_of("", arms={"many": {"defense": many}}, training=training))
+    Net.num_made = 0
+    assert tried(work, ["many"], set()).faults == []
+    assert 0 < Net.num_made <= 6 * built  # for a step, its norms, answers, weights and attacks
+    assert Net.num_made % built == 0
 
 
 class Hardest(Defense):
