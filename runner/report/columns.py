@@ -5,15 +5,26 @@ Every figure is a mean over models with its 95 % interval.
 
 from typing import Any, NamedTuple
 
-from runner.report.quantities import QUANTITIES, Quantity, rate, tpr
-from runner.report.readings import STRONGEST, attacks_of, label, rates_of, readings, with_shadows
+from runner.report.quantities import QUANTITIES, Quantity, rate, tpr, tpr_at_most
+from runner.report.readings import (
+    STRONGEST,
+    attacks_of,
+    ceilings,
+    label,
+    neighbours,
+    rates_of,
+    readings,
+    with_shadows,
+)
 from runner.report.text import DAGGER, Printed
+
+ANY = "any attack"
 
 
 class Column(NamedTuple):
     """One quantity of every reading."""
 
-    group: str  # the attack it belongs to, or ""
+    group: str  # the attack it belongs to, ANY of what is proved of all, or ""
     quantity: Quantity
     attack: str = ""
 
@@ -47,6 +58,7 @@ class Row(NamedTuple):
 def main_columns(results: dict[str, Any]) -> list[Column]:
     """Return the columns of the main table, in order: of leakage the strongest attack's first.
 
+    What is proved of any attack stands right behind, where it is of some arm.
     An FPR below the smallest that the non-members can show asks for zero false positives. Several
     such collapse to one column, since they are one number. Training accuracy and its gap to
     natural accuracy stand in the table in the design of the paper that tabulates them.
@@ -57,12 +69,14 @@ def main_columns(results: dict[str, Any]) -> list[Column]:
     found = [Column("", quantity) for quantity in of["arm"]]
     for name in results["attacks"].get("robustness", {}):
         found += [Column(name, quantity, name) for quantity in of["evasion"]]
-    for name in attacks_of(results):
+    every = attacks_of(results)
+    for name in every:
         group = with_shadows(results, name)
         for quantity in of["membership"]:
             by_rate = quantity.by == "rate"
             each = [tpr(at) for at in rates(results, name)] if by_rate else [quantity]
             found += [Column(group, one, name) for one in each]
+        found += _proved(results) if name == every[0] else []
     return found
 
 
@@ -71,13 +85,22 @@ def rows(results: dict[str, Any], shown: list[Column]) -> list[Row]:
     made = []
     for reading in readings(results):
         figures = [c.quantity.read(reading.figures, c.attack) for c in shown]
-        most = max((f["num_models"] for f in figures if f), default=0)
+        most = max((f.get("num_models", 0) for f in figures if f), default=0)
         cells = [
             c.quantity.printed(figure, most, c.overstated in reading.overstated)
             for figure, c in zip(figures, shown, strict=True)
         ]
         made.append(Row(reading.arm, reading.told, str(most), cells))
     return made
+
+
+def _proved(results: dict[str, Any]) -> list[Column]:
+    """The columns of what is proved of any attack, at each rate of the table; none of no arm."""
+    if not ceilings(results):
+        return []
+    at = sorted({at for name in attacks_of(results) for at in rates(results, name)})
+    most = [QUANTITIES["ceiling/audit/auc"], *map(tpr_at_most, at)]
+    return [Column(ANY, quantity) for quantity in most]
 
 
 def rates(results: dict[str, Any], attack: str) -> list[float]:
@@ -111,6 +134,11 @@ def notes(results: dict[str, Any]) -> list[str]:
         found.append(
             "The strongest attack is chosen for each figure and pair of models by what it finds in "
             "other pairs and other examples; strongest.md says which one it is."
+        )
+    if ceilings(results):
+        found.append(
+            "Any attack: what any finds at the most in expectation in this audit, whatever it "
+            f"knows, by what is proved; of neighbours with {neighbours(results)}."
         )
     if any(cell.overstated for row in rows(results, main_columns(results)) for cell in row.cells):
         found.append(

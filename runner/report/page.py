@@ -68,10 +68,15 @@ def _details(results: dict[str, Any], name: str) -> dict[str, Any]:
     return {"defense": results["arms"][name].get("defense", ""), "figures": figures}
 
 
-def _figures(reading: ArmFigures) -> list[tuple[str, Printed, str, int]]:
-    """Every figure of a reading as (metric, text, unit, number of models)."""
+def _figures(reading: ArmFigures) -> list[tuple[str, Printed, str, int | str]]:
+    """Every figure of a reading as (metric, text, unit, number of models or "")."""
     overstated = {f"robust_accuracy/{attack}" for attack in reading.overstated}
     return [
-        (metric, one.in_detail(figure, metric in overstated), one.unit, figure["num_models"])
+        (
+            metric,
+            one.in_detail(figure, metric in overstated),
+            one.unit,
+            figure.get("num_models", ""),
+        )
         for metric, (one, figure) in every_quantity(reading.figures).items()
     ]

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, Literal, NamedTuple
 
 from runner.report.readings import STRONGEST, Figure, Figures, membership, rates_of
-from runner.report.text import Printed, bound, percent, printed
+from runner.report.text import DASH, Printed, at_most, bound, percent, printed
 
 SHOWN_RATE = 0.001  # the FPR at which the papers compare; else the smallest that was resolved
 
@@ -23,7 +23,8 @@ class Quantity(NamedTuple):
     digits: int = 1  # of a table
     unit: str = "%"
     chance: float | None = None  # what a guess gives, as results.json would have it
-    of: Literal["arm", "evasion", "membership"] = "arm"  # or of an arm under each such attack
+    # Of an arm, of an arm under each such attack, or proved of an arm under any attack.
+    of: Literal["arm", "evasion", "membership", "ceiling"] = "arm"
     by: Literal["", "rate", "threshold"] = ""  # an attack has one at each of these
     at: float | str | None = None  # which of them, where one is meant
     # That have it in the main table; "" where it is by threshold: those stand in a block.
@@ -47,6 +48,8 @@ class Quantity(NamedTuple):
             return (figures.get(self.key) or {}).get(attack)
         if self.of == "arm":
             return _down(figures, self.key)
+        if self.of == "ceiling":
+            return self._proved(figures)
         if self.by == "rate":
             of_rates = rates_of(figures, attack).items()
             return next((figure for at, figure in of_rates if rate(at, figure) == self.at), None)
@@ -57,6 +60,8 @@ class Quantity(NamedTuple):
 
     def printed(self, figure: Figure | None, num_models: int, overstated: bool = False) -> Printed:
         """Return a figure as a table has it; its number of models where it is not `num_models`."""
+        if self.of == "ceiling":
+            return Printed(at_most(self.scale * figure["mean"]) if figure else DASH)
         if self.significant:
             return bound(figure, self.digits)
         return printed(figure, self.scale, self.digits, num_models, overstated)
@@ -64,7 +69,17 @@ class Quantity(NamedTuple):
     def in_detail(self, figure: Figure, overstated: bool = False) -> Printed:
         """Return a figure where there is room: what is in percent has two digits at the least."""
         digits = max(self.digits, 2) if self.scale == 100 else self.digits
-        return self._replace(digits=digits).printed(figure, figure["num_models"], overstated)
+        return self._replace(digits=digits).printed(figure, figure.get("num_models", 0), overstated)
+
+    def _proved(self, figures: Figures) -> Figure | None:
+        """What is proved, as a figure of which there is a mean alone.
+
+        That at zero false positives is told at the smallest rate that was asked for.
+        """
+        found = _down(figures, self.key)
+        if found is not None and self.by == "rate":
+            found = found[min(found, key=float) if self.at == 0 else f"{self.at:g}"]
+        return None if found is None else {"mean": found}
 
 
 QUANTITIES = {  # in the order of the main table and of table.csv
@@ -84,6 +99,8 @@ QUANTITIES = {  # in the order of the main table and of table.csv
             designs="",
             significant=True,
         ),
+        Quantity("ceiling/audit/auc", "AUC at most", 1, 3, "", of="ceiling"),
+        Quantity("ceiling/audit/tpr_at_fpr", "TPR at most", of="ceiling", by="rate"),
         Quantity("null_control/auc", "AUC of the null control", 1, 3, "", 0.5, designs=""),
         Quantity("train_time_s", "training time", 1, 1, "s", designs=""),
     )
@@ -96,6 +113,12 @@ def tpr(at: float) -> Quantity:
     return QUANTITIES["tpr_at_fpr"]._replace(
         title=title, digits=1 if at >= 0.01 else 2, chance=at, at=at
     )
+
+
+def tpr_at_most(at: float) -> Quantity:
+    """Return what is proved of the TPR at an FPR; 0 is zero false positives."""
+    title = f"{tpr(at).title} at most"
+    return QUANTITIES["ceiling/audit/tpr_at_fpr"]._replace(title=title, at=at)
 
 
 def rate(at: str, figure: Figure) -> float:
@@ -129,8 +152,18 @@ def every_quantity(figures: Figures) -> dict[str, tuple[Quantity, Figure]]:
                 for attack, figure in figures.get(quantity.key, {}).items():
                     known[f"{quantity.key}/{attack}"] = quantity, figure
         else:
-            known |= {one.key: (one, _down(figures, one.key)) for one in quantities}
+            each = [at for one in quantities for at in _each_rate(figures, one)]
+            known |= {name: (one, one.read(figures)) for name, one in each}
     return {metric: (quantity, figure) for metric, (quantity, figure) in known.items() if figure}
+
+
+def _each_rate(figures: Figures, quantity: Quantity) -> Iterator[tuple[str, Quantity]]:
+    """A quantity of an arm by its name, or one at each rate where it has rates."""
+    if not quantity.by:
+        yield quantity.key, quantity
+        return
+    for at in sorted(_down(figures, quantity.key) or {}, key=float):
+        yield f"{quantity.key}/{at}", tpr_at_most(float(at))
 
 
 def _of_attack(

@@ -40,8 +40,9 @@ def readings(results: dict[str, Any]) -> list[ArmFigures]:
         told = by_draws(1) if mean or arm.get("randomized") else ""
         found.append(ArmFigures(name, place, 1, told, arm, overstated))
         if mean:
-            draws = mean["draws"]
-            found.append(ArmFigures(name, place, draws, by_draws(draws), mean, overstated))
+            draws, proved = mean["draws"], {"ceiling": arm.get("ceiling")}  # of any number of them
+            told = by_draws(draws)
+            found.append(ArmFigures(name, place, draws, told, mean | proved, overstated))
     return found
 
 
@@ -74,6 +75,20 @@ def rates_of(figures: Figures, attack: str) -> dict[str, Figure]:
     """Return the TPRs by the asked FPR, rising, without those that were not measured."""
     asked = {at: f for at, f in membership(figures, attack).get("tpr_at_fpr", {}).items() if f}
     return dict(sorted(asked.items(), key=lambda item: float(item[0])))
+
+
+def ceilings(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what is proved of any attack on an arm, of the arms of which something is."""
+    return {name: arm["ceiling"] for name, arm in results["arms"].items() if arm.get("ceiling")}
+
+
+def neighbours(results: dict[str, Any]) -> str:
+    """Return what differs between the neighbours that an audit is held to; arms share a design."""
+    audit = next(iter(ceilings(results).values()))["audit"]
+    if audit["neighbours"] == "replaced":
+        return "another example in a member's place (replaced)"
+    of_copies = f", all its {audit['copies']} copies," if audit["copies"] > 1 else ""
+    return f"one canary{of_copies} more or fewer (added)"
 
 
 def calibrated(results: dict[str, Any]) -> list[str]:

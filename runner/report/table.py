@@ -38,7 +38,8 @@ def table_csv(results: dict[str, Any]) -> str:
     The experiment's own null control, over all arms, has an empty arm. `draws` is 1, or how many
     draws of a randomized model's noise its answers are averaged over. `on` and `num_examples` are
     the images of an accuracy, `num_negatives` the non-members of a membership figure. `overstated`
-    is "yes" for a robust accuracy that an attack averaging over the noise would lower.
+    is "yes" for a robust accuracy that an attack averaging over the noise would lower. What is
+    proved of any attack has a mean alone.
     """
     return csv_of(("arm", "metric", "draws", *KEYS), _lines(results))
 

@@ -6,7 +6,14 @@ from typing import Any, NamedTuple
 from runner.report.blocks._block import Block, Files
 from runner.report.html import rendered
 from runner.report.quantities import QUANTITIES, shown_rate
-from runner.report.readings import Figure, calibrated, readings, with_shadows
+from runner.report.readings import (
+    Figure,
+    calibrated,
+    ceilings,
+    neighbours,
+    readings,
+    with_shadows,
+)
 from runner.report.text import (
     DASH,
     Printed,
@@ -62,9 +69,7 @@ def guarantees(results: dict[str, Any]) -> Guarantees | None:
 def _ceilings(results: dict[str, Any]) -> dict[str, list[str]]:
     """What no attack on an arm exceeds, as text, of the arms of which it is proved."""
     found = {}
-    for name, arm in results["arms"].items():
-        if not (most := arm.get("ceiling")):
-            continue
+    for name, most in ceilings(results).items():
         one, audit = most["one_example"], most["audit"]
         rate = f"{shown_rate(map(float, one['tpr_at_fpr'])):g}"
         at = f"at {percent(float(rate))} FPR"
@@ -79,18 +84,14 @@ def _ceilings(results: dict[str, Any]) -> dict[str, list[str]]:
 
 def ceilings_note(results: dict[str, Any]) -> str:
     """Return what stands below the table where a ceiling is proved; else ""."""
-    audits = [arm["ceiling"]["audit"] for arm in results["arms"].values() if arm.get("ceiling")]
-    if not audits:
+    if not ceilings(results):
         return ""
-    copies = audits[0]["copies"]
-    held = "of another example in its place, as every model has as many members"
-    if audits[0]["neighbours"] == "added":
-        held = f"of a canary with all its {copies} copies" if copies > 1 else "the same"
     return (
         "At most: what no membership attack exceeds, whatever it knows beside the weights, of one "
-        f"example more or fewer; and what this audit is held to, {held}, with one false positive "
-        "more, as thresholds are read off the same non-members. mu: the smallest whose Gaussian "
-        "trade-off promises no more at errors of 1e-6 and above."
+        "example more or fewer; and what this audit is held to, of neighbours with "
+        f"{neighbours(results)}, with one false positive more, as thresholds are read off the same "
+        "non-members. mu: the smallest whose Gaussian trade-off promises no more at errors of "
+        "1e-6 and above."
     )
 
 
@@ -115,9 +116,15 @@ def guarantees_markdown(results: dict[str, Any]) -> str | None:
 
 
 def guarantees_csv(results: dict[str, Any]) -> str:
-    """Return every claim in full precision, once for each lower bound of its arm."""
-    head = (*HEAD, "why", "attack", "draws", *(f"lower_bound_{key}" for key in BOUND))
-    return csv_of(head, _lines(results))
+    """Return every claim in full precision, once for each lower bound of its arm.
+
+    What no attack exceeds follows where it is proved of some arm: of one example added or removed,
+    and under `audit_` as this audit is held to it.
+    """
+    head = [*HEAD, "why", "attack", "draws", *(f"lower_bound_{key}" for key in BOUND)]
+    proved = {name: _in_full(most) for name, most in ceilings(results).items()}
+    keys = list(dict.fromkeys(key for most in proved.values() for key in most))
+    return csv_of([*head, *keys], _lines(results, proved, keys))
 
 
 def guarantees_html(results: dict[str, Any], files: Files) -> str:
@@ -168,15 +175,33 @@ def known_bounds(results: dict[str, Any]) -> dict[tuple[str, str, int], Figure]:
     }
 
 
-def _lines(results: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-    """The lines of the CSV."""
+def _in_full(most: dict[str, Any]) -> dict[str, Any]:
+    """What no attack on an arm exceeds, by the columns of the CSV."""
+    one, audit = most["one_example"], most["audit"]
+    rates = sorted(one["tpr_at_fpr"], key=float)
+    return {
+        "mu": one["mu"],
+        "auc_at_most": one["auc"],
+        **{f"tpr_at_most_at_fpr_{at}": one["tpr_at_fpr"][at] for at in rates},
+        "audit_neighbours": audit["neighbours"],
+        "audit_copies": audit["copies"],
+        "audit_auc_at_most": audit["auc"],
+        **{f"audit_tpr_at_most_at_fpr_{at}": audit["tpr_at_fpr"][at] for at in rates},
+    }
+
+
+def _lines(
+    results: dict[str, Any], proved: dict[str, dict[str, Any]], keys: list[str]
+) -> Iterator[tuple[Any, ...]]:
+    """The lines of the CSV, with such keys of what is proved at their ends."""
     known = known_bounds(results)
     for name, arm in results["arms"].items():
         claim = arm.get("guarantee") or {"status": "none claimed"}
         claimed = [name, *(claim.get(key) for key in (*HEAD[1:], "why"))]
         beside = [(key[1:], bound) for key, bound in known.items() if key[0] == name]
         for key, bound in beside or [(("", ""), {})]:
-            yield (*claimed, *key, *(bound.get(k) for k in BOUND))
+            most = proved.get(name, {})
+            yield (*claimed, *key, *(bound.get(k) for k in BOUND), *(most.get(k) for k in keys))
 
 
 def _claim(claim: dict[str, Any] | None, reasons: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ from runner.report.readings import (
     INTERVAL,
     ArmFigures,
     Figure,
+    ceilings,
     finite,
     membership,
     rates_of,
@@ -57,7 +58,7 @@ def leakage_tables(results: dict[str, Any]) -> list[Table]:
     """
     cells: dict[float, dict[tuple[str, str], list[str]]] = {}
     negatives: dict[float, set[tuple[str, bool]]] = {}
-    proved = any(arm.get("ceiling") for arm in results["arms"].values())
+    proved = ceilings(results)
     for reading, attack, asked, own, pooled, shadow in _each(results):
         rate = 0.0 if pooled["at_zero_false_positives"] else asked
         row = [reading.label, with_shadows(results, attack)]
@@ -139,8 +140,8 @@ def _each(
 
 def _ceiling(results: dict[str, Any], arm: str, rate: float) -> float | None:
     """The TPR at an asked FPR that no attack of this audit exceeds, where one is proved."""
-    held = (results["arms"][arm].get("ceiling") or {}).get("audit")
-    return held and held["tpr_at_fpr"][f"{rate:g}"]
+    proved = ceilings(results).get(arm)
+    return proved and proved["audit"]["tpr_at_fpr"][f"{rate:g}"]
 
 
 def _row(own: Figure, pooled: dict[str, Any], shadow: dict[str, Any], rate: float) -> list[str]:

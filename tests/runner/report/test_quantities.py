@@ -82,7 +82,7 @@ def test_the_rate_that_is_drawn_is_the_papers_or_the_smallest_that_was_resolved(
 
 def test_what_is_no_share_of_anything_has_no_percent():
     in_percent = {"natural_accuracy", "train_accuracy", "robust_accuracy", "tpr_at_fpr"}
-    in_percent |= {"precision", "recall"}
+    in_percent |= {"precision", "recall", "ceiling/audit/tpr_at_fpr"}
     assert {key for key, one in QUANTITIES.items() if one.unit == "%"} == in_percent
     assert {key for key, one in QUANTITIES.items() if one.unit == "points"} == {
         "generalization_gap"

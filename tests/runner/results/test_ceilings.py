@@ -1,5 +1,7 @@
 """What no attack exceeds, in results.json and on the page, and the check that none does."""
 
+import csv
+import io
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +11,18 @@ import pytest
 from defenses.dp_sgd import ceiling
 from runner.experiment.experiment import Experiment
 from runner.plan.work import Work, prepare
-from runner.report.blocks.guarantees import guarantees, guarantees_markdown
+from runner.report.blocks.guarantees import guarantees, guarantees_csv, guarantees_markdown
 from runner.report.blocks.leakage import leakage_csv, leakage_tables
 from runner.report.blocks.roc import roc_figure
+from runner.report.columns import main_columns
+from runner.report.table import latex, markdown, table_csv
 from runner.report.text import DASH
 from runner.results.ceilings import NAME, ceiling_check, ceiling_figures
 from tests.conftest import TINY
 from tests.made.canaries import audited
 from tests.made.gathered import gathered
+from tests.made.report import small_results
+from tests.made.report_tables import column
 
 PRIVATE = {"name": "dp_sgd", "noise_multiplier": 3.0, "accountant": "rdp"}
 
@@ -24,6 +30,12 @@ PRIVATE = {"name": "dp_sgd", "noise_multiplier": 3.0, "accountant": "rdp"}
 def private(folder: Path, defense: dict[str, Any] = PRIVATE, **changes: Any) -> Work:
     arms = {**TINY["arms"], "private": {"defense": defense}}
     return prepare(Experiment.model_validate({**TINY, "arms": arms, **changes}), folder)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Of an arm with a proof and one without; a test may read them."""
+    return gathered(private(tmp_path_factory.mktemp("private")))
 
 
 def verdict(results: dict[str, Any]) -> tuple[str, str]:
@@ -95,8 +107,7 @@ def test_an_interval_around_the_ceiling_is_no_alarm():
     assert [check.verdict for check in ceiling_check({"dp": arm(0.66)})] == ["fail"]
 
 
-def test_the_page_has_the_ceiling_beside_the_claim_and_in_the_figure(tmp_path: Path):
-    results = gathered(private(tmp_path))
+def test_the_page_has_the_ceiling_beside_the_claim_and_in_the_figure(results):
     table = guarantees(results)
     assert table is not None
     assert table.head[5:] == ["mu", "AUC at most", "TPR at most", "in this audit", "why"]
@@ -117,3 +128,42 @@ def test_the_page_has_the_ceiling_beside_the_claim_and_in_the_figure(tmp_path: P
     assert figure is not None
     told = [text.get_text() for text in figure.legends[0].get_texts()]
     assert "ceiling that is proved, in the arm's colour" in told
+
+
+def test_the_main_table_has_what_is_proved_of_any_attack_behind_what_the_first_finds(results):
+    rates = ("0 false positives", "1 % FPR", "10 % FPR")
+    heads = ["any attack: AUC at most", *(f"any attack: TPR at {at} at most (%)" for at in rates)]
+    of_table = [column.title for column in main_columns(results)]
+    at = of_table.index(heads[0])
+    assert of_table[at : at + 4] == heads
+    assert of_table[at - 1] == "strongest attack: TPR at 10 % FPR (%)"
+    held = results["arms"]["private"]["ceiling"]["audit"]
+    exact = held["auc"], *(100 * held["tpr_at_fpr"][rate] for rate in ("0.001", "0.01", "0.1"))
+    for head, most in zip(heads, exact, strict=True):
+        told = column(markdown(results), head)
+        assert told["erm"] == DASH
+        assert most <= float(told["private"]) <= 1.01 * most
+    assert "neighbours with another example in a member's place (replaced)." in markdown(results)
+    lines = list(csv.DictReader(io.StringIO(table_csv(results))))
+    proved = {line["metric"]: line for line in lines if line["metric"].startswith("ceiling/")}
+    assert {line["arm"] for line in lines if line["metric"] in proved} == {"private"}
+    assert float(proved["ceiling/audit/tpr_at_fpr/0.1"]["mean"]) == held["tpr_at_fpr"]["0.1"]
+    assert proved["ceiling/audit/auc"]["low"] == proved["ceiling/audit/auc"]["num_models"] == ""
+
+
+def test_no_table_has_a_word_of_it_where_nothing_is_proved():
+    results = small_results()
+    tables = (markdown(results), latex(results), table_csv(results), guarantees_csv(results))
+    assert not any("at most" in text or "at_most" in text or "ceiling" in text for text in tables)
+
+
+def test_the_csv_of_guarantees_has_both_ceilings_in_full(results):
+    of = {line["arm"]: line for line in csv.DictReader(io.StringIO(guarantees_csv(results)))}
+    most = results["arms"]["private"]["ceiling"]
+    assert float(of["private"]["mu"]) == most["one_example"]["mu"]
+    assert (
+        float(of["private"]["tpr_at_most_at_fpr_0.1"]) == most["one_example"]["tpr_at_fpr"]["0.1"]
+    )
+    assert float(of["private"]["audit_auc_at_most"]) == most["audit"]["auc"]
+    assert of["private"]["audit_neighbours"] == "replaced"
+    assert of["erm"]["mu"] == of["erm"]["audit_tpr_at_most_at_fpr_0.001"] == ""
