@@ -26,6 +26,21 @@ def union(of_targets: Sequence[np.ndarray]) -> np.ndarray:
     return np.unique(np.concatenate([[np.float32(-np.inf)], *of_targets]))
 
 
+def counted(
+    counts: Counts, of_targets: Sequence[np.ndarray], partner: np.ndarray, rates: Sequence[float]
+) -> Arrays:
+    """Return the fields of `runner.audit.judged.Judged` that counts above all edges give.
+
+    Arguments as for `shadow_thresholds`.
+    """
+    return {
+        **shadow_thresholds(counts, of_targets, partner, rates),
+        "edge": counts.edges,
+        "pooled_true": counts.inside.sum(axis=0, dtype=np.int64),
+        "pooled_false": counts.outside.sum(axis=0, dtype=np.int64),
+    }
+
+
 def shadow_thresholds(
     counts: Counts, of_targets: Sequence[np.ndarray], partner: np.ndarray, rates: Sequence[float]
 ) -> Arrays:

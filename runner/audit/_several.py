@@ -3,7 +3,7 @@
 Letters: A attacks, K targets, N examples, F false positive rates.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -41,32 +41,42 @@ def _ranks(scores: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def overlap(scores: np.ndarray, row: np.ndarray, rates: Sequence[float]) -> Arrays:
+def overlap(scores: Iterable[np.ndarray], row: np.ndarray, rates: Sequence[float]) -> Arrays:
     """Return how many members several attacks find, by two and by two, in one target.
 
     Each at the lowest threshold of its own whose FPR is within a rate, as `step_le` has it.
 
     Args:
-        scores: (A, N) float.
+        scores: (N,) float of each of A attacks.
         row: (N,) int8: 1 in, 0 out, -1 not judged.
 
     Returns:
         `both`: (F, A, A) int64, members that both find; on the diagonal those that one finds.
         `any_true` and `any_false`: (F,) int64, members and non-members that any of them calls so.
     """
-    inside, outside = (scores[:, np.flatnonzero(row == kind)] for kind in (1, 0))
-    rising, num_out = np.sort(outside, axis=1), outside.shape[1]
-    allowed = num_allowed(rates, num_out, "step_le")
-    both, true, false = [], [], []
-    for number in allowed:
-        least = rising[:, [num_out - 1 - number]] if number < num_out else -np.inf
-        called = [(of > least) | (number == num_out) for of in (inside, outside)]
-        found = called[0].astype(np.float32)  # counts below 2**24 are exact
-        both.append(np.rint(found @ found.T))
-        true.append(np.count_nonzero(called[0].any(axis=0)))
-        false.append(np.count_nonzero(called[1].any(axis=0)))
+    at_out = np.flatnonzero(row == 0)
+    allowed = num_allowed(rates, len(at_out), "step_le")
+    called = np.stack([_called(own, np.sort(own.take(at_out)), allowed) for own in scores], axis=1)
+    found, false = (called & np.packbits(row == kind) for kind in (1, 0))
+    both = [[[_number(one & other) for other in of] for one in of] for of in found]
     return {
         "both": np.array(both, np.int64),
-        "any_true": np.array(true, np.int64),
-        "any_false": np.array(false, np.int64),
+        "any_true": np.array([_number(np.bitwise_or.reduce(of)) for of in found], np.int64),
+        "any_false": np.array([_number(np.bitwise_or.reduce(of)) for of in false], np.int64),
     }
+
+
+def _called(scores: np.ndarray, outside: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """Whom the lowest threshold that calls so many of rising `outside` calls, (F, N) in bits."""
+    everybody = np.ones(len(scores), bool)
+    return np.stack(
+        [
+            np.packbits(scores > outside[-1 - number] if number < len(outside) else everybody)
+            for number in allowed
+        ]
+    )
+
+
+def _number(bits: np.ndarray) -> int:
+    """How many bits are set; a product of matrices of booleans would take ten times as long."""
+    return int(np.bitwise_count(bits).sum(dtype=np.int64))

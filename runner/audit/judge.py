@@ -6,25 +6,33 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from runner.audit._of_target import Arrays, Measured, above, edges, figures
-from runner.audit._packed import Packed, packed
-from runner.audit._pooled import Counts, shadow_thresholds, union
-from runner.audit._several import mean_ranks, overlap
+from runner.audit._of_target import Arrays, Measured
+from runner.audit._packed import packed
+from runner.audit._passes import (
+    JudgingPass,
+    Span,
+    counts_of_span,
+    figures_of_span,
+    read_together,
+    source_of,
+)
+from runner.audit._pooled import Counts, counted, union
 from runner.audit._tasks import Tasks, arrays_of
-from runner.audit.judged import write_judged, write_overlap
+from runner.audit.judged import Overlap, write_judged, write_overlap
 from runner.code.deciding import deciding
 from runner.storage import store
+from runner.storage.answers import Source
 from runner.storage.cloud import Folder
 from runner.storage.ids import digest, seed_of
-from runner.storage.parquet import arrays_table
-from runner.storage.scores import Reading, read_targets
+from runner.storage.scores import Reading
 
 if TYPE_CHECKING:  # it would be torch, which tasks on the nodes have no use for
     from runner.plan.subject import Subject
 
 JUDGED_VERSION = 3  # raise it when the same scores would be judged otherwise
 NUM_EDGES = 16_384  # that all targets of a reading have together
-SCORES_AT_ONCE = 16_000_000  # that a task reads, of several targets: 64 MB
+TARGETS_AT_ONCE = 16  # that a task resamples; where it does not, it reads twice as many
+SCORES_AT_ONCE = 16_000_000  # that it reads, of several targets: 64 MB; twice as many likewise
 COUNTS_AT_ONCE = 32_000_000  # that meet on the driver, of several readings: 256 MB
 
 
@@ -52,18 +60,6 @@ class Judging(NamedTuple):
         return store.judged_at(self.home, digest(facts))
 
 
-class JudgingPass(NamedTuple):
-    """What every task knows."""
-
-    scores: Folder
-    asked: Mapping[Reading, Measured]
-    rows: Mapping[str, Packed]  # by matrix
-    num_models: int
-    spans: Sequence[tuple[Reading, Sequence[int]]]  # of each task: a few targets of a reading
-    edges: Mapping[Reading, np.ndarray] = {}  # of the second pass
-    beside: Mapping[Reading, Sequence[Reading]] = {}  # of the third: all attacks on a source
-
-
 def judging_of(work: "Subject") -> Judging:
     """Return what is asked of the scores of these answers; of the null matrix, one draw's AUC."""
     membership, asked = work.settings.membership, {}
@@ -87,8 +83,8 @@ def judge(judging: Judging, in_ray: bool = True) -> Folder:
 
     Read it with `runner.audit.judged.read_judged`. Tasks read the scores of a few targets and yield
     what is small. A first pass finds the figures of each target, and edges, which are scores where
-    thresholds may lie; a second one counts the scores of every target above the edges of all; a
-    third one reads all attacks on the same answers side by side, target by target.
+    thresholds may lie; a second one counts the scores of every target above the edges of all, and
+    the members that all attacks on the same answers find.
 
     Args:
         in_ray: over the cluster, to which this process is connected; else in this process, without
@@ -100,110 +96,80 @@ def judge(judging: Judging, in_ray: bool = True) -> Folder:
     folder = judging.folder
     if store.facts(folder) is not None:
         return folder
-    bits = {name: packed(matrix) for name, matrix in judging.members.items()}
-    found = _of_targets(_figures_of_span, _pass(judging, judging.asked, bits), in_ray)
+    job = _job(judging)
+    spans = [span for reading in judging.asked for span in _spans(judging, [reading])]
+    found = _of_targets(figures_of_span, job._replace(spans=spans), in_ray)
     given = {reading: [one.pop("edges") for one in of_all] for reading, of_all in found.items()}
     at = {reading: union(given[reading]) for reading in found if reading.matrix == "member"}
     arrays = {reading: _stacked(of_all) for reading, of_all in found.items()}
+    beside, overlaps = _by_source(judging.asked), []
     for some in _groups(at, len(judging.partner)):
-        counted = _of_targets(_counts_of_span, _pass(judging, some, bits), in_ray)
-        for reading, edge in some.items():
-            of = _stacked(counted[reading])
-            counts = Counts(edge, of["inside"], of["outside"], arrays[reading]["num_out"])
-            rates = judging.asked[reading].rates
-            arrays[reading] |= {
-                **shadow_thresholds(counts, given[reading], judging.partner, rates),
-                "edge": edge,
-                "pooled_true": counts.inside.sum(axis=0, dtype=np.int64),
-                "pooled_false": counts.outside.sum(axis=0, dtype=np.int64),
-            }
+        here = {of: beside.pop(of, []) for of in dict.fromkeys(map(source_of, some))}
+        second = _second_pass(judging, job, some, here)
+        for reading, of_all in _of_targets(counts_of_span, second, in_ray).items():
+            of, rates = _stacked(of_all), judging.asked[reading].rates
+            if reading in some:
+                num_out = arrays[reading]["num_out"]
+                counts = Counts(some[reading], of["inside"], of["outside"], num_out)
+                arrays[reading] |= counted(counts, given[reading], judging.partner, rates)
+            if several := {name: of[name] for name in Overlap._fields if name in of}:
+                attacks = [one.attack for one in here[source_of(reading)]]
+                several["rates"] = np.array(rates)
+                overlaps.append(write_overlap(folder, reading, attacks, several))
     for reading, asked in judging.asked.items():
         arrays[reading]["rates"] = np.array(asked.rates)
     names = [write_judged(folder, reading, of_all) for reading, of_all in arrays.items()]
-    names += _overlaps(judging, bits, folder, in_ray)
-    store.finish(folder, names, {})
+    store.finish(folder, names + overlaps, {})
     return folder
 
 
-def _overlaps(
-    judging: Judging, bits: Mapping[str, Packed], folder: Folder, in_ray: bool
-) -> list[str]:
-    """Write whom all attacks find, for each source that several read, and return the files."""
-    beside, names = _by_source(judging.asked), []
-    job = _tasks(judging, {first: len(all_of_it) for first, all_of_it in beside.items()}, bits)
-    job = job._replace(beside=beside)
-    for first, of_all in _of_targets(_overlaps_of_span, job, in_ray).items():
-        attacks = [reading.attack for reading in beside[first]]
-        found = {**_stacked(of_all), "rates": np.array(judging.asked[first].rates)}
-        names.append(write_overlap(folder, first, attacks, found))
-    return names
+def _job(judging: Judging) -> JudgingPass:
+    """What every task of either pass knows."""
+    num_models = len(judging.partner)
+    bits = {name: packed(matrix) for name, matrix in judging.members.items()}
+    return JudgingPass(judging.scores, judging.asked, bits, num_models, NUM_EDGES // num_models)
 
 
-def _figures_of_span(job: JudgingPass, task: int) -> Iterator[Any]:
-    """Yield what a few targets show by themselves, and the edges that they give."""
-    reading, models = job.spans[task]
-    num_ranks = NUM_EDGES // job.num_models if reading.matrix == "member" else 0
-    scores, rows = _targets(job, task)
-    found = figures(scores, rows, job.asked[reading])
-    for m, one, own, row in zip(models, found, scores, rows, strict=True):
-        yield arrays_table(task, m, {**one, "edges": edges(own, row, num_ranks)})
+def _second_pass(
+    judging: Judging,
+    job: JudgingPass,
+    edges: Mapping[Reading, np.ndarray],
+    beside: Mapping[Source, Sequence[Reading]],
+) -> JudgingPass:
+    """The tasks of some readings, with all attacks on their sources whose overlap is counted."""
+    spans = []
+    for source, attacks in beside.items():
+        counted = [reading for reading in edges if source_of(reading) == source]
+        readings = [*dict.fromkeys([*counted, *attacks])]
+        spans += _spans(judging, readings, resampled=False)
+    return job._replace(spans=spans, edges=edges, beside=beside)
 
 
-def _counts_of_span(job: JudgingPass, task: int) -> Iterator[Any]:
-    """Yield how many of a few targets' scores lie above each edge."""
-    reading, models = job.spans[task]
-    for m, scores, row in zip(models, *_targets(job, task), strict=True):
-        yield arrays_table(task, m, above(scores, row, job.edges[reading]))
+def _spans(
+    judging: Judging, readings: Sequence[Reading], resampled: bool | None = None
+) -> list[Span]:
+    """The tasks of some readings of one source and matrix, each of a few targets.
+
+    Args:
+        resampled: whether they are; None: where that is asked.
+    """
+    if resampled is None:
+        resampled = any(judging.asked[reading].num_resamples for reading in readings)
+    num_models, num_examples = next(iter(judging.members.values())).shape
+    numbers = num_examples * len(read_together(readings, judging.asked))  # of a target's scores
+    times = 1 if resampled else 2
+    step = max(1, min(times * TARGETS_AT_ONCE, times * SCORES_AT_ONCE // numbers))
+    starts = range(0, num_models, step)
+    return [(readings, range(start, min(start + step, num_models))) for start in starts]
 
 
-def _overlaps_of_span(job: JudgingPass, task: int) -> Iterator[Any]:
-    """Yield whom all attacks on a source's answers find in a few targets."""
-    first, models = job.spans[task]
-    each = [read_targets(job.scores, reading, models) for reading in job.beside[first]]
-    for k, m in enumerate(models):
-        scores, row = np.stack([of_one[k] for of_one in each]), job.rows[first.matrix].row(m)
-        yield arrays_table(task, m, overlap(scores, row, job.asked[first].rates))
-
-
-def _targets(job: JudgingPass, task: int) -> tuple[np.ndarray, np.ndarray]:
-    """The scores (K, N) of the targets of a task, and their rows of the member matrix (K, N)."""
-    reading, models = job.spans[task]
-    rows = np.stack([job.rows[reading.matrix].row(m) for m in models])
-    if combined := job.asked[reading].attacks:
-        parts = [reading._replace(attack=attack) for attack in combined]
-        return mean_ranks([read_targets(job.scores, part, models) for part in parts], rows), rows
-    return read_targets(job.scores, reading, models), rows
-
-
-def _by_source(asked: Mapping[Reading, Measured]) -> dict[Reading, list[Reading]]:
-    """The readings that have scores of their own, by the first one of each source that has two."""
-    found: dict[tuple[str, int], list[Reading]] = {}
+def _by_source(asked: Mapping[Reading, Measured]) -> dict[Source, list[Reading]]:
+    """The readings that have scores of their own, of each source that two or more read."""
+    found: dict[Source, list[Reading]] = {}
     for reading, how in asked.items():
         if reading.matrix == "member" and not how.attacks:
-            found.setdefault((reading.arm, reading.draws), []).append(reading)
-    return {readings[0]: readings for readings in found.values() if len(readings) > 1}
-
-
-def _pass(
-    judging: Judging, readings: Mapping[Reading, Any], bits: Mapping[str, Packed]
-) -> JudgingPass:
-    """The tasks over some readings; what they hold are the edges, where they are known."""
-    at = {r: edge for r, edge in readings.items() if isinstance(edge, np.ndarray)}
-    num_read = {reading: len(judging.asked[reading].attacks) for reading in readings}
-    return _tasks(judging, num_read, bits)._replace(edges=at)
-
-
-def _tasks(
-    judging: Judging, num_read: Mapping[Reading, int], bits: Mapping[str, Packed]
-) -> JudgingPass:
-    """A task for every few targets of each reading, by how many attacks' scores it reads."""
-    num_models, num_examples = next(iter(judging.members.values())).shape
-    spans = []
-    for reading, number in num_read.items():
-        step = max(1, min(16, SCORES_AT_ONCE // (num_examples * max(number, 1))))
-        starts = range(0, num_models, step)
-        spans += [(reading, range(start, min(start + step, num_models))) for start in starts]
-    return JudgingPass(judging.scores, judging.asked, bits, num_models, spans)
+            found.setdefault(source_of(reading), []).append(reading)
+    return {source: readings for source, readings in found.items() if len(readings) > 1}
 
 
 def _groups(
@@ -223,12 +189,11 @@ def _of_targets(of_task: Any, job: JudgingPass, in_ray: bool) -> dict[Reading, l
     """What the tasks yield, by reading and in the order of the models."""
     if not job.spans:
         return {}
-    of_each = {
-        (job.spans[task][0], model): arrays
-        for (task, model), arrays in arrays_of(Tasks(of_task, job, len(job.spans)), in_ray).items()
-    }
-    readings = dict.fromkeys(reading for reading, _ in job.spans)
-    return {reading: [of_each[reading, m] for m in range(job.num_models)] for reading in readings}
+    found: dict[Reading, dict[int, Arrays]] = {}
+    for (task, part), arrays in arrays_of(Tasks(of_task, job, len(job.spans)), in_ray).items():
+        reading, model = job.of_part(task, part)
+        found.setdefault(reading, {})[model] = arrays
+    return {reading: [of[m] for m in range(job.num_models)] for reading, of in found.items()}
 
 
 def _stacked(of_all: Sequence[Arrays]) -> Arrays:

@@ -75,7 +75,8 @@ STAGES = {
         "JUDGED_VERSION in runner/audit/judge.py",
         (
             *(f"runner/audit/{name}.py" for name in ("judge", "judged", "_of_target", "_pooled")),
-            *("runner/audit/_packed.py", "runner/audit/_tasks.py", "runner/storage/scores.py"),
+            *(f"runner/audit/{name}.py" for name in ("_passes", "_several", "_packed", "_tasks")),
+            "runner/storage/scores.py",
             *(f"runner/statistics/{name}.py" for name in ("metrics", "ranked", "resampling")),
             *SEEDS,
         ),

@@ -1,11 +1,13 @@
 """Several attacks on one target: the mean of their ranks, and whom they find both."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import rankdata
 
+from runner.audit import judge as stage
 from runner.audit._several import mean_ranks, overlap
 from runner.audit.judge import Judging, judge
 from runner.audit.judged import read_judged, read_overlap
@@ -44,6 +46,17 @@ def test_members_that_two_attacks_find_are_counted_at_the_own_threshold_of_each(
         assert found["any_false"][f] == (anybody & (row == 0)).sum()
 
 
+def test_infinite_scores_are_found_where_no_other_has_as_much_and_who_is_not_judged_never_is():
+    """Three members and four others of two attacks; the last two examples are not judged."""
+    row = np.array([1, 1, 1, 0, 0, 0, 0, -1, -1], np.int8)
+    top = np.array([np.inf, 2, -np.inf, 1, 0, -1, -np.inf, np.nan, np.inf], np.float32)
+    tied = np.array([np.inf, 2, 2, np.inf, 0, -1, -2, 5, np.nan], np.float32)
+    found = overlap([top, tied], row, (0.0, 0.25, 1.0))
+    assert found["both"].tolist() == [[[2, 0], [0, 0]], [[2, 2], [2, 3]], [[3, 3], [3, 3]]]
+    assert found["any_true"].tolist() == [2, 3, 3]
+    assert found["any_false"].tolist() == [0, 1, 4]
+
+
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Judging:
     """Two attacks, and the mean of their ranks."""
@@ -76,6 +89,18 @@ def test_overlaps_are_written_where_several_attacks_read_the_same_answers(two: J
         at = alone.tpr[m] * alone.num_in[m]
         np.testing.assert_allclose(found.both[m, :, 0, 0], at)
     assert N  # the scores of all of them were read
+
+
+def test_the_same_is_counted_where_the_readings_of_a_source_are_not_counted_together(
+    two: Judging, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    together = judge(two, in_ray=False)
+    monkeypatch.setattr(stage, "SCORES_AT_ONCE", 3 * N)
+    monkeypatch.setattr(stage, "COUNTS_AT_ONCE", 1)
+    apart = judge(two._replace(home=tmp_path), in_ray=False)
+    for read, of in (*((read_judged, reading) for reading in two.asked), (read_overlap, REAL)):
+        for one, other in zip(read(together, of), read(apart, of), strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.ray
