@@ -66,12 +66,13 @@ def check(config_path: ConfigPath, overrides: Overrides = None) -> None:
         from runner.forecast.rehearsal.rehearse import at_hand, rehearse_early
 
         dataset, note = at_hand(experiment.data)
-        notes = rehearse_early(experiment, dataset, source, lines) if dataset else []
+        seen = set[str]()
+        notes = rehearse_early(experiment, dataset, source, lines, seen) if dataset else []
         if experiment.sweep:
             from runner.experiment.sweep import num_asked
             from runner.sweep import settings
 
-            settings.check(data, experiment, source, dataset)
+            settings.check(data, experiment, source, dataset, seen)
             told[0] += f"; a sweep of {num_asked(experiment.sweep)} settings"
         print("\n".join(told + [f"note: {each}" for each in (note, *notes) if each]))
 

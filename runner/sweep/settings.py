@@ -148,12 +148,17 @@ def put(data: dict[str, Any], dotted: str, value: Any) -> None:
 
 
 def check(
-    data: dict[str, Any], experiment: Experiment, source: str, dataset: Dataset | None = None
+    data: dict[str, Any],
+    experiment: Experiment,
+    source: str,
+    dataset: Dataset | None = None,
+    seen: set[str] | None = None,
 ) -> None:
     """Try the settings out before anything starts: all of a grid, or each value by itself.
 
     Args:
         dataset: on which each sort of arm is rehearsed; None: none is.
+        seen: what has been rehearsed, without a fault; grows.
 
     Raises:
         ConfigError: there is no sweep, or some settings make no valid experiment; each fault once,
@@ -163,7 +168,7 @@ def check(
         why = "there is no such block, so there is nothing to search; use `runner run`"
         raise ConfigError(source, [Fault("sweep", why)])
     faults: dict[tuple[str, str], Fault] = {}
-    seen: set[str] = set()
+    seen = set() if seen is None else seen
     for setting in to_try(experiment.sweep):
         told = f"(with {in_words(experiment.sweep, setting)})"
         try:

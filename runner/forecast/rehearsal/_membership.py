@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from attacks.membership import Column, Examples, MembershipAttack, by_halves
+from attacks.membership import Examples, MembershipAttack, by_halves
 from runner.experiment.config import Fault
 from runner.forecast.rehearsal._trying import told
 from runner.plan.work import Work
@@ -92,19 +92,19 @@ def _answers(
     epochs: int,
     generator: np.random.Generator,
 ) -> np.ndarray:
-    """One model's answers as the attack reads them; members get surer ones."""
+    """One model's answers as the attack reads them, and no more; members get surer ones."""
     num, num_classes = len(examples.label), examples.num_classes
     if attack.reads == "loss_trace":
         falls = 1 / (1 + (row == 1)[:, None] * np.arange(epochs))
         return (falls * generator.exponential(1, (num, epochs))).astype(np.float32)
-    logits = generator.normal(size=(num, len(views), num_classes)).astype(np.float32)
-    logits[np.arange(num), :, examples.label] += (MARGIN + (row == 1))[:, None]
-    of_label = logits[np.arange(num), :, examples.label]
-    places = attack.columns(views)
-    answers: dict[Column, np.ndarray] = {
-        "logits": logits[:, 0],
-        "view_logits": logits[:, places],
-        "log_odds": of_label[:, places],
-        "correct": (of_label == logits.max(2)).astype(np.uint8)[:, places],
-    }
-    return answers[attack.reads]
+    surer = (MARGIN + (row == 1)).astype(np.float32)[:, None]
+    num_read = 1 if attack.reads == "logits" else len(attack.columns(views))
+    if attack.reads == "log_odds":
+        return generator.standard_normal((num, num_read), np.float32) + surer
+    logits = generator.standard_normal((num, num_read, num_classes), np.float32)
+    logits[np.arange(num), :, examples.label] += surer
+    if attack.reads == "logits":
+        return logits[:, 0]
+    if attack.reads == "view_logits":
+        return logits
+    return (logits[np.arange(num), :, examples.label] == logits.max(2)).astype(np.uint8)

@@ -61,9 +61,16 @@ def _done(work: Work, run: Run) -> bool:
 
 
 def rehearse_early(
-    experiment: Experiment, dataset: Dataset, source: str, lines: Lines | None = None
+    experiment: Experiment,
+    dataset: Dataset,
+    source: str,
+    lines: Lines | None = None,
+    seen: set[str] | None = None,
 ) -> list[str]:
     """Do the same before there is a storage.
+
+    Args:
+        seen: what need not be tried any more; grows.
 
     Raises:
         ConfigError: as `rehearse`.
@@ -71,7 +78,7 @@ def rehearse_early(
     """
     experiment = experiment.model_copy(update={"memorization": None})  # a file may be to come
     work = made_ready(experiment, Store(Path()), dataset, Path())
-    return _told(tried(work, [*experiment.arms], set()), source, lines)
+    return _told(tried(work, [*experiment.arms], set() if seen is None else seen), source, lines)
 
 
 def at_hand(data: Data) -> tuple[Dataset | None, str]:

@@ -10,6 +10,7 @@ import pytest
 from runner.experiment.config import ConfigError, parse, validate
 from runner.experiment.experiment import Experiment
 from runner.experiment.sweep import Axis, grid
+from runner.forecast.rehearsal.rehearse import rehearse_early
 from runner.sweep import settings
 from tests.conftest import TINY
 from tests.made.sweeps import SWEPT, sweep_of, swept
@@ -100,6 +101,24 @@ def faults(axes: dict[str, Any], **rest: Any) -> str:
 
 def test_a_valid_sweep_is_not_refused():
     settings.check(*swept(), "swept.yaml")
+
+
+def test_of_what_was_rehearsed_before_a_sweep_rehearses_the_sorts_of_arms_that_are_new():
+    axes = {
+        "arms.pgd_at.defense.attack.eps": [0.1, 0.2],
+        "arms.pgd_at.defense.name": ["pgd_at", "trades"],
+    }
+    data, experiment = swept(axes)
+    dataset, seen = experiment.data.load(), set[str]()
+    rehearse_early(experiment, dataset, "x", seen=seen)
+    before = {*seen}
+    settings.check(data, experiment, "x", dataset, seen)
+    new = seen - before
+    assert any("'name': 'trades'" in each for each in new)
+    assert not any("'name': 'pgd_at'" in each for each in new)
+    alone = set[str]()
+    settings.check(data, experiment, "x", dataset, alone)
+    assert alone <= seen, "what is found is the same"
 
 
 def test_a_value_that_makes_no_experiment_is_refused_with_its_setting():
