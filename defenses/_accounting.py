@@ -34,6 +34,25 @@ class Answer(NamedTuple):
     by: Bound
 
 
+class Answers(NamedTuple):
+    """What several bounds say of one training."""
+
+    epsilons: dict[Bound, float]
+    refused: dict[Bound, str]  # why it cannot be computed
+
+    @property
+    def smallest(self) -> Answer:
+        """The smallest epsilon that is proved.
+
+        Raises:
+            ValueError: there is none; as the first of the bounds says it.
+        """
+        if not self.epsilons:
+            raise ValueError(next(iter(self.refused.values())))
+        by, epsilon = min(self.epsilons.items(), key=lambda item: item[1])
+        return Answer(epsilon, by)
+
+
 def bounds_of(accountant: Accountant, sample_rate: float, delta: float) -> tuple[Bound, ...]:
     """Return the bounds among which an accountant takes the smallest that can be computed."""
     if accountant == "best":
@@ -42,28 +61,19 @@ def bounds_of(accountant: Accountant, sample_rate: float, delta: float) -> tuple
     return ("prv", "rdp") if answers == "prv" else ("rdp",)
 
 
-def smallest(
-    noise_multiplier: float,
-    sample_rate: float,
-    num_steps: int,
-    delta: float,
-    bounds: tuple[Bound, ...],
-) -> Answer:
-    """Return the smallest epsilon that one of the bounds proves; else as `spent`.
+def answers(bounds: tuple[Bound, ...], epsilon_by: Callable[[Bound], float]) -> Answers:
+    """Return what each of the bounds says.
 
-    Raises:
-        ValueError: none of them can compute it; as the first of them says it.
+    Args:
+        epsilon_by: of a bound; ValueError where it cannot be computed.
     """
-    found, refused = [], []
+    found, refused = dict[Bound, float](), dict[Bound, str]()
     for bound in bounds:
         try:
-            epsilon = spent(noise_multiplier, sample_rate, num_steps, delta, bound)
-            found.append(Answer(epsilon, bound))
+            found[bound] = epsilon_by(bound)
         except ValueError as error:
-            refused.append(error)
-    if not found:
-        raise refused[0]
-    return min(found)
+            refused[bound] = str(error)
+    return Answers(found, refused)
 
 
 def answering(accountant: Accountant, delta: float) -> tuple[Accountant, str]:
@@ -92,7 +102,7 @@ def spent(
     0.02 above the exact value. rdp: Mironov et al. (2019), https://arxiv.org/abs/1908.10530. At a
     small delta rdp answers for both: `answering`. pld: `_loss_distribution`, some 1e-4 of epsilon
     above the exact value, at any delta. gaussian: the exact value at sample rate 1. best: the
-    smallest, `smallest`.
+    smallest of `bounds_of`.
 
     Args:
         noise_multiplier: standard deviation of the noise on a sum of clipped gradients, in units of
@@ -105,8 +115,8 @@ def spent(
         ValueError: the accountant cannot compute it.
     """
     if accountant == "best":
-        bounds = bounds_of(accountant, sample_rate, delta)
-        return smallest(noise_multiplier, sample_rate, num_steps, delta, bounds).epsilon
+        at = functools.partial(spent, noise_multiplier, sample_rate, num_steps, delta)
+        return answers(bounds_of(accountant, sample_rate, delta), at).smallest.epsilon
     if accountant == "prv":
         accountant, _ = answering(accountant, delta)
     setting = f"noise_multiplier {noise_multiplier:g} over {num_steps} steps"

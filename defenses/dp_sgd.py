@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from attacks.by_name import ByName
 from defenses import Defense, Facts, Guarantee, Kit, Wrapper
-from defenses._accounting import (
-    Accountant,
-    Answer,
-    Bound,
-    answering,
-    bounds_of,
-    calibrated,
-    calibrated_to_tpr,
-    smallest,
-    spent,
-)
+from defenses._accounting import Accountant, answering, bounds_of
 from defenses._poisson import in_parts, poisson_batches, sampling
-from defenses._truncation import Bounded, spent_in_part
+from defenses._proved import Training
 from defenses.erm import ERM
 
 if TYPE_CHECKING:
@@ -31,19 +19,8 @@ if TYPE_CHECKING:
 
     from defenses._trade_off import Neighbours, TradeOff
 
-__all__ = [  # the defense, and what `runner budget` asks
-    "DPSGD",
-    "Accountant",
-    "Answer",
-    "answering",
-    "bounds_of",
-    "calibrated",
-    "calibrated_to_tpr",
-    "ceiling",
-    "sampling",
-    "smallest",
-    "spent",
-]
+# the defense, and what `runner budget` asks
+__all__ = ["AT_FPR", "DPSGD", "Accountant", "Training", "answering", "bounds_of", "sampling"]
 
 AT_FPR = 0.001  # where the papers compare
 
@@ -155,20 +132,12 @@ class DPSGD(Wrapper):
         found = super().resolved(num_members, batch_size, epochs)
         if not self.poisson_sampling:
             return found
-        rate, num_steps = sampling(num_members, batch_size)
-        if self.max_batch_size is not None and self.max_batch_size < batch_size:
-            raise ValueError(
-                f"max_batch_size {self.max_batch_size} is below training.batch_size {batch_size}, "
-                "so that most batches would be cut; use more, some "
-                f"{math.ceil(batch_size + 6 * math.sqrt(batch_size))}"
-            )
-        num_steps *= epochs
-        batches = self._bounded(num_members, rate, num_steps)
+        training = Training(num_members, batch_size, epochs, self.max_batch_size)
+        training.check()
         if self.target_epsilon is not None:
-            noise = self._noise_for(self.target_epsilon, rate, num_steps, batches)
+            noise = self._noise_for(self.target_epsilon, training)
         elif self.target_tpr is not None:
-            cut = batches.cut if batches else 0.0
-            noise = calibrated_to_tpr(self.target_tpr, self.at_fpr, rate, num_steps, cut)
+            noise = training.noise_of_tpr(self.target_tpr, self.at_fpr)
         else:
             return found
         settled = {"target_epsilon": None, "target_tpr": None, "at_fpr": AT_FPR}
@@ -256,31 +225,24 @@ class DPSGD(Wrapper):
         if noise == 0:
             why = "noise_multiplier is 0: gradients are clipped and no noise is added"
             return Guarantee(None, facts.delta, "none", "the weights", why)
-        rate, num_steps = sampling(facts.num_members, facts.batch_size)
-        num_steps *= facts.epochs
-        batches = self._bounded(facts.num_members, rate, num_steps)
+        training = self._training(facts)
         accountant: Accountant = "rdp" if facts.quickly else self.accountant
+        bounds = bounds_of(accountant, training.rate, facts.delta)
+        found = training.epsilons(noise, facts.delta, bounds)
+        if not found.epsilons:
+            return Guarantee(None, facts.delta, "none", "the weights", found.refused[bounds[-1]])
+        epsilon, by = found.smallest
         _, instead = answering(accountant, facts.delta)
-        found: dict[Bound, float] = {}
-        why = ""
-        for bound in bounds_of(accountant, rate, facts.delta):
-            try:
-                found[bound] = _spent(noise, rate, num_steps, facts.delta, bound, batches)
-            except ValueError as error:
-                why = str(error)
-                if bound == accountant:
-                    instead, _, _ = why.partition("; ")  # what follows it is advice
-        if not found:
-            return Guarantee(None, facts.delta, "none", "the weights", why)
-        by, epsilon = min(found.items(), key=lambda item: item[1])
-        if by != accountant and accountant in found:
-            instead = f"{accountant} gives {found[accountant]:.4g}"
+        if accountant in found.refused:
+            instead, _, _ = found.refused[accountant].partition("; ")  # what follows is advice
+        elif by != accountant and accountant in found.epsilons:
+            instead = f"{accountant} gives {found.epsilons[accountant]:.4g}"
         why = (
-            f"noise multiplier {noise:.4g}, sampling rate {rate:.4g}, {num_steps} steps, "
-            f"accountant {by}{f' ({instead})' if instead else ''}; one example added "
-            "or removed"
+            f"noise multiplier {noise:.4g}, sampling rate {training.rate:.4g}, "
+            f"{training.num_steps} steps, accountant {by}{f' ({instead})' if instead else ''}; "
+            "one example added or removed"
         )
-        if batches:
+        if batches := training.batches:
             extra = batches.extra(epsilon)
             why += f"; batches of at most {batches.most}, whose cuts take {extra:.2g} of delta"
         return Guarantee(epsilon, facts.delta, "proved", "the weights", why)
@@ -292,11 +254,7 @@ class DPSGD(Wrapper):
         noise = self._noise()
         if not self.poisson_sampling or noise == 0:
             return None
-        rate, num_steps = sampling(facts.num_members, facts.batch_size)
-        num_steps *= facts.epochs
-        batches = self._bounded(facts.num_members + copies - 1, rate, num_steps)
-        found = ceiling(noise, rate, num_steps, neighbours, copies)
-        return found.blurred(batches.cut) if batches else found
+        return self._training(facts).ceiling(noise, neighbours, copies)
 
     def remarks(self, network: nn.Module) -> tuple[str, ...]:
         """Return the base's remarks and DP-SGD's own."""
@@ -320,57 +278,25 @@ class DPSGD(Wrapper):
         )
         return tuple(told)
 
-    def _noise_for(
-        self, target_epsilon: float, rate: float, num_steps: int, batches: Bounded | None
-    ) -> float:
+    def _noise_for(self, target_epsilon: float, training: Training) -> float:
         """The noise of an epsilon; where prv finds none, what the best bound takes.
 
         Where prv finds one it stays, though its error of 0.01 takes more noise than needed of a
         small epsilon: the noise is part of a Run, and those that are stored would be trained anew.
         """
-        delta = self.target_delta
-        if batches:
-            delta = batches.left(target_epsilon, delta)
-        setting = (target_epsilon, delta, rate, num_steps)
+        target = target_epsilon, self.target_delta
         try:
-            return calibrated(*setting, self.accountant)
+            return training.noise_of_epsilon(*target, self.accountant)
         except ValueError:
             if self.accountant != "prv":
                 raise
-            return calibrated(*setting, "best")
+            return training.noise_of_epsilon(*target, "best")
 
-    def _bounded(self, num_members: int, rate: float, num_steps: int) -> Bounded | None:
-        """Its batches, if their size is bounded."""
-        most = self.max_batch_size
-        return None if most is None else Bounded(num_members, rate, most, num_steps)
+    def _training(self, facts: Facts) -> Training:
+        """What is done, as far as what is proved of it depends on that."""
+        return Training(facts.num_members, facts.batch_size, facts.epochs, self.max_batch_size)
 
     def _noise(self) -> float:
         """The noise multiplier of a defense that is resolved."""
         assert self.noise_multiplier is not None, "the noise follows from the training: resolve it"
         return self.noise_multiplier
-
-
-def _spent(
-    noise: float,
-    rate: float,
-    num_steps: int,
-    delta: float,
-    accountant: Bound,
-    batches: Bounded | None,
-) -> float:
-    """Epsilon at this delta, of batches that may be cut."""
-    at = partial(spent, noise, rate, num_steps, accountant=accountant)
-    return at(delta) if batches is None else spent_in_part(at, delta, batches)
-
-
-def ceiling(
-    noise_multiplier: float,
-    sample_rate: float,
-    num_steps: int,
-    neighbours: Neighbours = "added",
-    copies: int = 1,
-) -> TradeOff:
-    """Return the ceiling of any membership attack; `_trade_off.trade_off` says what it is of."""
-    from defenses._trade_off import trade_off
-
-    return trade_off(noise_multiplier, sample_rate, num_steps, neighbours, copies)

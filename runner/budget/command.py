@@ -67,6 +67,9 @@ def dp_sgd(
         float | None, typer.Option(help="the FPR of --target-tpr, default 0.001")
     ] = None,
     delta: Delta = 1e-5,
+    max_batch_size: Annotated[
+        int | None, typer.Option(min=1, help="cut a batch that is drawn larger; pay for it")
+    ] = None,
     accountant: Annotated[
         str, typer.Option(help="best (smallest bound), prv, rdp, or both of these")
     ] = "best",
@@ -76,7 +79,7 @@ def dp_sgd(
         from runner.budget import noise
 
         targets = (noise_multiplier, epsilon, target_tpr, at_fpr)
-        facts = (batch_size, num_examples, epochs, delta, accountant)
+        facts = (batch_size, num_examples, epochs, delta, accountant, max_batch_size)
         print(noise.dp_sgd(noise.Asked(*targets, *facts)))
 
 

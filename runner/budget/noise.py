@@ -4,18 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from decimal import ROUND_CEILING, Context
 from typing import Any, NamedTuple, get_args
 
-from defenses.dp_sgd import (
-    AT_FPR,
-    Accountant,
-    Answer,
-    answering,
-    bounds_of,
-    calibrated,
-    calibrated_to_tpr,
-    ceiling,
-    sampling,
-    smallest,
-)
+from defenses.dp_sgd import AT_FPR, Accountant, Training, answering, bounds_of
 from defenses.residual_perturbation import (
     ASSUMES_1,
     ASSUMES_2,
@@ -42,6 +31,9 @@ OPTIONS = {  # how a configuration spells what a message advises -> how this com
     "target_epsilon": "--epsilon",
     "target_tpr": "--target-tpr",
     "at_fpr": "--at-fpr",
+    "max_batch_size: ": "--max-batch-size ",
+    "max_batch_size": "--max-batch-size",
+    "training.batch_size": "--batch-size",
 }
 Answers = tuple[str, dict[str, Noise], dict[str, Budget]]  # title; by reading, what was asked for
 
@@ -97,6 +89,11 @@ class Asked(NamedTuple):
     epochs: int  # of round(num_examples / batch_size) steps each
     delta: float
     accountant: str  # one of Accountant, or "both": prv and rdp
+    max_batch_size: int | None = None  # a batch that is drawn larger is cut to it
+
+    @property
+    def training(self) -> Training:
+        return Training(self.num_examples, self.batch_size, self.epochs, self.max_batch_size)
 
 
 def dp_sgd(asked: Asked) -> str:
@@ -106,8 +103,7 @@ def dp_sgd(asked: Asked) -> str:
         NoBudget: an option is missing or out of range, or the accountant cannot compute it.
     """
     _demand_numbers(asked)
-    rate, steps = sampling(asked.num_examples, asked.batch_size)
-    steps *= asked.epochs
+    training = asked.training
     both = asked.accountant == "both"
     every: tuple[Accountant, ...] = get_args(Accountant)
     answers = [
@@ -116,15 +112,19 @@ def dp_sgd(asked: Asked) -> str:
         if name == asked.accountant or (both and name != "best")
     ]
     try:
-        found = [_lines(asked, rate, steps, name) for name in dict(answers)]
+        training.check()
+        found = [_lines(asked, training, name) for name in dict(answers)]
     except ValueError as error:
-        told = str(error)
-        for key, option in OPTIONS.items():
-            told = told.replace(key, option)
-        raise NoBudget(told) from None
-    title = f"DP-SGD: {steps} steps at sample rate {rate:.5g}, delta {asked.delta:g}"
-    told = _ceiling(min(noise for noise, _ in found), rate, steps, asked.at_fpr)
+        raise NoBudget(_in_options(str(error))) from None
+    title = f"DP-SGD: {training.num_steps} steps at sample rate {training.rate:.5g}"
+    title += f", delta {asked.delta:g}"
+    told = _ceiling(min(noise for noise, _ in found), training, asked.at_fpr)
     why = ["for batches drawn by Poisson sampling"]
+    if batches := training.batches:
+        why.append(
+            f"a batch of more than {batches.most} is cut, and that any is drawn so has a "
+            f"probability of {batches.cut:.2g} at the most, which is paid for"
+        )
     why += [f"{instead}, so {name} answers" for name, instead in answers if instead]
     lines = [title, *told, *(line for _, lines in found for line in lines), "status: proved"]
     return "\n".join([*lines, f"why: {'; '.join(why)}"])
@@ -168,33 +168,39 @@ def _demand_numbers(asked: Asked) -> None:
         )
 
 
-def _lines(
-    asked: Asked, rate: float, steps: int, accountant: Accountant
-) -> tuple[float, list[str]]:
+def _lines(asked: Asked, training: Training, accountant: Accountant) -> tuple[float, list[str]]:
     """The noise that an accountant answers of, and what it says, each with who bounds it so."""
-    bounds, delta = bounds_of(accountant, rate, asked.delta), asked.delta
-
-    def spent(noise: float) -> Answer:
-        # who is asked by name answers by itself
-        return smallest(noise, rate, steps, delta, bounds if accountant == "best" else bounds[:1])
-
+    delta, bounds = asked.delta, bounds_of(accountant, training.rate, asked.delta)
+    if accountant != "best":
+        bounds = bounds[:1]  # who is asked by name answers by itself
     if asked.noise_multiplier is not None:
-        found = spent(asked.noise_multiplier)
+        found = training.epsilons(asked.noise_multiplier, delta, bounds).smallest
         return asked.noise_multiplier, [f"epsilon {found.epsilon:.5g} ({found.by})"]
     if asked.epsilon is not None:
-        noise = calibrated(asked.epsilon, delta, rate, steps, accountant)
-        return noise, [f"noise multiplier {_up(noise)} ({spent(noise).by})"]
+        noise = training.noise_of_epsilon(asked.epsilon, delta, accountant)
+        by = training.epsilons(noise, delta, bounds).smallest.by
+        return noise, [f"noise multiplier {_up(noise)} ({by})"]
     assert asked.target_tpr is not None, "one of three is asked"
     at_fpr = AT_FPR if asked.at_fpr is None else asked.at_fpr
-    noise = calibrated_to_tpr(asked.target_tpr, at_fpr, rate, steps)
-    found, by = spent(noise), ceiling(noise, rate, steps).by
-    lines = [f"noise multiplier {_up(noise)} ({by})", f"epsilon {found.epsilon:.5g} ({found.by})"]
-    return noise, lines
+    noise = training.noise_of_tpr(asked.target_tpr, at_fpr)
+    lines = [f"noise multiplier {_up(noise)} ({training.ceiling(noise).by})"]
+    try:
+        found = training.epsilons(noise, delta, bounds).smallest
+        return noise, [*lines, f"epsilon {found.epsilon:.5g} ({found.by})"]
+    except ValueError as error:  # which takes nothing away from the ceiling
+        return noise, [*lines, f"no epsilon: {_in_options(str(error))}"]
 
 
-def _ceiling(noise: float, rate: float, steps: int, at_fpr: float | None) -> list[str]:
+def _in_options(told: str) -> str:
+    """What a configuration's keys are advised for, as this command spells it."""
+    for key, option in OPTIONS.items():
+        told = told.replace(key, option)
+    return told
+
+
+def _ceiling(noise: float, training: Training, at_fpr: float | None) -> list[str]:
     """What no membership attack exceeds at this noise."""
-    found = ceiling(noise, rate, steps)
+    found = training.ceiling(noise)
     fprs = sorted({*FPRS, *((at_fpr,) if at_fpr else ())})
     at = ", ".join(f"{_up(100 * found.tpr_at(fpr), 3)} % at {100 * fpr:g} % FPR" for fpr in fprs)
     return [

@@ -1,6 +1,7 @@
 """Epsilons against closed forms, an oracle of small deltas, and Google's dp_accounting."""
 
 import math
+from functools import partial
 from typing import Any
 
 import mpmath
@@ -14,11 +15,12 @@ from scipy.stats import norm
 from defenses._accounting import (
     PRV_DELTA,
     Accountant,
+    Answer,
     _bracket,
     answering,
+    answers,
     bounds_of,
     calibrated,
-    smallest,
     spent,
 )
 from tests.made.exact_epsilons import Setting, drawn, exact_epsilon, stored
@@ -283,10 +285,16 @@ def test_pld_is_hardly_above_the_exact_epsilon_and_never_below():
         assert exact - 1e-6 <= found <= 1.0015 * exact + 1e-6, setting
 
 
+def best(noise: float, rate: float, num_steps: int, delta: float) -> Answer:
+    """The smallest of the bounds, with its name."""
+    at = partial(spent, noise, rate, num_steps, delta)
+    return answers(bounds_of("best", rate, delta), at).smallest
+
+
 @pytest.mark.parametrize("delta", [1e-5, 1e-12, 1e-30, 1e-300])
 @pytest.mark.parametrize(("noise", "num_steps"), [(5.0, 20), (100.0, 10_000), (0.3, 2)])
 def test_full_batches_are_answered_exactly_at_any_delta(noise: float, num_steps: int, delta: float):
-    found = smallest(noise, 1.0, num_steps, delta, bounds_of("best", 1.0, delta))
+    found = best(noise, 1.0, num_steps, delta)
     assert found.by == "gaussian"
     with mpmath.workdps(400):
         at, before = (
@@ -298,12 +306,12 @@ def test_full_batches_are_answered_exactly_at_any_delta(noise: float, num_steps:
 
 def test_the_best_answer_is_the_smallest_of_the_bounds_and_says_whose_it_is():
     setting = (1.1, 0.0128, 780, 1e-12)
-    found = smallest(*setting, bounds_of("best", 0.0128, 1e-12))
+    found = best(*setting)
     assert found == (spent(*setting, "pld"), "pld")
     assert found.epsilon < spent(*setting, "rdp")
     assert spent(*setting, "best") == found.epsilon
     # of hardly any noise a grid of losses is coarser than Renyi's bound
-    little = smallest(1e-4, 0.0128, 780, 1e-5, bounds_of("best", 0.0128, 1e-5))
+    little = best(1e-4, 0.0128, 780, 1e-5)
     assert little == (spent(1e-4, 0.0128, 780, 1e-5, "rdp"), "rdp")
 
 

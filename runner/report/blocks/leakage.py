@@ -140,8 +140,9 @@ def _each(
 
 def _ceiling(results: dict[str, Any], arm: str, rate: float) -> float | None:
     """The TPR at an asked FPR that no attack of this audit exceeds, where one is proved."""
-    proved = ceilings(results).get(arm)
-    return proved and proved["audit"]["tpr_at_fpr"][f"{rate:g}"]
+    if proved := ceilings(results).get(arm):
+        return proved["audit"]["tpr_at_fpr"][f"{rate:g}"]
+    return None
 
 
 def _row(own: Figure, pooled: dict[str, Any], shadow: dict[str, Any], rate: float) -> list[str]:

@@ -4,11 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
+from torch import nn
 from typer.testing import CliRunner
 
+from defenses import Facts
 from defenses._accounting import calibrated, spent
 from defenses._theorems import ASSUMES_1, ASSUMES_2, noise_2, theorem_1, theorem_2
-from defenses.dp_sgd import ceiling
+from defenses._trade_off import trade_off
+from defenses.dp_sgd import DPSGD
 from runner.__main__ import app
 from tests.made.exact_epsilons import Setting, exact_epsilon
 
@@ -147,6 +150,10 @@ def test_noise_that_reaches_an_epsilon_as_stated_need_not_with_every_layer_compo
             "no noise reaches --target-tpr 0.1 at --at-fpr 0.1; ask for a larger TPR",
         ),
         (f"{DP} --epsilon 1e-4 --accountant rdp", "no noise reaches --epsilon 0.0001 at"),
+        (f"{DP} --epsilon 1 --max-batch-size 99", "--max-batch-size 99 is below --batch-size 128"),
+        (f"{DP} --epsilon 1 --max-batch-size 150", "too often: the probability that any of 78"),
+        (f"{DP} --noise-multiplier 1 --max-batch-size 150", "; use --max-batch-size 1"),
+        (f"{DP} --target-tpr 0.01 --max-batch-size 130", "use a larger --max-batch-size"),
     ],
 )
 def test_what_has_no_answer_is_exit_code_2_and_one_message(command: str, told: str):
@@ -188,7 +195,7 @@ def test_dp_sgd_prints_the_noise_multiplier_for_an_epsilon():
 
 def test_dp_sgd_tells_the_ceiling_of_any_attack_whatever_is_asked():
     code, out = budget(f"{DP} --noise-multiplier 1.1")
-    found = ceiling(1.1, 128 / 9988, 78)
+    found = trade_off(1.1, 128 / 9988, 78)
     (told,) = re.findall(r"TPR .* ([\d.]+) % at 0.1 % FPR, .*; AUC ([\d.]+)$", out, re.M)
     assert code == 0
     assert found.tpr_at(0.001) <= float(told[0]) / 100 <= 1.01 * found.tpr_at(0.001)
@@ -200,8 +207,8 @@ def test_the_noise_for_a_tpr_is_enough_and_hardly_more():
     code, out = budget(f"{DP} --target-tpr 0.01 --at-fpr 0.002")
     noise, epsilon = map(float, figures(out))
     assert code == 0
-    assert ceiling(noise, 128 / 9988, 78).tpr_at(0.002) <= 0.01
-    assert ceiling(noise / 1.002, 128 / 9988, 78).tpr_at(0.002) > 0.01
+    assert trade_off(noise, 128 / 9988, 78).tpr_at(0.002) <= 0.01
+    assert trade_off(noise / 1.002, 128 / 9988, 78).tpr_at(0.002) > 0.01
     assert epsilon == pytest.approx(spent(noise, 128 / 9988, 78, 1e-5, "best"), rel=1e-3)
 
 
@@ -222,6 +229,39 @@ def test_full_batches_have_the_closed_form_at_any_delta():
     assert code == 0
     assert f"epsilon {11.7436:.5g} (gaussian)" in out
     assert "mu of Gaussian DP: 1.001" in out
+
+
+@pytest.mark.parametrize("accountant", ["rdp", "best"])
+@pytest.mark.parametrize(
+    ("option", "keys"),
+    [
+        ("--noise-multiplier 1.1", {"noise_multiplier": 1.1}),
+        ("--epsilon 2", {"target_epsilon": 2.0}),
+        ("--target-tpr 0.01", {"target_tpr": 0.01}),
+    ],
+)
+def test_batches_of_bounded_size_have_the_figures_of_the_same_yaml(accountant, option, keys):
+    asked = f"dp-sgd --batch-size 50 --num-examples 1000 --epochs 5 --accountant {accountant}"
+    code, out = budget(f"{asked} {option} --max-batch-size 95")
+    assert code == 0
+    keys |= {"accountant": accountant, "max_batch_size": 95}
+    defense = DPSGD.model_validate(keys).resolved(1000, 50, 5)
+    noise, facts = defense.noise_multiplier, Facts(nn.Identity(), 1000, 50, 5, 1e-5)
+    proved, most = defense.guarantee(facts), defense.trade_off(facts)
+    assert noise is not None
+    assert most is not None
+    if told := re.search(r"^noise multiplier ([\d.]+) ", out, re.M):
+        assert noise <= float(told[1]) <= noise * (1 + 1e-4)
+    if told := re.search(r"^epsilon ([\d.]+) ", out, re.M):
+        assert float(told[1]) == pytest.approx(proved.epsilon, rel=1e-4)
+    elif proved.epsilon is None:
+        assert "no epsilon: --max-batch-size 95 cuts batches too often" in out
+    else:
+        assert option == "--epsilon 2"
+    (tpr,) = re.findall(r" ([\d.]+) % at 0.1 % FPR", out)
+    assert most.tpr_at(0.001) <= float(tpr) / 100 <= 1.01 * most.tpr_at(0.001)
+    assert budget(f"{asked} {option}")[1] not in (out, "")
+    assert "a batch of more than 95 is cut" in out
 
 
 def rows(letter: str) -> list[tuple[str, list[str]]]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from defenses.dp_sgd import ceiling
+from defenses._trade_off import trade_off
 from runner.experiment.experiment import Experiment
 from runner.plan.work import Work, prepare
 from runner.report.blocks.guarantees import guarantees, guarantees_csv, guarantees_markdown
@@ -49,7 +49,7 @@ def test_an_arm_with_a_proof_has_a_ceiling_of_its_own_and_of_the_audit(tmp_path:
     run = work.plan.arms["private"][0]
     rate = run.training.batch_size / len(run.members)
     steps = round(1 / rate) * run.training.epochs
-    one, replaced = ceiling(3.0, rate, steps), ceiling(3.0, rate, steps, "replaced")
+    one, replaced = trade_off(3.0, rate, steps), trade_off(3.0, rate, steps, "replaced")
     n = work.plan.num_negatives
     assert found is not None
     assert found["by"] == "pld"
