@@ -264,6 +264,13 @@ class Defense(Keys):
         """
         return None
 
+    def advice(self, num_members: int, batch_size: int, epochs: int) -> tuple[str, ...]:
+        """Return sentences on what might be asked for instead, told before anything starts.
+
+        Arguments as for `resolved`, of a defense that is not. It takes a second at the most.
+        """
+        return ()
+
     def remarks(self, network: nn.Module) -> tuple[str, ...]:
         """Return sentences that a reader of the figures must know, printed in the report.
 
@@ -331,6 +338,9 @@ class Wrapper(Defense):
     def resolved(self, num_members: int, batch_size: int, epochs: int) -> Self:
         base = self.base.resolved(num_members, batch_size, epochs)
         return self.model_copy(update={"base": base})
+
+    def advice(self, num_members: int, batch_size: int, epochs: int) -> tuple[str, ...]:
+        return self.base.advice(num_members, batch_size, epochs)
 
     def in_short(self) -> Self:
         return self.model_copy(update={"base": self.base.in_short()})

@@ -256,6 +256,24 @@ class DPSGD(Wrapper):
             return None
         return self._training(facts).ceiling(noise, neighbours, copies)
 
+    def advice(self, num_members: int, batch_size: int, epochs: int) -> tuple[str, ...]:
+        """Return the base's, and how much less noise is enough, where that is much."""
+        told = super().advice(num_members, batch_size, epochs)
+        if self.target_epsilon is None:
+            return told
+        training = Training(num_members, batch_size, epochs, self.max_batch_size)
+        noise = self._noise_for(self.target_epsilon, training)
+        target = self.target_epsilon, self.target_delta, self.accountant
+        if (enough := training.needless(noise, *target)) is None:
+            return told
+        less = 100 * (1 - enough / noise)
+        return (
+            *told,
+            f"DP-SGD: accountant {self.accountant} takes noise {noise:.4g} for target_epsilon "
+            f"{self.target_epsilon:g}, and {enough:.4g} is enough, {less:.0f} % less; "
+            "`accountant: best` trains with that (another noise, so other Runs).",
+        )
+
     def remarks(self, network: nn.Module) -> tuple[str, ...]:
         """Return the base's remarks and DP-SGD's own."""
         from defenses._private_network import has_batch_norm

@@ -74,7 +74,8 @@ def forecast(work: Work, cluster: NamedCluster | None = None, command: str = "ru
         asked = f"{num_asked(sweep)} settings at {rungs} models"
         lines.append(f"a sweep of {asked} is in it, for `runner sweep`; this is about `runner run`")
     lines += [f"note: {note}" for note in work.notes]
-    lines += [f"note: {', '.join(arms)}: {remark}" for remark, arms in work.remarks.items()]
+    said = {**work.advice, **work.remarks}
+    lines += [f"note: {', '.join(arms)}: {sentence}" for sentence, arms in said.items()]
     return "\n".join(lines)
 
 

@@ -86,11 +86,18 @@ class Work(NamedTuple):
     @property
     def remarks(self) -> dict[str, list[str]]:
         """What a reader of the figures must know, and the arms that it is about."""
-        found: dict[str, list[str]] = {}
-        for name in self.experiment.arms:
-            for remark in self.experiment.remarks(name, image_shape(self.dataset)):
-                found.setdefault(remark, []).append(name)
-        return found
+        shape = image_shape(self.dataset)
+        return _by_sentence({n: self.experiment.remarks(n, shape) for n in self.experiment.arms})
+
+    @property
+    def advice(self) -> dict[str, list[str]]:
+        """What might be asked for instead, and the arms that it is about."""
+        told = {}
+        for name, arm in self.experiment.arms.items():
+            run = self.plan.arms[name][0]
+            at, epochs = run.training.batch_size, run.training.epochs
+            told[name] = arm.defense.advice(len(run.members), at, epochs)
+        return _by_sentence(told)
 
     @property
     def notes(self) -> list[str]:
@@ -189,6 +196,15 @@ class Work(NamedTuple):
             facts = run.facts(network, run.training.epochs)
             found.append(run.defense.trade_off(facts, neighbours, copies))
         return [curve for curve in found if curve]
+
+
+def _by_sentence(told: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """The arms by each sentence that is told of them."""
+    found: dict[str, list[str]] = {}
+    for name, sentences in told.items():
+        for sentence in sentences:
+            found.setdefault(sentence, []).append(name)
+    return found
 
 
 def prepare(

@@ -1,5 +1,6 @@
 """DP-SGD's gradients, steps and refusals, with Opacus itself."""
 
+import re
 from typing import Any, cast
 
 import pytest
@@ -387,3 +388,38 @@ def test_a_target_that_prv_refuses_takes_the_best_noise_and_others_stay_as_they_
     assert small.noise_multiplier == calibrated(0.005, 1e-5, 0.05, 100, "best")
     large = DPSGD(target_epsilon=2.0).resolved(1000, 50, 5)
     assert large.noise_multiplier == calibrated(2.0, 1e-5, 0.05, 100, "prv")
+
+
+@pytest.mark.parametrize(
+    ("keys", "less"),
+    [
+        ({"target_epsilon": 0.1}, 9),
+        ({"target_epsilon": 2.0, "accountant": "rdp"}, 7),
+        ({"target_epsilon": 0.1, "max_batch_size": 100}, 9),
+    ],
+)
+def test_noise_that_is_not_needed_is_said_with_the_key_that_takes_less(keys, less: int):
+    asked = DPSGD.model_validate(keys)
+    (told,) = asked.advice(1000, 50, 5)
+    taken, enough, share = re.findall(r"noise (\S+) for .* and (\S+) is enough, (\d+) %", told)[0]
+    best = asked.model_copy(update={"accountant": "best"})
+    assert float(taken) == pytest.approx(asked.resolved(1000, 50, 5).noise_multiplier, rel=1e-3)
+    assert float(enough) == pytest.approx(best.resolved(1000, 50, 5).noise_multiplier, rel=1e-3)
+    assert int(share) == less
+    assert "`accountant: best`" in told
+    assert DeMem(weight=0, base=asked).advice(1000, 50, 5) == (told,)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"noise_multiplier": 1.0},
+        {"target_tpr": 0.01},
+        {"target_epsilon": 0.7},
+        {"target_epsilon": 3.0},
+        {"target_epsilon": 0.005},  # prv finds none, and the best noise is taken
+        {"target_epsilon": 0.1, "accountant": "best"},
+    ],
+)
+def test_nothing_is_said_of_noise_that_is_needed(keys):
+    assert DPSGD.model_validate(keys).advice(1000, 50, 5) == ()

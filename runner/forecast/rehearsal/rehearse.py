@@ -67,7 +67,7 @@ def rehearse_early(
     lines: Lines | None = None,
     seen: set[str] | None = None,
 ) -> list[str]:
-    """Do the same before there is a storage.
+    """Do the same before there is a storage; and say what might be asked for instead.
 
     Args:
         seen: what need not be tried any more; grows.
@@ -78,7 +78,9 @@ def rehearse_early(
     """
     experiment = experiment.model_copy(update={"memorization": None})  # a file may be to come
     work = made_ready(experiment, Store(Path()), dataset, Path())
-    return _told(tried(work, [*experiment.arms], set() if seen is None else seen), source, lines)
+    seen = set() if seen is None else seen
+    notes = _told(tried(work, [*experiment.arms], seen), source, lines)
+    return [*notes, *(f"{', '.join(arms)}: {told}" for told, arms in work.advice.items())]
 
 
 def at_hand(data: Data) -> tuple[Dataset | None, str]:

@@ -14,6 +14,7 @@ from defenses import Defense, Losses
 from runner.experiment.config import ConfigError
 from runner.experiment.experiment import Experiment
 from runner.faults import DataMissing
+from runner.forecast.forecast import forecast
 from runner.forecast.rehearsal.rehearse import at_hand, rehearse, rehearse_early, tried
 from runner.plan.work import Work, prepare
 from tests.conftest import NOISY, TINY, do_here
@@ -215,6 +216,16 @@ def test_faults_have_the_line_in_which_they_stand():
     with pytest.raises(ConfigError) as raised:
         rehearse_early(experiment, experiment.data.load(), "mine.yaml", lines)
     assert "line 6: arms.erm.model: odd on 8x8" in str(raised.value)
+
+
+def test_more_noise_than_is_needed_is_said_before_anything_starts(tmp_path: Path):
+    asked = {"name": "dp_sgd", "target_epsilon": 2, "accountant": "rdp"}
+    arms = {name: {"defense": asked} for name in ("one", "other")}
+    experiment = Experiment.model_validate({**TINY, "arms": arms, "robustness": {"attacks": {}}})
+    (told,) = rehearse_early(experiment, experiment.data.load(), "x")
+    assert told.startswith("one, other: DP-SGD: accountant rdp takes noise ")
+    assert "is enough, 8 % less" in told
+    assert f"\nnote: {told}\n" in forecast(prepare(experiment, tmp_path))
 
 
 def test_what_is_done_is_not_tried_again(tmp_path: Path):
