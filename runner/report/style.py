@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
@@ -20,6 +21,7 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F
 LINES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 INK, FAINT, PAPER = "#24292f", "#8c959f", "#ffffff"
+VECTOR_DPI = 72  # of an SVG and of a PDF, whatever the figure says
 LEAST_WIDTH = 4.8  # inches of a figure, so that a legend finds room
 DOTTED = (0, (2, 2))
 GUIDE: Any = {"color": FAINT, "linewidth": 0.9, "linestyle": DOTTED}  # such as what a guess gives
@@ -115,11 +117,28 @@ def errorbar(axes: Axes, x: Sequence[float], y: Sequence[Sequence[float]], **loo
 
 def forms(drawn: Mapping[str, Figure | None]) -> dict[str, bytes | None]:
     """Return each figure as SVG and as PDF, by the names of their files; None: there is none."""
+    for figure in filter(None, drawn.values()):
+        settle(figure)
     return {
         f"{name}.{form}": save(figure, form) if figure else None
         for name, figure in drawn.items()
         for form in ("svg", "pdf")
     }
+
+
+def settle(figure: Figure) -> None:
+    """Give each part of a figure its place, by the letters of an SVG; nothing moves afterwards.
+
+    `savefig` would do it once for each form, and draw all once more for that.
+    """
+    layout = figure.get_layout_engine()
+    if layout is None:
+        return
+    FigureCanvasSVG(figure)  # becomes the figure's
+    figure.dpi = VECTOR_DPI
+    with matplotlib.rc_context(RC):
+        layout.execute(figure)
+    figure.set_layout_engine("none")
 
 
 def save(figure: Figure, form: str) -> bytes:
