@@ -18,9 +18,10 @@ from runner.report.text import DASH, csv_of, headed, in_markdown, in_percent, pe
 
 LEAST = 0.01  # of a share of choices that is told
 NOTES = (
-    "Strongest: each pair of models is judged by the attack that found most in the other pairs on "
-    "the other half of the examples, over random halves; chosen for each figure anew. Its interval "
-    "speaks of these attacks, as often as they were chosen, in new models on new examples.",
+    "Strongest: each pair of models is judged by the attack that found most in the other half of "
+    "the pairs on the other half of the examples, over random halves of both; chosen for each "
+    "figure anew. Its interval speaks of these attacks, as often as they were chosen, in new "
+    "models on new examples.",
     "Any attack: members and non-members that at least one attack calls members, each at a "
     "threshold of its own at this rate; the combination is not among them. Whoever accuses all of "
     "them accuses more non-members than the rate says.",
