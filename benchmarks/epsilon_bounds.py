@@ -21,9 +21,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from attacks.epsilon import gaussian_bound, gaussian_epsilon, gaussian_mu, guess, one_run_bound
+from attacks.epsilon import gaussian_bound, guess, one_run_bound
 from attacks.epsilon import trade_off_p_value as p_value
-from attacks.epsilon.gaussian import gaussian_delta, gaussian_least_fpr
+from attacks.epsilon.gaussian import gaussian_least_fpr
+from attacks.gaussian_noise import delta_of, epsilon_of, mu_of
 from tests.made.worst_mechanism import gaussian_lines, worst
 
 DELTA = 1e-5
@@ -64,7 +65,7 @@ class Audit(NamedTuple):
         """Return the best bound of a training whose trade-off is Gaussian."""
         options = 1 - ERROR, tests * len(self.guesses)
         best = max(gaussian_bound(self.num, 2 * n, v, *options) for n, v in self.both(right))
-        return gaussian_epsilon(best, DELTA)
+        return epsilon_of(best, DELTA)
 
     def both(self, right: Sequence[int]) -> Iterator[tuple[int, int]]:
         """Return the numbers of guesses with those that are right."""
@@ -97,7 +98,7 @@ def drawn(repeats: int) -> Iterator[tuple[str, float, bool]]:
     for told in (noisy, turned):
         for epsilon in (1.0, 3.0, 8.0):
             for num, shares in ((200, SHARES), (1000, SHARES), (1000, (0.2,)), (1000, (1.0,))):
-                mu = gaussian_mu(epsilon, DELTA)
+                mu = mu_of(epsilon, DELTA)
                 found = shown(told, mu, audit_of(num, shares), repeats, seed=num)
                 cells = [f"{told.__name__}", f"{epsilon:g}", f"{mu:.3f}", f"{num:,}"]
                 cells.append(", ".join(f"{share:g}" for share in shares))
@@ -119,7 +120,7 @@ def computed() -> Iterator[tuple[str, float, bool]]:
             if first is None:
                 print(f"| {m} | {r} | {mu:g} | never | 0.00 | |")
                 continue
-            counts = worst(m, r, first, gaussian_lines(mu, 60, gaussian_delta))
+            counts = worst(m, r, first, gaussian_lines(mu, 60, delta_of))
             wrong = float(counts[first:].sum())
             told = 100 * p_value(m, r, first, gaussian_least_fpr(mu))
             print(f"| {m} | {r} | {mu:g} | {first} | {100 * wrong:.2f} | {told:.2f} |", flush=True)
@@ -140,7 +141,7 @@ def strangers() -> None:
     print("\n| randomized response, epsilon | first test | if Gaussian |\n|--:|--:|--:|")
     for epsilon in (1.0, 2.0, 3.0, 5.0):
         right = round(1000 / (1 + math.exp(-epsilon)))
-        other = gaussian_epsilon(gaussian_bound(1000, 1000, right), DELTA)
+        other = epsilon_of(gaussian_bound(1000, 1000, right), DELTA)
         print(f"| {epsilon:g} | {one_run_bound(1000, 1000, right, DELTA):.2f} | {other:.2f} |")
 
 

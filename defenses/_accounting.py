@@ -124,9 +124,9 @@ def spent(
         epsilon = _renyi(noise_multiplier, sample_rate, num_steps, delta)
     elif accountant == "gaussian":
         assert sample_rate == 1, "its closed form is that of every example in every batch"
-        from defenses._gaussian import epsilon_of
+        from attacks.gaussian_noise import epsilon_of
 
-        epsilon = epsilon_of(math.sqrt(num_steps) / noise_multiplier, delta)
+        epsilon = epsilon_of(math.sqrt(num_steps) / noise_multiplier, delta, rounded=1)
     elif accountant == "pld":
         from defenses._loss_distribution import larger_epsilon, one_example
 

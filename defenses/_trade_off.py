@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
-from defenses._gaussian import log_delta
+from attacks.gaussian_noise import log_delta
 from defenses._loss_distribution import LARGEST, Centres, Steps, summed
 
 Neighbours = Literal["added", "replaced"]
@@ -140,7 +140,7 @@ def _deltas(
         (high, _), (low, _) = centres[0][0], centres[1][0]
         mu = (high - low) * math.sqrt(num_steps) / noise
         epsilons = np.linspace(0, min(mu**2 / 2 + 9 * mu, LARGEST), LINES)
-        found = np.exp([log_delta(mu, epsilon) for epsilon in epsilons.tolist()])
+        found = np.exp([log_delta(mu, epsilon, rounded=1) for epsilon in epsilons.tolist()])
         return epsilons, found, found
     steps = Steps(noise, num_steps, *centres)
     sums = summed(steps), summed(steps.reversed)

@@ -8,7 +8,7 @@ trials that choose and others that count, or by Bonferroni. The largest bound of
 no lower bound.
 """
 
-from attacks.epsilon.gaussian import gaussian_bound, gaussian_epsilon, gaussian_mu
+from attacks.epsilon.gaussian import gaussian_bound
 from attacks.epsilon.groups import of_one
 from attacks.epsilon.one_run import guess, one_run_bound
 from attacks.epsilon.rates import epsilon_lower_bound, largest_certifiable
@@ -18,8 +18,6 @@ from attacks.epsilon.trade_off import trade_off_p_value
 __all__ = [
     "epsilon_lower_bound",
     "gaussian_bound",
-    "gaussian_epsilon",
-    "gaussian_mu",
     "guess",
     "largest_certifiable",
     "of_one",

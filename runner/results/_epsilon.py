@@ -8,8 +8,6 @@ import numpy as np
 
 from attacks.epsilon import (
     gaussian_bound,
-    gaussian_epsilon,
-    gaussian_mu,
     guess,
     largest_certifiable,
     of_one,
@@ -18,6 +16,7 @@ from attacks.epsilon import (
     trade_off_p_value,
 )
 from attacks.epsilon.trade_off import least_fpr_of
+from attacks.gaussian_noise import epsilon_of, mu_of
 from runner.models import image_shape
 from runner.plan.canaries import num_ordinary
 from runner.plan.work import Work
@@ -163,7 +162,7 @@ def _gaussian(counts: list[list[tuple[int, ...]]], tried: Tried) -> dict[str, An
     return {
         "most": certified_if_gaussian(tuple(2 * num for num in tried.num_guesses), tried),
         "lower_bound": lower,
-        "mu": gaussian_mu(lower, tried.delta) if lower else 0.0,
+        "mu": mu_of(lower, tried.delta) if lower else 0.0,
     }
 
 
@@ -234,7 +233,7 @@ def certified_if_gaussian(correct: tuple[int, ...], tried: Tried) -> float:
         gaussian_bound(tried.num_canaries, 2 * num, right, *options)
         for num, right in zip(tried.num_guesses, correct, strict=True)
     )
-    return gaussian_epsilon(of_copies / tried.copies, tried.delta)
+    return epsilon_of(of_copies / tried.copies, tried.delta, rounded=-1)
 
 
 def _over_models(work: Work, arm: str, tried: Tried) -> dict[str, Any] | None:

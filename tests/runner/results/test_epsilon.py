@@ -8,11 +8,10 @@ import pytest
 
 from attacks.epsilon import (
     gaussian_bound,
-    gaussian_epsilon,
-    gaussian_mu,
     largest_certifiable,
     one_run_bound,
 )
+from attacks.gaussian_noise import epsilon_of, mu_of
 from runner.plan.work import Work
 from runner.results._epsilon import (
     Tried,
@@ -75,7 +74,7 @@ def test_the_second_test_stands_beside_the_first_and_the_better_of_both_shares_t
 
     def best(num_tried: int) -> float:
         mus = [gaussian_bound(NUM, r, r, num_tried=num_tried) for r in (10, 20)]
-        return gaussian_epsilon(max(mus), 1e-5)
+        return epsilon_of(max(mus), 1e-5)
 
     for row in arm["one_run"]:
         assert row["gaussian"]["by_model"] == pytest.approx([best(4)] * 3)
@@ -83,7 +82,7 @@ def test_the_second_test_stands_beside_the_first_and_the_better_of_both_shares_t
         assert row["gaussian"]["largest"] == pytest.approx(best(4 * 3))
     assert arm["gaussian"]["most"] == pytest.approx(best(4))
     assert arm["gaussian"]["lower_bound"] == pytest.approx(best(4 * 3 * 2))
-    assert arm["gaussian"]["mu"] == pytest.approx(gaussian_mu(best(4 * 3 * 2), 1e-5))
+    assert arm["gaussian"]["mu"] == pytest.approx(mu_of(best(4 * 3 * 2), 1e-5))
     assert arm["gaussian"]["lower_bound"] > arm["lower_bound"]
 
 
@@ -96,7 +95,7 @@ def test_where_the_first_test_shows_more_it_is_the_better():
 def test_copies_together_have_so_many_times_the_mu_of_one(tmp_path: Path):
     work = made(tmp_path, copies=3)
     row = figures(work, work.plan.member.astype(float))["arms"]["erm"]["one_run"][0]
-    expected = gaussian_epsilon(gaussian_bound(NUM, 20, 20) / 3, 1e-5)
+    expected = epsilon_of(gaussian_bound(NUM, 20, 20) / 3, 1e-5)
     assert row["gaussian"]["by_model"] == pytest.approx([expected] * 3)
 
 
