@@ -21,18 +21,31 @@ class Predicted(NamedTuple):
     log_constant: np.ndarray | float = 0.0  # of the density, (T, B or 1) for a Student's t
 
 
-def log_density(values: np.ndarray, predicted: Predicted) -> np.ndarray:
-    """Return the log-density (T, B) of answers (T, B, G), all G at once."""
-    whitened, log_determinant = _whiten(values - predicted.centre, predicted.scale)
-    distance = np.square(whitened).sum(axis=2) if whitened.shape[2] > 1 else whitened[:, :, 0] ** 2
+class Whitened(NamedTuple):
+    """How far answers are from what is predicted of them, for T targets."""
+
+    answers: np.ndarray  # (T, B, G), in multiples of standard deviations from the centre
+    log_determinant: np.ndarray  # of the scale, (T, B or 1)
+    predicted: Predicted
+
+
+def whitened(values: np.ndarray, predicted: Predicted) -> Whitened:
+    """Return answers (T, B, G) as `log_density` and `surprise_above` take them."""
+    return Whitened(*_whiten(values - predicted.centre, predicted.scale), predicted)
+
+
+def log_density(found: Whitened) -> np.ndarray:
+    """Return the log-density (T, B) of answers, all G at once."""
+    answers, log_determinant, predicted = found
+    distance = np.square(answers).sum(axis=2) if answers.shape[2] > 1 else answers[:, :, 0] ** 2
     if predicted.freedom is not None:
-        weight = predicted.freedom + whitened.shape[2]
+        weight = predicted.freedom + answers.shape[2]
         distance = weight * np.log1p(distance / predicted.freedom)
     return predicted.log_constant - (distance + log_determinant) / 2
 
 
-def surprise_above(values: np.ndarray, predicted: Predicted) -> np.ndarray:
-    """Return -log P(answer > values), (T, B): large for values that are too high.
+def surprise_above(found: Whitened) -> np.ndarray:
+    """Return -log P(answer > those found), (T, B): large for answers that are too high.
 
     Of several views it judges the one direction in which their common shift shows best: with
     covariance S and ones 1, 1' S^-1 (x - centre) / sqrt(1' S^-1 1) is a standard normal, and ranks
@@ -40,12 +53,12 @@ def surprise_above(values: np.ndarray, predicted: Predicted) -> np.ndarray:
     """
     from scipy.special import log_ndtr  # not where keys are read: it takes longer than they do
 
-    whitened, _ = _whiten(values - predicted.centre, predicted.scale)
-    if whitened.shape[2] == 1:
-        z = whitened[:, :, 0]
+    answers, _, predicted = found
+    if answers.shape[2] == 1:
+        z = answers[:, :, 0]
     else:
-        along, _ = _whiten(np.ones_like(values[:, : predicted.scale.shape[1]]), predicted.scale)
-        z = (whitened * along).sum(axis=2) / np.linalg.norm(along, axis=2)
+        along, _ = _whiten(np.ones_like(answers[:, : predicted.scale.shape[1]]), predicted.scale)
+        z = (answers * along).sum(axis=2) / np.linalg.norm(along, axis=2)
     if predicted.freedom is None:
         return -log_ndtr(-z)
     return -log_survival(z, predicted.freedom)

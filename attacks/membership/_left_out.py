@@ -91,16 +91,44 @@ def moments_of_pairs(values: np.ndarray, in_class: np.ndarray, pairs: Pairs) -> 
     mean by -sum_R r / n' and takes sum_R r r' + (sum_R r)(sum_R r)' / n' from the squares, with n'
     models left. Where that would cancel, the class is fitted anew.
     """
-    weight = in_class.astype(np.float64)[:, :, None]
+    sums_of = _sums_of_halves if _are_halves(in_class, pairs) else _sums_of_pairs
+    count, centre, total, out = sums_of(values, in_class, pairs)
+    number = count - out.number
+    divisor = np.maximum(number, 1)[:, :, None]
+    mean = centre - out.residuals / divisor
+    left = total - out.squares
+    left -= outer(out.residuals) / divisor[..., None]
+    left_diagonal, diagonal = (np.einsum("...gg->...g", each) for each in (left, total))
+    np.maximum(left_diagonal, 0, out=left_diagonal)
+    few_digits = (left_diagonal < 1e-6 * diagonal) & (diagonal > VARIANCE_FLOOR)
+    found = Moments(number, mean, left)
+    cancelled = few_digits.any(axis=2) & (found.number > 1)
+    if cancelled.any():
+        _fit_anew(values, in_class, pairs, cancelled, found)
+    return found
+
+
+class _Out(NamedTuple):
+    """What each of P pairs has in the class, and takes from it."""
+
+    number: np.ndarray  # (P, B) float
+    residuals: np.ndarray  # (P, B, G), sums of them around the mean of the whole class
+    squares: np.ndarray  # (P, B, G, G)
+
+
+def _sums_of_pairs(
+    values: np.ndarray, in_class: np.ndarray, pairs: Pairs
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, _Out]:
+    """The number (B,), mean (B, G) and squares (B, G, G) of a class, and what pairs have in it."""
+    weight = in_class.astype(np.float64)
     count = weight.sum(axis=0)
-    centre = np.sum(weight * values, axis=0) / np.maximum(count, 1)
+    centre = np.sum(weight[:, :, None] * values, axis=0) / np.maximum(count, 1)[:, None]
     residual = values - centre
-    residual *= weight
+    residual *= weight[:, :, None]
     squares = outer(residual)
-    total = squares.sum(axis=0)
     two = np.flatnonzero(pairs.first != pairs.second)
 
-    def left_out(each: np.ndarray) -> np.ndarray:
+    def of_both(each: np.ndarray) -> np.ndarray:
         both = each[pairs.first]
         if len(two) == len(both):
             both += each[pairs.second]
@@ -108,20 +136,28 @@ def moments_of_pairs(values: np.ndarray, in_class: np.ndarray, pairs: Pairs) -> 
             both[two] += each[pairs.second[two]]
         return both
 
-    number = count - left_out(weight)
-    divisor = np.maximum(number, 1)
-    moved = left_out(residual)
-    mean = centre - moved / divisor
-    left = total - left_out(squares)
-    left -= outer(moved) / divisor[..., None]
-    left_diagonal, diagonal = (np.einsum("...gg->...g", each) for each in (left, total))
-    np.maximum(left_diagonal, 0, out=left_diagonal)
-    few_digits = (left_diagonal < 1e-6 * diagonal) & (diagonal > VARIANCE_FLOOR)
-    found = Moments(number[:, :, 0], mean, left)
-    cancelled = few_digits.any(axis=2) & (found.number > 1)
-    if cancelled.any():
-        _fit_anew(values, in_class, pairs, cancelled, found)
-    return found
+    out = _Out(of_both(weight), of_both(residual), of_both(squares))
+    return count, centre, squares.sum(axis=0), out
+
+
+def _are_halves(in_class: np.ndarray, pairs: Pairs) -> bool:
+    """Whether models 0 and 1, 2 and 3, ... are pairs, and one of each is in the class."""
+    firsts = np.arange(0, len(in_class), 2)
+    paired = np.array_equal(pairs.first, firsts) and np.array_equal(pairs.second, firsts + 1)
+    return paired and bool((in_class[::2] != in_class[1::2]).all())
+
+
+def _sums_of_halves(
+    values: np.ndarray, in_class: np.ndarray, pairs: Pairs
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, _Out]:
+    """The same, bit by bit, of complementary halves: half the numbers and a third of the time."""
+    weight = in_class[::2, :, None].astype(np.float64)
+    of_class = values[::2] * weight + values[1::2] * (1 - weight)  # in half the time of np.where
+    number = np.ones(of_class.shape[:2])
+    centre = of_class.sum(axis=0) / len(of_class)
+    residual = of_class - centre
+    squares = outer(residual)
+    return number.sum(axis=0), centre, squares.sum(axis=0), _Out(number, residual, squares)
 
 
 def sum_of_others(values: np.ndarray, partner: np.ndarray) -> np.ndarray:

@@ -243,8 +243,15 @@ def inverse_trigamma(value: np.ndarray) -> np.ndarray:
 
     Source: Smyth (2004), appendix.
     """
+    return _inverse_trigamma(np.asarray(value, np.float64).tobytes()).reshape(np.shape(value))
+
+
+@lru_cache(maxsize=64)  # every block of examples asks of the same sums
+def _inverse_trigamma(values: bytes) -> np.ndarray:
+    """The same of the bytes of (n,) float64; it takes as long as a tenth of a block's scores."""
     from scipy.special import polygamma
 
+    value = np.frombuffer(values)
     y = 0.5 + 1 / value
     for _ in range(40):
         trigamma = polygamma(1, y)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.polynomial.chebyshev import cheb2poly, chebfit
 from numpy.polynomial.polynomial import polyval
 
-AT_ONCE = 8192  # values of the series, whose arrays stay in the cache of one core
+AT_ONCE = 16384  # values of the series, whose arrays stay in the cache of one core
 # Within these bounds the series is exact to 2e-14.
 ENOUGH, NEAR = 20, np.e - 1
 CENTRE, DEGREE = 3.0, 22  # of the polynomial that gives erfcx
@@ -70,8 +70,9 @@ def log_survival(z: np.ndarray, freedom: np.ndarray) -> np.ndarray:
 def _log_tail(z: np.ndarray, freedom: np.ndarray) -> np.ndarray:
     """log P(t > z) where no z is below 0."""
     log = _by_series(z, np.maximum(freedom, ENOUGH))
-    other = np.nonzero((freedom < ENOUGH) | (z * z > NEAR * freedom))
-    if len(other[0]):
+    beyond = (freedom < ENOUGH) | (z * z > NEAR * freedom)
+    if beyond.any():
+        other = np.nonzero(beyond)
         log[other] = _beyond_the_series(z[other], np.broadcast_to(freedom, z.shape)[other])
     return log
 

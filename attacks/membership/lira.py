@@ -1,6 +1,6 @@
 """The likelihood-ratio attack: does the target answer as models trained with the example do?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -8,7 +8,7 @@ from pydantic import PositiveFloat, model_validator
 
 from attacks.membership import Examples, MembershipAttack, Needs, Sums, _carlini
 from attacks.membership import _spread as spread
-from attacks.membership._densities import Predicted, log_density, surprise_above
+from attacks.membership._densities import Predicted, Whitened, log_density, surprise_above, whitened
 from attacks.membership._left_out import fitted, pairs_of
 from attacks.membership._sorted import medians
 
@@ -22,6 +22,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 CLASSES = {"out": 0, "in": 1}  # what a member matrix has for them
+_Prediction = tuple[str, Any]  # by a class, and the freedom of its prior
 
 
 class Lira(MembershipAttack):
@@ -225,12 +226,16 @@ class Lira(MembershipAttack):
                     totals[key] = totals.get(key, 0) + more
         return totals
 
-    def _evidence(self, judged: np.ndarray, predicted: list[Predicted]) -> np.ndarray:
-        """Evidence of membership, of what the out and, for a ratio, the in models predict."""
+    def _evidence(self, found: list[Whitened]) -> np.ndarray:
+        """Evidence of membership, of answers beside what the out and, for a ratio, the in say."""
         if self.sides == "one":
-            return surprise_above(judged, predicted[0])
-        likelihoods = [log_density(judged, of_class) for of_class in predicted]
+            return surprise_above(found[0])
+        likelihoods = [log_density(of_class) for of_class in found]
         return sum(likelihoods[1:]) - likelihoods[0]
+
+    def _predictions(self) -> list[_Prediction]:
+        """Which predictions it compares an answer with."""
+        return [(name, self.prior_freedom or "estimated") for name in self._compared]
 
     @property
     def _fixed(self) -> bool:
@@ -299,7 +304,11 @@ def _scores(
     pairs = None if partner is None else pairs_of(partner)
     each: Sequence[np.ndarray | slice] = [slice(None)]
     targets = pairs.targets if pairs and not apart else each
-    known: list[dict[tuple[str, int], spread.Known]] = [{} for _ in attacks]
+    # Attacks that predict alike have the same sums of all examples.
+    of_all = {
+        key: of for attack, of in zip(attacks, totals, strict=True) for key in attack._predictions()
+    }
+    known: dict[tuple[_Prediction, int], spread.Known] = {}
     for part, place, group in like._parts(answers):
         values = answers[:, part, group].astype(np.float64)
         fits = {name: fitted(values, of[..., part], pairs) for name, of in classes.items()}
@@ -309,17 +318,38 @@ def _scores(
                 name: medians(values, of[..., part], partner)[targets[0]]
                 for name, of in classes.items()
             }
-        for attack, scores, of_all, own in zip(attacks, each_scores, totals, known, strict=True):
-            freedom, predicted = attack.prior_freedom or "estimated", []
-            for name in attack._compared:
-                if (name, place) not in own:
-                    of = spread.named(of_all, f"{name}_{place}_")
-                    own[name, place] = spread.known(like.variance, of, freedom, kept, targets[0])
-                predicted.append(spread.predicted(centres[name], fits[name], own[name, place]))
-            evidence = np.empty_like(scores[:, part])
-            for some in targets:
-                evidence[some] = attack._evidence(judged[some, part, group], predicted)
-            scores[:, part] += evidence
+        predicted = {}
+        for (name, freedom), sums in of_all.items():
+            key = (name, freedom), place
+            if key not in known:
+                of = spread.named(sums, f"{name}_{place}_")
+                known[key] = spread.known(like.variance, of, freedom, kept, targets[0])
+            predicted[key[0]] = spread.predicted(centres[name], fits[name], known[key])
+        of_part = [scores[:, part] for scores in each_scores]
+        _add_evidence(attacks, judged[:, part, group], predicted, targets, of_part)
     for scores in each_scores:
         scores /= len(like._groups(answers.shape[2]))
     return each_scores
+
+
+def _add_evidence(
+    attacks: Sequence[Lira],
+    judged: np.ndarray,
+    predicted: Mapping[_Prediction, Predicted],
+    targets: Sequence[np.ndarray | slice],
+    each_scores: Sequence[np.ndarray],
+) -> None:
+    """Add what each attack says of answers (T, B, G) to its scores (T, B).
+
+    Args:
+        predicted: of as many targets as each of `targets` has; a target may be in several.
+    """
+    seen = []
+    for some in targets:
+        own = judged[some].astype(np.float64)
+        seen.append((some, {key: whitened(own, of) for key, of in predicted.items()}))
+    for attack, scores in zip(attacks, each_scores, strict=True):
+        evidence = np.empty_like(scores)
+        for some, found in seen:
+            evidence[some] = attack._evidence([found[key] for key in attack._predictions()])
+        scores += evidence

@@ -44,6 +44,24 @@ def test_moments_are_those_of_the_models_that_are_left(outlier: float):
                 np.testing.assert_allclose(found.squares[m, i], squares, 1e-7, 1e-7)
 
 
+@pytest.mark.parametrize("outlier", [0, 1e8])
+def test_complementary_halves_have_the_bits_of_any_other_pairs(outlier: float):
+    """Beside a model that is never in the class, the same pairs are not told to be halves."""
+    rng = np.random.default_rng(5)
+    half, values = rng.integers(0, 2, (4, 30)), rng.normal(7, 1, (9, 30, 2))
+    values[3] += outlier  # which then is fitted anew
+    in_class = np.stack([half, 1 - half], axis=1).reshape(8, 30) == 1
+    among = np.concatenate([in_class, np.zeros((1, 30), bool)])
+    partner = np.arange(8) ^ 1
+    halves = moments_left_out(values[:8], in_class, partner)
+    others = moments_left_out(values, among, np.append(partner, 8))
+    for one, other in zip(halves, others, strict=True):
+        np.testing.assert_array_equal(one, other[:8])
+    in_class[:2, 4] = False  # as of an example that is not judged
+    found = moments_left_out(values[:8], in_class, partner)
+    assert found.number[:, 4].tolist() == [3, 3, 2, 2, 2, 2, 2, 2]
+
+
 def test_an_outlier_that_leaves_takes_its_square_with_it():
     values, in_class, partner = case(1)
     in_class[:] = True
