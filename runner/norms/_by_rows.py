@@ -1,13 +1,15 @@
 """Group normalisation of channels_last features on a CPU, in their own layout."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import repeat
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CHUNK = 2**18  # values at a time and thread: in float32 1 MB, which is about a cache of one core
+CHUNK = 2**19  # values at a time and thread; with half or twice as many it is slower
 TILE = 256  # values of a row that coefficients are repeated to, so that inner loops are long
 FAR = 4  # standard deviations from 0 to the mean, beyond which E[x^2] - E[x]^2 loses digits
 
@@ -40,7 +42,8 @@ class GroupNormByRows(torch.autograd.Function):
     10 to 45 times as long as in a contiguous one
     (`findings/torch_group_norm_bf16_channels_last.sh`). Here an image is a matrix of H W rows: its
     columns are summed, and its rows scaled and shifted, a few images at a time, so that what is
-    copied to float32 stays in the cache. Measured in benchmarks/results/group_norm.md.
+    copied to float32 serves both and stays in the cache. Measured in
+    benchmarks/results/group_norm.md.
     """
 
     @staticmethod
@@ -52,12 +55,17 @@ class GroupNormByRows(torch.autograd.Function):
         bias: Tensor | None,
         eps: float,
     ) -> Tensor:
-        mean, rstd = _moments(_rows(features), groups, eps)
-        scale = rstd if weight is None else rstd * _by_group(weight, groups)
-        shift = -mean * scale if bias is None else _by_group(bias, groups) - mean * scale
+        out, found = torch.empty_like(features), []
+        for (values,), spare, made, gamma, beta in _parts([features], out, weight, bias):
+            mean, rstd = _moments(values, spare, groups, eps)
+            scale = rstd if gamma is None else rstd * gamma
+            shift = -mean * scale if beta is None else beta - mean * scale
+            _combine(made, [values], [scale], shift, spare)
+            found.append((mean, rstd))
+        mean, rstd = map(torch.cat, zip(*found, strict=True))
         ctx.save_for_backward(features, weight, bias, mean, rstd)
         ctx.groups, ctx.eps = groups, eps
-        return _combined([features], [scale], shift)
+        return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -67,22 +75,24 @@ class GroupNormByRows(torch.autograd.Function):
         if torch.is_grad_enabled():  # what comes back is to be differentiated again
             return _by_autograd(ctx, gradient)
         gradient = gradient.contiguous(memory_format=torch.channels_last)
-        total, along = _sums(_rows(gradient), _rows(features))
-        total, along = (sums.view(len(sums), ctx.groups, -1) for sums in (total, along))
-        along = along.addcmul_(mean, total, value=-1).mul_(rstd)  # with the normalised features
+        d_features, found = torch.empty_like(features), []
+        share = rstd * (-ctx.groups / features[0].numel())  # of one value in its group's mean
+        each = (d_features, mean, rstd, share, weight)
+        for (g, x), spare, made, m, r, part, gamma in _parts([gradient, features], *each):
+            total, along = _sums(g, x, spare)
+            along.addcmul_(m, total, value=-1).mul_(r)  # with the normalised features
+            found.append((total, along))
+            if of_features:
+                scale = r
+                if gamma is not None:
+                    total, along, scale = total * gamma, along * gamma, r * gamma
+                slope = part * r * _over_group(along, ctx.groups)
+                shift = part * _over_group(total, ctx.groups) - slope * m
+                _combine(made, [g, x], [scale, slope], shift, spare)
+        total, along = map(torch.cat, zip(*found, strict=True))
         d_weight = _like(weight, along) if of_weight else None
         d_bias = _like(bias, total) if of_bias else None
-        if not of_features:
-            return None, None, d_weight, d_bias, None
-        scale = rstd
-        if weight is not None:
-            gamma = _by_group(weight, ctx.groups)
-            total, along, scale = total * gamma, along * gamma, rstd * gamma
-        share = rstd * (-ctx.groups / features[0].numel())  # of one value in its group's mean
-        slope = share * rstd * _over_group(along)
-        shift = share * _over_group(total) - slope * mean
-        d_features = _combined([gradient, features], [scale, slope], shift)
-        return d_features, None, d_weight, d_bias, None
+        return d_features if of_features else None, None, d_weight, d_bias, None
 
 
 def by_pytorch(
@@ -106,117 +116,98 @@ def _by_autograd(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     return tuple(next(found) if needs else None for needs in ctx.needs_input_grad)
 
 
-def _moments(rows: Tensor, groups: int, eps: float) -> tuple[Tensor, Tensor]:
-    """Mean and 1 / sqrt(variance + eps) of each group, (N, groups, 1) float32."""
+def _parts(terms: Sequence[Tensor], *each: Tensor | None) -> Iterator[tuple[Any, ...]]:
+    """A few images at a time: the terms in float32, a spare tensor like them, and parts of each.
 
-    def of_groups(centre: Tensor | None) -> tuple[Tensor, Tensor]:
-        sums = _sums(rows, rows, centre)
-        mean, square = (_over_group(s.view(len(s), groups, -1)).div_(num_values) for s in sums)
+    Of features they are rows, (n, H W, channels). What is None or of all images stays as it is.
+    """
+    n, channels, height, width = terms[0].shape
+    per = min(n, max(1, CHUNK * torch.get_num_threads() // terms[0][0].numel()))
+    spare = torch.empty(per, height * width, channels)
+    copies = [None if t.dtype == torch.float32 else torch.empty_like(spare) for t in terms]
+    rows = [_rows(t) if t is not None and t.ndim == 4 else t for t in each]
+    apart = [repeat(t) if t is None or t.ndim == 1 else iter(t.split(per)) for t in rows]
+    for given in zip(*(_rows(t).split(per) for t in terms), strict=True):
+        size = len(given[0])
+        pairs = zip(given, copies, strict=True)
+        values = [x if copy is None else copy[:size].copy_(x) for x, copy in pairs]
+        yield values, spare[:size], *map(next, apart)
+
+
+def _moments(values: Tensor, spare: Tensor, groups: int, eps: float) -> tuple[Tensor, Tensor]:
+    """Mean and 1 / sqrt(variance + eps) of each channel's group, (n, channels) float32."""
+
+    def around(moved: Tensor) -> tuple[Tensor, Tensor]:
+        sums = _sums(moved, moved, spare)
+        mean, square = (_over_group(each, groups) / num_values for each in sums)
         variance = square.addcmul_(mean, mean, value=-1).clamp_min_(0)
         return mean, variance.add_(eps).rsqrt_()
 
-    num_values = rows[0].numel() // groups
-    mean, rstd = of_groups(None)
-    if (mean * rstd).abs().max() > FAR:
-        rest, rstd = of_groups(mean)
+    num_values = values[0].numel() // groups
+    mean, rstd = around(values)
+    if (mean * rstd).abs_().max() > FAR:
+        rest, rstd = around(torch.sub(values, mean.unsqueeze(1), out=spare))
         mean = mean + rest
     return mean, rstd
 
 
-def _sums(first: Tensor, second: Tensor, centre: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Each image's column sums of the first rows and of their products with the second's.
+def _sums(first: Tensor, second: Tensor, spare: Tensor) -> tuple[Tensor, Tensor]:
+    """Each image's column sums of the first and of its products with the second, (n, channels).
 
-    Args:
-        first: (N, H W, channels) float32 or bf16.
-        second: of the same shape; the first itself for its squares.
-        centre: (N, groups, 1) float32, taken away from each value; then the two are the same.
-
-    Returns:
-        Two of (N, channels) float32.
+    All are (n, H W, channels) float32; the spare one is overwritten, and may be the first.
     """
-    n, positions, channels = first.shape
-    per = _images_at_once(first)
-    total, along = (torch.empty(n, channels) for _ in range(2))
-    buffers = [torch.empty(min(n, per), positions, channels) for _ in range(2)]
-    moved = None if centre is None else _per_channel(centre, channels).split(per)
-    parts = (t.split(per) for t in (first, second, total, along))
-    for i, (a, b, sums, products) in enumerate(zip(*parts, strict=True)):
-        x, y = (buffer[: len(a)] for buffer in buffers)
-        left = _in_float32(a, x) if moved is None else torch.sub(a, moved[i], out=x)
-        right = left if second is first else _in_float32(b, y)
-        torch.sum(left, 1, out=sums)
-        torch.sum(torch.mul(left, right, out=x), 1, out=products)
-    return total, along
+    return first.sum(1), torch.mul(first, second, out=spare).sum(1)
 
 
-def _combined(terms: Sequence[Tensor], scales: Sequence[Tensor], shift: Tensor) -> Tensor:
-    """The sum of terms, each value times its channel's scale, and the channel's shift.
+def _combine(
+    made: Tensor, terms: Sequence[Tensor], scales: Sequence[Tensor], shift: Tensor, spare: Tensor
+) -> None:
+    """Write the sum of terms, each value times its channel's scale, and the channel's shift.
 
     Args:
-        terms: one or two of (N, channels, H, W) in channels_last, float32 or bf16.
-        scales: for each (N, groups, channels / groups or 1) float32.
+        made: (n, H W, channels) float32 or bf16.
+        terms: one or two of its shape, float32.
+        scales: for each (n, channels) float32.
         shift: likewise.
-
-    Returns:
-        Of the shape, dtype and layout of the first term.
+        spare: as a term, overwritten.
     """
-    out = torch.empty_like(terms[0])
-    n, positions, channels = _rows(out).shape
+    n, positions, channels = made.shape
+    tile = _tile(positions, channels)
+
+    def repeated(coefficients: Tensor) -> Tensor:
+        wide = coefficients.view(n, 1, channels).expand(n, tile, channels)
+        return wide.reshape(n, 1, tile * channels)
+
+    found = made if made.dtype == torch.float32 else spare
+    result, so_far = found.view(n, positions // tile, tile * channels), repeated(shift)
+    for term, scale in zip(terms, scales, strict=True):
+        so_far = torch.addcmul(so_far, term.view(result.shape), repeated(scale), out=result)
+    if found is not made:
+        made.copy_(found)
+
+
+@cache
+def _tile(positions: int, channels: int) -> int:
+    """How many rows are taken as one: a divisor of their number."""
     most = max(1, TILE // channels)
-    tile = max(t for t in range(1, most + 1) if positions % t == 0)
-
-    def tiled(features: Tensor) -> Sequence[Tensor]:
-        return _rows(features).view(n, positions // tile, tile * channels).split(per)
-
-    def repeated(coefficients: Tensor) -> Sequence[Tensor]:
-        of_channels = _per_channel(coefficients, channels)
-        return of_channels.expand(n, tile, channels).reshape(n, 1, tile * channels).split(per)
-
-    per = _images_at_once(_rows(out))
-    buffers = [torch.empty(min(n, per), positions // tile, tile * channels) for _ in terms]
-    parts = [(tiled(term), repeated(scale)) for term, scale in zip(terms, scales, strict=True)]
-    for i, (made, moved) in enumerate(zip(tiled(out), repeated(shift), strict=True)):
-        spare = [buffer[: len(made)] for buffer in buffers]
-        found = made if made.dtype == torch.float32 else spare[0]
-        for j, (values, factors) in enumerate(parts):
-            value = _in_float32(values[i], spare[j])
-            torch.addcmul(found if j else moved, value, factors[i], out=found)
-        if found is not made:
-            made.copy_(found)
-    return out
-
-
-def _in_float32(values: Tensor, buffer: Tensor) -> Tensor:
-    """The values themselves, or their copy in the buffer."""
-    return values if values.dtype == torch.float32 else buffer.copy_(values)
-
-
-def _by_group(parameter: Tensor, groups: int) -> Tensor:
-    """(channels,) or (N, channels) -> (groups, channels / groups) or (N, groups, ...)."""
-    return parameter.unflatten(-1, (groups, -1))
+    return max(t for t in range(1, most + 1) if positions % t == 0)
 
 
 def _like(parameter: Tensor, sums: Tensor) -> Tensor:
-    """Each image's sums (N, groups, channels / groups) as the gradient of a parameter."""
-    return sums.flatten(1) if parameter.ndim == 2 else sums.sum(0).flatten()
+    """Each image's sums (N, channels) as the gradient of a parameter."""
+    return sums if parameter.ndim == 2 else sums.sum(0)
 
 
-def _over_group(values: Tensor) -> Tensor:
-    """The sums over a group's channels, (N, groups, channels / groups) -> (N, groups, 1)."""
-    return values if values.shape[2] == 1 else values.sum(2, keepdim=True)
-
-
-def _per_channel(values: Tensor, channels: int) -> Tensor:
-    """(N, groups, channels / groups or 1) -> (N, 1, channels)."""
-    n, groups, _ = values.shape
-    return values.expand(n, groups, channels // groups).reshape(n, 1, channels)
+def _over_group(values: Tensor, groups: int) -> Tensor:
+    """The sums over each channel's group, (n, channels) -> the same shape."""
+    n, channels = values.shape
+    if groups == channels:
+        return values
+    sums = values.view(n, groups, -1).sum(2, keepdim=True)
+    return sums.expand(n, groups, channels // groups).reshape(n, channels)
 
 
 def _rows(features: Tensor) -> Tensor:
     """Channels_last features (N, channels, H, W) as a view (N, H W, channels)."""
     n, channels, height, width = features.shape
     return features.permute(0, 2, 3, 1).view(n, height * width, channels)
-
-
-def _images_at_once(rows: Tensor) -> int:
-    return max(1, CHUNK * torch.get_num_threads() // rows[0].numel())

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from runner.norms import GroupNorm, group_norm, narrow_norms
+from runner.norms import GroupNorm, _by_rows, group_norm, narrow_norms
 from tests.made.networks import CIFAR, images_of, make
 
 LAST = torch.channels_last
@@ -77,6 +77,19 @@ def test_in_bf16_it_rounds_once_as_pytorchs_does(shape, groups, mean):
     for one, theirs, right in zip(ours, plain, exact, strict=True):
         assert one.dtype == theirs.dtype
         assert (one - right).norm() <= 1.1 * (theirs - right).norm() + 2e-5 * right.norm()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("each", [False, True], ids=["of all images", "of each image"])
+def test_images_are_the_same_however_many_are_taken_at_a_time(monkeypatch, each, dtype):
+    features, affine = features_of(7, 16, 6, 5, dtype=dtype), affine_of(16)
+    affine = [t.expand(7, 16).contiguous() for t in affine] if each else affine
+    whole = with_gradients(group_norm, features, 8, *affine)
+    for images in (1, 3):
+        monkeypatch.setattr(_by_rows, "CHUNK", images * features[0].numel())
+        parts = with_gradients(group_norm, features, 8, *affine)
+        for ours, right in zip(parts, whole, strict=True):
+            torch.testing.assert_close(ours, right)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
