@@ -81,7 +81,10 @@ def _above(name: str, arm: Mapping[str, Any]) -> Iterator[str]:
     """What lies above the ceiling, its whole interval included."""
     held = arm["ceiling"]["audit"]
     for figures in filter(None, (arm, arm.get("averaged"))):
-        for attack, found in figures["membership"].items():
+        strongest = {"the strongest attack": figures.get("strongest")}  # null of a single attack
+        for attack, found in {**figures["membership"], **strongest}.items():
+            if not found:
+                continue
             known = {"AUC": (found["auc"], held["auc"])}
             for rate, figure in found["tpr_at_fpr"].items():
                 known[f"TPR at FPR {rate}"] = figure, held["tpr_at_fpr"][rate]

@@ -105,6 +105,10 @@ def test_an_interval_around_the_ceiling_is_no_alarm():
 
     assert [check.verdict for check in ceiling_check({"dp": arm(0.64)})] == ["pass"]
     assert [check.verdict for check in ceiling_check({"dp": arm(0.66)})] == ["fail"]
+    chosen = arm(0.64) | {"strongest": arm(0.66)["membership"]["lira"]}
+    (check,) = ceiling_check({"dp": chosen})
+    assert check.verdict == "fail"
+    assert "AUC of the strongest attack is at least 0.66" in check.says
 
 
 def test_the_page_has_the_ceiling_beside_the_claim_and_in_the_figure(results):
