@@ -134,17 +134,22 @@ def blind_check(
     by = f"the class{'' if images is None else ', the image'} and the place in the file"
     if not len(blind.aucs):
         return Check(name, "unknown", "the targets have too few members or others to learn from")
+    most = blind.needed.max()
     told = (
         f"by {by} alone a classifier tells the members of {len(blind.aucs)} targets with an AUC of "
-        f"up to {blind.aucs.max():.3f}; it would be told from chance from "
-        f"{blind.needed.max():.3f} on"
+        f"up to {blind.aucs.max():.3f}; "
+        + (
+            f"it would be told from chance from {most:.3f} on"
+            if most < 1
+            else "of so few examples none would be told from chance"
+        )
     )
     if (blind.aucs > blind.needed).any():
         why = "members and others differ by more than membership, so figures of attacks overstate "
         return Check(name, "fail", f"{told}: {why}what a model gives away; draw members at random")
     if images is None:
         return Check(name, "unknown", f"{told}; there are no images to look at")
-    unseen = blind.needed.max() > 0.5 + MOST_UNSEEN
+    unseen = most > 0.5 + MOST_UNSEEN
     return Check(name, "undecided" if unseen else "pass", told)
 
 

@@ -8,7 +8,7 @@ from runner.experiment.training import Design
 from runner.plan.canaries import coins
 from runner.plan.plan import member_matrix
 from runner.results._blind import FALSE_ALARM, Blind, _auc, _targets, blind_aucs
-from runner.results.checks import blind_check
+from runner.results.checks import Check, blind_check
 
 N = 3000
 GENERATOR = np.random.RandomState(0)
@@ -94,11 +94,13 @@ def test_only_examples_that_are_judged_are_looked_at():
 
 
 def test_few_examples_leave_it_open_and_too_few_unknown():
-    def check(n: int) -> str:
+    def check(n: int) -> Check:
         member = member_matrix(Design(num_models=4), n, 0)
-        return blind_check(member, np.arange(4) ^ 1, LABELS[:n], IMAGES[:n]).verdict
+        return blind_check(member, np.arange(4) ^ 1, LABELS[:n], IMAGES[:n])
 
-    assert [check(300), check(4)] == ["undecided", "unknown"]
+    assert [check(n).verdict for n in (300, 20, 4)] == ["undecided", "undecided", "unknown"]
+    assert "from 0.6" in check(300).says
+    assert "of so few examples none" in check(20).says  # no AUC is above 1
 
 
 def test_random_rows_raise_no_alarm():
