@@ -3,6 +3,7 @@
 import ast
 import builtins
 import importlib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ ARGUMENTS = {  # of those that take more than a message
 }
 
 
+@cache
 def exception_classes() -> list[tuple[str, str]]:
     """Return (module, class) of each exception that attacks/, defenses/ or runner/ defines."""
     classes = []

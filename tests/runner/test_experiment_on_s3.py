@@ -115,7 +115,7 @@ def test_a_damaged_outcome_on_s3_is_found_set_aside_and_made_again(s3: str):
     assert answers.read_bytes() == content
 
 
-@pytest.mark.ray
+@pytest.mark.ray("commands")
 @pytest.mark.usefixtures("local_ray")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Ray's own, of its own parts
 def test_the_command_on_s3_with_workers_finds_what_one_process_finds_in_a_folder(

@@ -26,7 +26,7 @@ from tests.made.clusters import HOUSE, RAY
 from tests.made.gate import Gate
 from tests.made.given import member_of, write
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray("commands"), pytest.mark.slow]
 
 
 def job(cluster: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:

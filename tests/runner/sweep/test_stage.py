@@ -23,7 +23,7 @@ from tests.made.commands import done, wait_for
 from tests.made.shares import unmounted
 
 pytestmark = [
-    pytest.mark.ray,
+    pytest.mark.ray("commands"),
     pytest.mark.slow,
     pytest.mark.usefixtures("local_ray"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # Ray's own, of its own parts
