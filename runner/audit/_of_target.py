@@ -103,10 +103,10 @@ def edges(scores: np.ndarray, row: np.ndarray, num_ranks: int) -> np.ndarray:
     From the highest to the lowest, and every one of them where there are no more: so the
     places where thresholds of small false positive rates may lie are all there.
     """
+    if not num_ranks:
+        return scores[:0]
     falling = _sorted(scores, row == 0)[::-1]
     if len(falling) > num_ranks:
-        if not num_ranks:
-            return falling[:0]
         ranks = np.rint(np.geomspace(1, len(falling), num_ranks)).astype(np.int64)
         falling = falling[np.unique(ranks) - 1]
     return falling
