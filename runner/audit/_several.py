@@ -78,5 +78,5 @@ def _called(scores: np.ndarray, outside: np.ndarray, allowed: np.ndarray) -> np.
 
 
 def _number(bits: np.ndarray) -> int:
-    """How many bits are set; a product of matrices of booleans would take ten times as long."""
+    """How many bits are set."""
     return int(np.bitwise_count(bits).sum(dtype=np.int64))
