@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 ONE_STEP, MANY_STEPS = "withstand_one_step", "withstand_pgd10"  # shares of the watched examples
 FALLEN, APART = 0.5, 0.2  # of what withstood most; and between the two shares
+ERRORS = 3  # by which shares of few examples differ before it is no chance
 
 
 class FastAT(Defense):
@@ -76,7 +78,10 @@ class FastAT(Defense):
         return Losses(loss, adversarial=loss)
 
     def watch(self, model: nn.Module, images: Tensor, labels: Tensor) -> Mapping[str, float]:
-        """Return the shares that withstand one step (FGSM) and ten (PGD), each in [0, 1]."""
+        """Return the shares that withstand one step (FGSM) and ten (PGD), each in [0, 1].
+
+        A network that answers alike to examples of several classes withstands nothing.
+        """
         import torch
 
         many = PGD(eps=self.eps, step_size=self.eps / 4, num_steps=10)
@@ -84,19 +89,24 @@ class FastAT(Defense):
         for name, attack in ((ONE_STEP, FGSM(eps=self.eps)), (MANY_STEPS, many)):
             moved = attack.perturb(model, images, labels)
             with torch.no_grad(), crafting(model) as network:
-                shares[name] = (network(moved).argmax(1) == labels).double().mean().item()
+                answers = network(moved).argmax(1)
+            alike = len(answers.unique()) == 1 < len(labels.unique())
+            shares[name] = 0.0 if alike else (answers == labels).double().mean().item()
         return shares
 
     def warning(self, history: Sequence[Mapping[str, float]]) -> str:
         """Return that training by one step broke, and in which epoch; "" where it did not.
 
         It has where fewer than half as many withstand PGD-10 as did after the best epoch so far,
-        and one step is withstood by a fifth of the examples more: before, both fall together.
+        and one step is withstood by a fifth of the examples more: before, both fall together. Of
+        few watched examples it takes larger differences than these, which chance makes too.
         """
         most = 0.0
         for epoch, line in enumerate(history):
             one_step, many_steps = line.get(ONE_STEP, 0.0), line.get(MANY_STEPS, 0.0)
-            if many_steps < FALLEN * most and one_step > many_steps + APART:
+            fell = many_steps < FALLEN * most and self._differ(many_steps, most)
+            apart = one_step > many_steps + APART and self._differ(many_steps, one_step)
+            if fell and apart:
                 last = history[-1]
                 return (
                     f"catastrophic overfitting in epoch {epoch + 1}: of {self.watched} members "
@@ -107,3 +117,8 @@ class FastAT(Defense):
                 )
             most = max(most, many_steps)
         return ""
+
+    def _differ(self, low: float, high: float) -> bool:
+        """Whether two shares of the watched examples differ by more than chance."""
+        share = (high * self.watched + 1) / (self.watched + 2)  # of all and none, there is an error
+        return high - low > ERRORS * math.sqrt(share * (1 - share) / self.watched)
