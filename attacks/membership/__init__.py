@@ -94,6 +94,13 @@ class MembershipAttack(Keys):
         cls, base = type(self), MembershipAttack
         return cls.score_all is base.score_all and cls.sums is base.sums
 
+    @property
+    def alone(self) -> bool:
+        """Whether it looks at no model but the target."""
+        needs = self.needs()
+        comparing = needs.inside or needs.outside or needs.of_class
+        return needs.itself or not (comparing or self.per_target)
+
     def needs(self, num_views: int = 1) -> Needs:
         """Return the other models that it takes to judge answers to so many views."""
         return Needs()

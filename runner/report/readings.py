@@ -149,8 +149,10 @@ def with_shadows(results: dict[str, Any], attack: str) -> str:
 def shadows_told(results: dict[str, Any], attack: str) -> str:
     """Return a sentence on whose models an attack's shadows are.
 
-    An attack that names none has those of the arm that it judges.
+    An attack that names none has those of the arm that it judges, unless it needs none.
     """
+    if attack in results["attacks"].get("alone", ()):
+        return "It has no shadows: it looks at no model but the one that it judges."
     whose = _whose(results, attack)
     if _own(whose):
         return "Its shadows are other models of the arm that it judges."

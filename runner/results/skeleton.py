@@ -126,6 +126,9 @@ def results_json(
                 else f"mean rank of {', '.join(membership.combined)}"
                 for name, attack in membership.readings.items()
             },
+            "alone": [
+                name for name, attack in membership.readings.items() if attack and attack.alone
+            ],
             "views": {name: [*views] for name, views in blocks.views.items()},
             "adversarial": [*blocks.adversarial],
         },

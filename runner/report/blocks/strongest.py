@@ -17,6 +17,7 @@ from runner.report.readings import (
 from runner.report.text import DASH, csv_of, headed, in_markdown, in_percent, percent, titled
 
 LEAST = 0.01  # of a share of choices that is told
+MOST_NAMED = 12  # changes within noise; of more, only their number
 NOTES = (
     "Strongest: each pair of models is judged by the attack that found most in the other half of "
     "the pairs on the other half of the examples, over random halves of both; chosen for each "
@@ -131,16 +132,23 @@ def _places(results: dict[str, Any]) -> list[str]:
             "interval without 0, no attack has it below by such a one."
         )
     if noise:
-        which = "; ".join(
-            f"{' and '.join(one['arms'])} ({_quantity(results, one).title})" for one in noise
-        )
-        told.append(f"Within noise attacks also order otherwise: {which}.")
+        told.append(f"Within noise attacks also order otherwise: {_which(results, noise)}.")
     alike = places["num_compared"] - len(places["changes"])
     told.append(
         f"Of {places['num_compared']} figures of two arms, all attacks order {alike} alike, by one "
         "draw of randomized models. Intervals are not corrected for their number."
     )
     return told
+
+
+def _which(results: dict[str, Any], changes: list[dict[str, Any]]) -> str:
+    """Which two arms by which figure; of many, how many by each."""
+    titles = [_quantity(results, one).title for one in changes]
+    if len(changes) > MOST_NAMED:
+        by = ", ".join(f"{titles.count(title)} by {title}" for title in dict.fromkeys(titles))
+        return f"two arms by a figure in {len(changes)} cases ({by})"
+    arms = [" and ".join(one["arms"]) for one in changes]
+    return "; ".join(f"{two} ({title})" for two, title in zip(arms, titles, strict=True))
 
 
 def _sentence(results: dict[str, Any], one: dict[str, Any]) -> str:

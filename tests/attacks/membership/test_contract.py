@@ -270,6 +270,22 @@ def test_blocks_of_examples_have_the_scores_of_the_definition(
 
 
 @every_attack
+def test_who_looks_at_no_other_model_says_so(attack: MembershipAttack, world: World):
+    if attack.needs().num_shadows is not None:
+        pytest.skip("it is trained for a while, and how many it looks at is tested below")
+    last = len(world.answers) - 1  # only its own answers are left as they are
+    others = world._replace(answers=[*world.answers[1:], world.answers[0]][:last])
+    others.answers.append(world.answers[last])
+    worlds = (others, world)
+    if attack.per_target:
+        found, expected = (of_target(attack, each, last) for each in worlds)
+    else:
+        found, expected = (scores(attack, each)[last] for each in worlds)
+    same = np.array_equal(found, expected, equal_nan=True)
+    assert same == attack.alone
+
+
+@every_attack
 def test_the_same_seed_gives_the_same_bits(attack: MembershipAttack, world: World):
     first, again = (of_target(attack, world, 0, seed=5) for _ in range(2))
     np.testing.assert_array_equal(first, again)

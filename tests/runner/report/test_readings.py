@@ -18,3 +18,5 @@ def test_a_title_says_whose_models_an_attack_learned_from(noisy):
     assert with_shadows(noisy, "shadow_mlp") == "shadow_mlp (shadows: own arm)"
     told = "Its shadows are other models of the arm that it judges."
     assert shadows_told(noisy, "shadow_mlp") == told
+    noisy["attacks"]["alone"] = ["shadow_mlp"]
+    assert shadows_told(noisy, "shadow_mlp").startswith("It has no shadows")

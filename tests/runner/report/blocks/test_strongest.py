@@ -49,6 +49,11 @@ def test_arms_that_change_places_clearly_have_a_sentence_and_others_are_within_n
     assert "otherwise: erm and pgd_at (TPR at 0 false positives)." in told
     assert "Of 3 figures of two arms, all attacks order 1 alike" in told
     results = several_results()
+    changes = results["places"]["changes"]
+    results["places"] |= {"num_compared": 20, "changes": 13 * changes[1:]}
+    told = strongest_markdown(results)
+    assert "otherwise: two arms by a figure in 13 cases (13 by TPR at 0 false positives)." in told
+    results = several_results()
     results["places"]["changes"] = []
     assert "No two arms clearly change places" in strongest_markdown(results)
 
