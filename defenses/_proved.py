@@ -106,8 +106,8 @@ class Training(NamedTuple):
         Args:
             noise: of the epsilon by that accountant.
         """
-        answers_, _ = answering(accountant, delta)
-        if answers_ == "best" or (answers_ == "prv" and epsilon >= EXACT):
+        by, _ = answering(accountant, delta)
+        if by == "best" or (by == "prv" and epsilon >= EXACT):
             return None
         bounds = bounds_of("best", self.rate, delta)
         try:
