@@ -96,8 +96,9 @@ def main() -> None:
     parser.add_argument("--storage", type=Path, default=Path("results"))
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of the figure")
     parser.add_argument("--shadows", type=int, nargs="+", default=SHADOWS)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     given = parser.parse_args()
-    answered, name = read(given.config, given.storage)
+    answered, name = read(given.config, given.set, given.storage)
     found = {
         attack: {s: judged(chosen, answered, s) for s in given.shadows}
         for attack, chosen in ATTACKS.items()
@@ -126,11 +127,10 @@ def main() -> None:
     draw(found, given.out / f"{name}.svg")
 
 
-def read(config_path: str, storage: Path) -> tuple[Answered, str]:
+def read(config_path: str, overrides: Sequence[str], storage: Path) -> tuple[Answered, str]:
     """Return the answers of the experiment's first arm."""
     path = config.locate(config_path)
-    data, lines = config.read(path, [])
-    work = prepare(config.validate(data, Experiment, str(path), lines), storage)
+    work = prepare(config.load(path, overrides, Experiment), storage)
     arm = next(iter(work.plan.arms))
     paths = work.sources[Source(arm, 1)]
     labels = work.dataset.pool_labels
