@@ -1,5 +1,6 @@
 """Whether membership attacks can judge such answers, by some made up for a few examples."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -54,7 +55,7 @@ def _of_target(
 ) -> str:
     """What is wrong with the scores of the first target."""
     if attack.needs().itself:
-        scores = by_halves(attack, signals[0], member[0], examples, 0)
+        scores = by_halves(attack, signals[0], _fewer_known(member[0]), examples, 0)
     else:
         others = work.plan.shadows[0][: attack.needs().num_shadows]
         scores = attack.score(signals[0], signals[others], member[others], examples, 0)
@@ -62,6 +63,14 @@ def _of_target(
         return f"`score` returns {np.shape(scores)}, expected one for each example"
     bad = ~np.isfinite(scores[member[0] >= 0])
     return f"it gives {bad.sum()} of {len(bad)} judged examples no score" if bad.any() else ""
+
+
+def _fewer_known(row: np.ndarray) -> np.ndarray:
+    """A row without so many non-members as a half may have fewer than this first target's have."""
+    outside = np.flatnonzero(row == 0)
+    found = row.copy()
+    found[outside[: math.ceil(2 * math.sqrt(len(outside)))]] = -1
+    return found
 
 
 def _of_all(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from attacks.membership import Examples, MembershipAttack, Needs
+from attacks.membership.quantile import Quantile
 from runner.experiment.experiment import Experiment
 from runner.forecast.rehearsal._membership import faults_of_membership
 from tests.conftest import NOISY, TINY
@@ -75,6 +76,14 @@ def test_an_own_attack_that_fails_is_refused_with_its_reason(
     (fault,) = told(kind(**keys))
     assert "with 1 views, 10 classes, 6 models" in fault
     assert why in fault
+
+
+def test_known_non_members_that_some_half_may_have_too_few_of_are_refused():
+    """The first half that is tried has 20 of a model's 49, and of dozens of halves some have not."""
+    data = {"name": "digits", "num_examples": 98}
+    (fault,) = told(Quantile(), data=data)
+    assert "expected 20 known non-members or more" in fault
+    assert told(Quantile(), data=data | {"num_examples": 160}) == []
 
 
 def test_an_attack_for_one_view_is_refused_where_there_are_two():
