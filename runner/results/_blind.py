@@ -10,6 +10,7 @@ from runner.storage.ids import generator_of
 MOST_EXAMPLES = 20_000  # half to learn from, half to be judged on
 NUM_TARGETS = 4  # rows that are looked at; of a pair one, since the other mirrors it
 COARSE = 4  # images are seen by their means over so many rows and columns
+PERIODS = range(2, 11)  # of members that are every so many-th example of the file
 SINGLE = 16  # and by so many pixels that tell most
 AT_ONCE = 1_000  # images whose numbers are in memory as floats
 FALSE_ALARM = 0.002  # over all targets together
@@ -80,7 +81,7 @@ def _targets(partner: np.ndarray) -> list[int]:
 def _seen(some: np.ndarray, labels: np.ndarray, images: np.ndarray | None) -> Iterator[np.ndarray]:
     """What is seen of some examples, blocks of columns (n, k) float32."""
     within = np.argsort(np.argsort(labels, kind="stable"))[some]  # place, class after class
-    places = [some, some % 2, some % 10, within, labels[some]]
+    places = [some, *(some % each for each in PERIODS), within, labels[some]]
     yield np.stack(places, axis=1).astype(np.float32)
     if images is not None:
         parts = np.array_split(some, -(-len(some) // AT_ONCE))

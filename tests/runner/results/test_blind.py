@@ -61,12 +61,12 @@ def test_members_that_look_a_little_otherwise_fail(change):
 @pytest.mark.parametrize("images", [None, IMAGES])
 def test_members_that_lie_together_in_the_file_fail(images: np.ndarray | None):
     first_half = np.arange(N) < N // 2
-    every_second = np.arange(N) % 2 == 0
+    every_second, some_of_seven = np.arange(N) % 2 == 0, np.arange(N) % 7 < 3
     of_each_class = np.zeros(N, bool)
     for label in range(10):
         places = np.flatnonzero(label == LABELS)
         of_each_class[places[: len(places) // 2]] = True
-    for row in (first_half, every_second, of_each_class, LABELS < 5):
+    for row in (first_half, every_second, some_of_seven, of_each_class, LABELS < 5):
         member = np.stack([row, ~row]).astype(np.int8)
         assert blind_check(member, np.array([1, 0]), LABELS, images).verdict == "fail"
 

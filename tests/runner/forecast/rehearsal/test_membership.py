@@ -79,7 +79,7 @@ def test_an_own_attack_that_fails_is_refused_with_its_reason(
 
 
 def test_known_non_members_that_some_half_may_have_too_few_of_are_refused():
-    """The first half that is tried has 20 of a model's 49, and of dozens of halves some have not."""
+    """The first half that is tried has 20 of a model's 49; of dozens of halves some have not."""
     data = {"name": "digits", "num_examples": 98}
     (fault,) = told(Quantile(), data=data)
     assert "expected 20 known non-members or more" in fault
