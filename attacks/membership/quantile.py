@@ -11,7 +11,11 @@ from attacks.membership import Column, Examples, MembershipAttack, Needs, log_od
 FEWEST = 20  # known non-members that a regression is fitted to
 TOP = 3  # of the wrong classes' logits
 RIDGE = 1.0  # on standardized coefficients, beside a sum over the known non-members
-MOST_STEPS, CLOSER, SMALL = 60, 0.1, 1e-9  # of the interior point; the gap's share that is aimed at
+MOST_STEPS, CLOSER, SMALL = (
+    200,
+    0.1,
+    1e-9,
+)  # of the interior point; the share of the gap aimed at
 LEAST_GAP = 0.1  # between two quantiles of an example, as a share of that of the known ones
 
 

@@ -81,12 +81,14 @@ def forecast(work: Work, cluster: NamedCluster | None = None, command: str = "ru
 
 def _traces(work: Work) -> list[str]:
     """What it costs that losses are kept, of the arms that keep them."""
-    num, arms = len(work.dataset.pool_labels), work.experiment.arms
-    keeping = {n: arm.training.epochs for n, arm in arms.items() if arm.training.loss_trace}
+    num, keeping = len(work.dataset.pool_labels), dict[int, list[str]]()
+    for name, arm in work.experiment.arms.items():
+        if arm.training.loss_trace:
+            keeping.setdefault(arm.training.epochs, []).append(name)
     return [
-        f"loss traces: {name}: {num} examples are asked after each of {epochs} epochs, "
+        f"loss traces: {', '.join(names)}: {num} examples are asked after each of {epochs} epochs, "
         f"{epochs * num / 1e6:.2f} million answers and {4 * epochs * num / 1e6:.1f} MB a model"
-        for name, epochs in keeping.items()
+        for epochs, names in keeping.items()
     ]
 
 

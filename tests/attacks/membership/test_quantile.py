@@ -60,6 +60,16 @@ def test_with_the_ridge_no_direction_lowers_the_loss(level: float):
         assert min(loss(found + step) for step in steps) >= least - 1e-9
 
 
+def test_of_heavy_tails_too_there_are_steps_enough(monkeypatch: pytest.MonkeyPatch):
+    """With 60 the loss stayed 4 % above the least."""
+    rng = np.random.default_rng(4)
+    values, features = rng.standard_cauchy(3000), rng.standard_cauchy((3000, 3))
+    rows = np.column_stack([np.ones(3000), features / features.std(axis=0)])
+    found = pinball_fit(rows, values / values.std(), 0.999)
+    monkeypatch.setattr(quantile, "MOST_STEPS", 10 * quantile.MOST_STEPS)
+    np.testing.assert_array_equal(pinball_fit(rows, values / values.std(), 0.999), found)
+
+
 def by_definition(
     target: np.ndarray, known: np.ndarray, label: np.ndarray, levels: tuple[float, ...]
 ) -> list[float]:
