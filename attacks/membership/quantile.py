@@ -11,11 +11,8 @@ from attacks.membership import Column, Examples, MembershipAttack, Needs, log_od
 FEWEST = 20  # known non-members that a regression is fitted to
 TOP = 3  # of the wrong classes' logits
 RIDGE = 1.0  # on standardized coefficients, beside a sum over the known non-members
-MOST_STEPS, CLOSER, SMALL = (
-    200,
-    0.1,
-    1e-9,
-)  # of the interior point; the share of the gap aimed at
+MOST_STEPS, SMALL = 200, 1e-9  # of the interior point
+CLOSER = 0.1  # the share of the gap that a step aims at
 LEAST_GAP = 0.1  # between two quantiles of an example, as a share of that of the known ones
 
 
