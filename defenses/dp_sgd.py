@@ -257,11 +257,16 @@ class DPSGD(Wrapper):
         return self._training(facts).ceiling(noise, neighbours, copies)
 
     def advice(self, num_members: int, batch_size: int, epochs: int) -> tuple[str, ...]:
-        """Return the base's, and how much less noise is enough, where that is much."""
+        """Return the base's, and how much less noise is enough, where that is much.
+
+        Or that a bound on the size of batches leaves nothing proved.
+        """
         told = super().advice(num_members, batch_size, epochs)
+        training = Training(num_members, batch_size, epochs, self.max_batch_size)
+        if self.noise_multiplier and training.batches and (why := self._unproved(training)):
+            return (*told, f"DP-SGD: no epsilon is proved of this training: {why}.")
         if self.target_epsilon is None:
             return told
-        training = Training(num_members, batch_size, epochs, self.max_batch_size)
         noise = self._noise_for(self.target_epsilon, training)
         target = self.target_epsilon, self.target_delta, self.accountant
         if (enough := training.needless(noise, *target)) is None:
@@ -273,6 +278,15 @@ class DPSGD(Wrapper):
             f"{self.target_epsilon:g}, and {enough:.4g} is enough, {less:.0f} % less; "
             "`accountant: best` trains with that (another noise, so other Runs).",
         )
+
+    def _unproved(self, training: Training) -> str:
+        """Why no epsilon can be proved at target_delta; "" where one can."""
+        bounds = bounds_of(self.accountant, training.rate, self.target_delta)
+        noise, delta = self._noise(), self.target_delta
+        if training.epsilons(noise, delta, ("rdp",)).epsilons:  # quick, and only else all
+            return ""
+        found = training.epsilons(noise, delta, bounds)
+        return "" if found.epsilons else found.refused[bounds[-1]]
 
     def remarks(self, network: nn.Module) -> tuple[str, ...]:
         """Return the base's remarks and DP-SGD's own."""

@@ -410,6 +410,18 @@ def test_noise_that_is_not_needed_is_said_with_the_key_that_takes_less(keys, les
     assert DeMem(weight=0, base=asked).advice(1000, 50, 5) == (told,)
 
 
+@pytest.mark.parametrize(("batch_size", "least"), [(50, 96), (1000, 1001)])
+def test_batches_that_are_cut_too_often_for_any_proof_are_told_of_with_the_way_out(
+    batch_size: int, least: int
+):
+    cut = DPSGD(noise_multiplier=1.0, max_batch_size=batch_size, accountant="rdp")
+    (told,) = cut.advice(1000, batch_size, 5)
+    assert "no epsilon is proved of this training: max_batch_size" in told
+    enough = int(re.findall(r"use max_batch_size: (\d+) or more", told)[0])
+    assert enough == least
+    assert cut.model_copy(update={"max_batch_size": enough}).advice(1000, batch_size, 5) == ()
+
+
 @pytest.mark.parametrize(
     "keys",
     [
