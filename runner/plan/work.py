@@ -183,16 +183,17 @@ class Work(NamedTuple):
         return self.experiment.arms[arm].checkpoint == "best" and chosen_on == "non_members"
 
     def trade_offs(self, arm: str, neighbours: Neighbours, copies: int) -> list[TradeOff]:
-        """Return the ceilings of an arm's models with fewest and with most members; none if none.
+        """Return the ceilings of an arm's models, one of each number of members; none if none.
+
+        Neither the fewest nor the most need have the highest, for steps are whole numbers.
 
         Arguments as for `Defense.trade_off`.
         """
         if self.chosen_on_non_members(arm):
             return []
         network = self.experiment.arms[arm].network(image_shape(self.dataset))
-        by_size = {len(run.members): run for run in self.plan.arms[arm]}
         found = []
-        for run in {size: by_size[size] for size in (min(by_size), max(by_size))}.values():
+        for run in {len(run.members): run for run in self.plan.arms[arm]}.values():
             facts = run.facts(network, run.training.epochs)
             found.append(run.defense.trade_off(facts, neighbours, copies))
         return [curve for curve in found if curve]

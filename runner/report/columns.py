@@ -98,7 +98,9 @@ def _proved(results: dict[str, Any]) -> list[Column]:
     """The columns of what is proved of any attack, at each rate of the table; none of no arm."""
     if not ceilings(results):
         return []
-    at = sorted({at for name in attacks_of(results) for at in rates(results, name)})
+    at = []
+    if any(one["audit"]["tpr_at_fpr"] for one in ceilings(results).values()):  # not by interp
+        at = sorted({at for name in attacks_of(results) for at in rates(results, name)})
     most = [QUANTITIES["ceiling/audit/auc"], *map(tpr_at_most, at)]
     return [Column(ANY, quantity) for quantity in most]
 

@@ -78,7 +78,7 @@ class Quantity(NamedTuple):
         """
         found = _down(figures, self.key)
         if found is not None and self.by == "rate":
-            found = found[min(found, key=float) if self.at == 0 else f"{self.at:g}"]
+            found = found.get(min(found, key=float, default="") if self.at == 0 else f"{self.at:g}")
         return None if found is None else {"mean": found}
 
 

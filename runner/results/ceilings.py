@@ -19,6 +19,9 @@ def ceiling_figures(work: Work, arm: str) -> dict[str, Any] | None:
     One example added or removed, as epsilon is of; and what this audit is held to. Where canaries
     are drawn, each by a coin, that is the same, with all copies of one. In designs whose models all
     have as many members, another example takes a member's place.
+
+    By `interp` the audit's TPRs have no ceiling: which two thresholds are mixed is chosen by whom
+    they find, so that scores which mean nothing have a TPR above the FPR in expectation.
     """
     canaries = work.experiment.design.canaries
     design = ("added", canaries.copies) if canaries else ("replaced", 1)
@@ -26,9 +29,8 @@ def ceiling_figures(work: Work, arm: str) -> dict[str, Any] | None:
     if not added or not held:
         return None
     rates = work.experiment.membership.false_positive_rates
-    # a TPR that is read off between two false positives is that of one more at the most
-    rule, n = work.experiment.membership.tpr_rule, work.plan.num_negatives
-    more = 0.0 if rule in ("step_le", "step_lt") else 1 / n
+    chosen = work.experiment.membership.tpr_rule == "interp"
+    sizes = set((work.plan.member == 0).sum(1).tolist())  # of the models' non-members
 
     def most(of: Callable[[Any], float], curves: Sequence[Any]) -> float:
         return max(map(of, curves))
@@ -48,9 +50,10 @@ def ceiling_figures(work: Work, arm: str) -> dict[str, Any] | None:
         "audit": {
             "neighbours": design[0],
             "copies": design[1],
-            "auc": min(1.0, most(lambda c: c.auc(), held) + 1 / n),
+            "auc": min(1.0, most(lambda c: c.auc(), held) + 1 / min(sizes)),
             "tpr_at_fpr": {
-                f"{r:g}": most(lambda c, r=r: c.observed(r + more, n), held) for r in rates
+                f"{r:g}": max(most(lambda c, r=r, n=n: c.observed(r, n), held) for n in sizes)
+                for r in ([] if chosen else rates)
             },
             "roc": {
                 "fpr": grid.tolist(),
@@ -74,7 +77,9 @@ def ceiling_check(arms: Mapping[str, Any]) -> list[Check]:
         told = "; ".join(above)
         return [Check(NAME, "fail", f"{told}: the training is not the one that the proof is of")]
     names = ", ".join(bounded)
-    return [Check(NAME, "pass", f"no interval of an attack's TPR or AUC lies above it ({names})")]
+    rates = any(arm["ceiling"]["audit"]["tpr_at_fpr"] for arm in bounded.values())
+    what = "TPR or AUC" if rates else "AUC"
+    return [Check(NAME, "pass", f"no interval of an attack's {what} lies above it ({names})")]
 
 
 def _above(name: str, arm: Mapping[str, Any]) -> Iterator[str]:
@@ -86,8 +91,8 @@ def _above(name: str, arm: Mapping[str, Any]) -> Iterator[str]:
             if not found:
                 continue
             known = {"AUC": (found["auc"], held["auc"])}
-            for rate, figure in found["tpr_at_fpr"].items():
-                known[f"TPR at FPR {rate}"] = figure, held["tpr_at_fpr"][rate]
+            for rate, most in held["tpr_at_fpr"].items():
+                known[f"TPR at FPR {rate}"] = found["tpr_at_fpr"][rate], most
             for what, (figure, most) in known.items():
                 low = figure["low"] if figure else None
                 if low is not None and np.isfinite(low) and low > most:

@@ -73,11 +73,12 @@ def _ceilings(results: dict[str, Any]) -> dict[str, list[str]]:
         one, audit = most["one_example"], most["audit"]
         rate = f"{shown_rate(map(float, one['tpr_at_fpr'])):g}"
         at = f"at {percent(float(rate))} FPR"
+        held = audit["tpr_at_fpr"].get(rate)
         found[name] = [
             DASH if one["mu"] is None else at_most(one["mu"]),
             at_most(one["auc"]),
             f"{at_most(100 * one['tpr_at_fpr'][rate])} % {at}",
-            f"{at_most(100 * audit['tpr_at_fpr'][rate])} % {at}",
+            DASH if held is None else f"{at_most(100 * held)} % {at}",
         ]
     return found
 
@@ -186,7 +187,7 @@ def _in_full(most: dict[str, Any]) -> dict[str, Any]:
         "audit_neighbours": audit["neighbours"],
         "audit_copies": audit["copies"],
         "audit_auc_at_most": audit["auc"],
-        **{f"audit_tpr_at_most_at_fpr_{at}": audit["tpr_at_fpr"][at] for at in rates},
+        **{f"audit_tpr_at_most_at_fpr_{at}": audit["tpr_at_fpr"].get(at) for at in rates},
     }
 
 

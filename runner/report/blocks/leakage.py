@@ -141,7 +141,7 @@ def _each(
 def _ceiling(results: dict[str, Any], arm: str, rate: float) -> float | None:
     """The TPR at an asked FPR that no attack of this audit exceeds, where one is proved."""
     if proved := ceilings(results).get(arm):
-        return proved["audit"]["tpr_at_fpr"][f"{rate:g}"]
+        return proved["audit"]["tpr_at_fpr"].get(f"{rate:g}")
     return None
 
 

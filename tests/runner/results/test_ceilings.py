@@ -18,6 +18,7 @@ from runner.report.columns import main_columns
 from runner.report.table import latex, markdown, table_csv
 from runner.report.text import DASH
 from runner.results.ceilings import NAME, ceiling_check, ceiling_figures
+from runner.statistics.metrics import roc, tpr_at_fpr
 from tests.conftest import TINY
 from tests.made.canaries import audited
 from tests.made.gathered import gathered
@@ -69,6 +70,43 @@ def test_canaries_are_held_to_one_example_with_its_copies(tmp_path: Path):
     assert found is not None
     assert (found["audit"]["neighbours"], found["audit"]["copies"]) == ("added", 2)
     assert found["audit"]["roc"]["tpr"][-1] == 1
+
+
+def test_the_ceiling_is_that_of_the_model_of_which_it_is_highest(tmp_path: Path):
+    """175 members take 5 steps of 32 an epoch and 176 take 6; and non-members differ as well."""
+    work = prepare(audited(8, {"arms": {"private": {"defense": PRIVATE}}}), tmp_path)
+    member = work.plan.member
+    found = ceiling_figures(work, "private")
+    assert found is not None
+    of_models = []
+    for run, row in zip(work.plan.arms["private"], member, strict=True):
+        num, size = len(run.members), run.training.batch_size
+        curve = trade_off(3.0, size / num, round(num / size) * run.training.epochs)
+        num_out = int((row == 0).sum())
+        of_models.append((curve.tpr_at(0.1), curve.observed(0.1, num_out), num_out))
+    one, held, sizes = map(list, zip(*of_models, strict=True))
+    assert len(set(sizes)) > 2
+    assert found["one_example"]["tpr_at_fpr"]["0.1"] == max(one)
+    assert found["audit"]["tpr_at_fpr"]["0.1"] >= max(held)
+
+
+def test_no_tpr_of_thresholds_that_are_chosen_by_whom_they_find_has_a_ceiling(tmp_path: Path):
+    """Of scores that mean nothing, TPR by `interp` is above FPR in expectation."""
+    random, member = np.random.default_rng(0), np.arange(300) < 150
+    curves = (roc(random.random(300), member) for _ in range(200))
+    assert np.mean([tpr_at_fpr(*curve, 0.1, "interp") for curve in curves]) > 0.13
+    membership = {**TINY.get("membership", {}), "tpr_rule": "interp"}
+    results = gathered(private(tmp_path, membership=membership))
+    assert results["arms"]["private"]["ceiling"]["audit"]["tpr_at_fpr"] == {}
+    assert verdict(results)[0] == "pass"
+    told = column(markdown(results), "any attack: AUC at most")
+    assert told["private"] != DASH
+    table = guarantees(results)
+    assert table is not None
+    assert {row[8] for row in table.rows} == {DASH}
+    assert "audit_auc_at_most" in guarantees_csv(results)
+    assert leakage_tables(results)
+    assert "FPR at most (%)" not in markdown(results)
 
 
 def test_a_best_epoch_that_is_chosen_on_non_members_has_no_ceiling(tmp_path: Path):
