@@ -19,10 +19,6 @@ from runner.report.text import DASH, csv_of, headed, in_markdown, in_percent, pe
 LEAST = 0.01  # of a share of choices that is told
 MOST_NAMED = 12  # changes within noise; of more, only their number
 NOTES = (
-    "Strongest: each pair of models is judged by the attack that found most in the other half of "
-    "the pairs on the other half of the examples, over random halves of both; chosen for each "
-    "figure anew. Its interval speaks of these attacks, as often as they were chosen, in new "
-    "models on new examples.",
     "Any attack: members and non-members that at least one attack calls members, each at a "
     "threshold of its own at this rate; the combination is not among them. Whoever accuses all of "
     "them accuses more non-members than the rate says.",
@@ -39,7 +35,7 @@ def strongest_markdown(results: dict[str, Any]) -> str:
     parts = [titled(results, "the strongest attack"), headed(head, chosen)]
     if (at := _rate_shown(results)) is not None:
         parts += [f"## Whom attacks find, at {percent(at)} FPR", *_together(results, at)]
-    parts.append("\n".join(f"- {in_markdown(note)}" for note in NOTES))
+    parts.append("\n".join(f"- {in_markdown(note)}" for note in (_how_chosen(results), *NOTES)))
     if places := _places(results):
         told = "\n".join(f"- {in_markdown(sentence)}" for sentence in places)
         parts += ["## Which arm leaks more, by which attack", told]
@@ -66,6 +62,21 @@ def _each(reading: ArmFigures) -> Iterator[tuple[Quantity, Figure]]:
     for at, figure in rates_of(reading.figures, STRONGEST).items():
         told.setdefault(rate(at, figure), figure)
     yield from ((tpr(at), figure) for at, figure in told.items())
+
+
+def _how_chosen(results: dict[str, Any]) -> str:
+    """On what the strongest attack is chosen, and what its interval speaks of."""
+    asked = (results.get("averages") or {}).get("interval", "bootstrap")
+    each, others = ("model", "models") if asked == "normal" else ("pair of models", "pairs")
+    numbers = [figure["num_models"] for one in readings(results) for _, figure in _each(one)]
+    alone = " Of one pair alone other examples choose, and nothing is said of new models."
+    return (
+        f"Strongest: each {each} is judged by the attack that found most in the other half of the "
+        f"{others} on the other half of the examples, over random halves of both; chosen for each "
+        "figure anew. Its interval speaks of these attacks, as often as they were chosen, in new "
+        f"models on {'new' if asked == 'bootstrap' else 'the same'} examples."
+        f"{alone if min(numbers) <= 2 else ''}"
+    )
 
 
 def _choice(reading: ArmFigures, quantity: Quantity, figure: Figure) -> list[str]:

@@ -33,6 +33,17 @@ def test_what_was_chosen_is_told_the_most_often_first_and_what_hardly_was_is_not
     assert "| erm | TPR at 0 false positives (%) | 5.00 \\[4.00, 6.00\\] |" in told
 
 
+def test_what_its_interval_speaks_of_is_told_as_it_was_asked_for():
+    results = several_results()
+    assert "in new models on new examples.\n" in strongest_markdown(results)
+    results["averages"] = {"num_models": None, "interval": "t"}
+    assert "in new models on the same examples.\n" in strongest_markdown(results)
+    results["averages"]["interval"] = "normal"
+    assert "each model is judged by" in strongest_markdown(results)
+    results["arms"]["erm"]["strongest"]["auc"]["num_models"] = 2
+    assert "nothing is said of new models" in strongest_markdown(results)
+
+
 def test_members_that_any_attack_finds_stand_beside_the_rate_at_which_it_accuses_others():
     told = strongest_markdown(several_results())
     assert "at 1 % FPR" in told  # 0.1 % is below one false positive
