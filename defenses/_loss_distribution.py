@@ -22,6 +22,7 @@ FINE = 160  # cells of the grid in a standard deviation of one step's loss
 CELLS = 2**20  # of the window at the most: beyond that the grid is coarser, and the bound looser
 PANELS = 4096  # of the integrals that only choose the grid and the tilt
 LEAST_NOISE = 1e-3  # of which another accountant is asked
+MOST_NOISE = 1e13  # over the sample rate: more tells no more, and losses get too small for a grid
 TINIEST = 1e-320  # of probabilities
 UNIT = float(np.finfo(float).eps)
 TILTS = np.geomspace(1e-3, 1e6, 260)
@@ -114,7 +115,7 @@ class Steps(NamedTuple):
 def one_example(noise_multiplier: float, sample_rate: float, num_steps: int) -> Steps:
     """Return the steps of which one example is added to the batches or is not."""
     drawn = ((0.0, 1 - sample_rate), (1.0, sample_rate)) if sample_rate < 1 else ((1.0, 1.0),)
-    return Steps(noise_multiplier, num_steps, drawn, ((0.0, 1.0),))
+    return Steps(min(noise_multiplier, MOST_NOISE * sample_rate), num_steps, drawn, ((0.0, 1.0),))
 
 
 def larger_epsilon(steps: Steps, delta: float) -> float:
@@ -300,9 +301,12 @@ def _on_grid(steps: Steps, width: float, low: float, high: float) -> tuple[int, 
     right = mass * np.expm1(cell * width - losses) / math.expm1(-width)
     found = np.bincount(cell - first, mass - right, last - first + 1)
     found[1:] += np.bincount(cell - first, right, last - first)
-    below = sum(p * float(ndtr((low - at) / steps.noise_multiplier)) for at, p in steps.with_it)
+    below, above = (
+        sum(p * float(ndtr(sign * (at - end) / steps.noise_multiplier)) for at, p in steps.with_it)
+        for sign, end in ((-1, low), (1, high))
+    )
     found[1] += below
-    assert abs(found.sum() - 1) < 1e-9, f"a step of {steps} has lost what it may tell"
+    assert abs(found.sum() + above - 1) < 1e-9, f"a step of {steps} has lost what it may tell"
     return first, found
 
 

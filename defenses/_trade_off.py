@@ -9,12 +9,13 @@ import numpy as np
 from scipy.special import ndtri
 
 from attacks.gaussian_noise import log_delta
-from defenses._loss_distribution import LARGEST, Centres, Steps, summed
+from defenses._loss_distribution import LARGEST, MOST_NOISE, Centres, Steps, summed
 
 Neighbours = Literal["added", "replaced"]
 
 LINES = 4001  # of each direction, whose lower envelope is the ceiling
 MOST_MU = 1e7  # beyond that everything is told
+LEAST_MU = 1e-9  # below that slopes are not told apart; it bounds what is less
 LEAST = 1e-6  # of the errors that mu is of: see `TradeOff.mu`
 
 
@@ -138,11 +139,11 @@ def _deltas(
     """Epsilons from 0 on, rising, and the delta at each of both directions."""
     if rate == 1:
         (high, _), (low, _) = centres[0][0], centres[1][0]
-        mu = (high - low) * math.sqrt(num_steps) / noise
+        mu = max((high - low) * math.sqrt(num_steps) / noise, LEAST_MU)
         epsilons = np.linspace(0, min(mu**2 / 2 + 9 * mu, LARGEST), LINES)
         found = np.exp([log_delta(mu, epsilon, rounded=1) for epsilon in epsilons.tolist()])
         return epsilons, found, found
-    steps = Steps(noise, num_steps, *centres)
+    steps = Steps(min(noise, MOST_NOISE * rate), num_steps, *centres)
     sums = summed(steps), summed(steps.reversed)
     most = max(float(one.losses[-1]) for one in sums)
     epsilons = np.linspace(0, min(most, LARGEST), LINES)

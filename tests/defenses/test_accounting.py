@@ -23,6 +23,7 @@ from defenses._accounting import (
     calibrated,
     spent,
 )
+from defenses._trade_off import trade_off
 from tests.made.exact_epsilons import Setting, drawn, exact_epsilon, stored
 
 DELTA = 1e-5
@@ -302,6 +303,33 @@ def test_full_batches_are_answered_exactly_at_any_delta(noise: float, num_steps:
             for scale in (1, 1 - 1e-9)
         )
         assert at <= delta < before
+
+
+@pytest.mark.parametrize("delta", [1e-4, 0.01, 0.05, 0.9999])
+def test_a_large_delta_is_answered_of_few_steps_and_of_many(delta: float):
+    """Of one step by its closed form, both directions; what a window cuts off is no fault."""
+    noise, rate = 0.7, 0.1
+
+    def apart(epsilon: float) -> float:
+        most = 0.0
+        for e, flipped in ((epsilon, 1.0), (-epsilon, -1.0)):
+            if (ratio := (math.exp(e) - 1 + rate) / rate) > 0:
+                at = noise**2 * math.log(ratio) + 0.5
+                here, there = (norm.sf(flipped * (at - x) / noise) for x in (0, 1))
+                mixed = (1 - rate) * here + rate * there
+                pair = (mixed, here) if flipped > 0 else (here, mixed)
+                most = max(most, pair[0] - math.exp(epsilon) * pair[1])
+        return most - delta
+
+    exact = brentq(apart, 1e-9, 20) if apart(1e-9) > 0 else 0.0
+    assert exact <= spent(noise, rate, 1, delta, "pld") <= exact + 1e-4
+    assert spent(noise, rate, 4900, delta, "pld") >= exact
+
+
+@pytest.mark.parametrize("rate", [0.01, 1.0])
+def test_noise_beyond_what_a_number_holds_the_square_of_tells_next_to_nothing(rate: float):
+    assert spent(1e300, rate, 100, 1e-5, "best") == 0
+    assert trade_off(1e300, rate, 100).tpr_at(0.01) == pytest.approx(0.01, rel=1e-3)
 
 
 def test_the_best_answer_is_the_smallest_of_the_bounds_and_says_whose_it_is():
