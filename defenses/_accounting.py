@@ -194,7 +194,8 @@ def calibrated(
         lambda noise: epsilon(noise) / target_epsilon,
         high,
         f"no noise reaches target_epsilon {target_epsilon:g} at delta {target_delta:g} by the "
-        f"{accountant} accountant; ask for a larger epsilon",
+        f"{accountant} accountant; "
+        f"{'' if accountant == 'best' else 'take accountant best, or '}ask for a larger epsilon",
     )
     spent(low, sample_rate, num_steps, target_delta, accountant)  # raises if this ended the search
     return high
