@@ -315,13 +315,14 @@ def test_a_large_delta_is_answered_of_few_steps_and_of_many(delta: float):
         for e, flipped in ((epsilon, 1.0), (-epsilon, -1.0)):
             if (ratio := (math.exp(e) - 1 + rate) / rate) > 0:
                 at = noise**2 * math.log(ratio) + 0.5
-                here, there = (norm.sf(flipped * (at - x) / noise) for x in (0, 1))
+                here, there = (float(norm.sf(flipped * (at - x) / noise)) for x in (0, 1))
                 mixed = (1 - rate) * here + rate * there
                 pair = (mixed, here) if flipped > 0 else (here, mixed)
                 most = max(most, pair[0] - math.exp(epsilon) * pair[1])
         return most - delta
 
     exact = brentq(apart, 1e-9, 20) if apart(1e-9) > 0 else 0.0
+    assert isinstance(exact, float)
     assert exact <= spent(noise, rate, 1, delta, "pld") <= exact + 1e-4
     assert spent(noise, rate, 4900, delta, "pld") >= exact
 

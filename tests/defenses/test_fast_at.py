@@ -88,8 +88,9 @@ def test_shares_of_few_examples_may_differ_by_chance():
 
 def test_a_network_that_answers_all_alike_withstands_nothing():
     images, labels = torch.rand(20, 1, 2, 2), torch.arange(20) % 2
-    constant = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
-    nn.init.zeros_(constant[1].weight)
+    linear = nn.Linear(4, 2)
+    nn.init.zeros_(linear.weight)
+    constant = nn.Sequential(nn.Flatten(), linear)
     assert set(FastAT(eps=0.1).watch(constant.eval(), images, labels).values()) == {0.0}
 
 
