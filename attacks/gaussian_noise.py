@@ -32,11 +32,6 @@ def log_delta(mu: float, epsilon: float, rounded: Rounded = 0) -> float:
     return above + math.log(-math.expm1(min(ratio, -UNIT)))
 
 
-def delta_of(mu: float, epsilon: float) -> float:
-    """Return the smallest delta at an epsilon."""
-    return math.exp(log_delta(mu, epsilon))
-
-
 def epsilon_of(mu: float, delta: float, rounded: Rounded = 0) -> float:
     """Return the smallest epsilon at a delta; infinite of a mu beyond MOST_MU, or a delta of 0.
 

@@ -99,7 +99,7 @@ def readings(
 
 
 def _of_units(point: np.ndarray, over: Averaging) -> np.ndarray:
-    """Which attack each model is judged by where other pairs alone choose, (M,)."""
+    """Which attack all other pairs choose for each model, (M,): its resamples are taken of it."""
     pairs = (point[:, ::2] + point[:, 1::2]) / 2
     others = pairs.sum(axis=1, keepdims=True) - pairs
     return np.argmax(others if pairs.shape[1] > 1 else pairs, axis=0)[over.units()]

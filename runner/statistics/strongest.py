@@ -16,7 +16,7 @@ SAY = 0.5  # of a pair's say in its figure, by simulation: benchmarks/results/st
 class Strongest(NamedTuple):
     """A figure of each model by the attack that was chosen for it, and how often which one was."""
 
-    point: np.ndarray  # (M,) float64, NaN of models that are not averaged over
+    point: np.ndarray  # (M,) float64, with half of its pair's say; NaN of models not averaged over
     resampled: np.ndarray  # (M, R) float64, likewise
     shares: np.ndarray  # (A,) float64, of the choices, mean over the models; 1 together
 

@@ -15,7 +15,7 @@ from attacks.epsilon import (
 )
 from attacks.epsilon.gaussian import gaussian_least_fpr
 from attacks.epsilon.trade_off import least_fpr_of, refuted
-from attacks.gaussian_noise import delta_of, epsilon_of
+from attacks.gaussian_noise import epsilon_of, log_delta
 from tests.made.worst_mechanism import gaussian_lines, most_probable, sides, trade_off, worst
 
 
@@ -98,7 +98,7 @@ def test_no_mechanism_of_the_trade_off_is_right_more_often_than_the_p_value_says
     mu: float, m: int, r: int, v: int
 ):
     """The best there is of those that guess any set as gladly as another comes near it."""
-    counts = worst(m, r, v, gaussian_lines(mu, 40, delta_of))
+    counts = worst(m, r, v, gaussian_lines(mu, 40, lambda *at: math.exp(log_delta(*at))))
     fpr, tpr = trade_off(sides(counts, m), m, r)
     least = [gaussian_least_fpr(mu)(t) for t in np.clip(tpr, 0, 1)]
     assert np.all(fpr >= np.array(least) - 2e-3)  # it is mu-GDP, but for the gaps between lines
