@@ -24,7 +24,7 @@ from scipy.special import ndtr
 from attacks.epsilon import gaussian_bound, guess, one_run_bound
 from attacks.epsilon import trade_off_p_value as p_value
 from attacks.epsilon.gaussian import gaussian_least_fpr
-from attacks.gaussian_noise import delta_of, epsilon_of, mu_of
+from attacks.gaussian_noise import epsilon_of, log_delta, mu_of
 from tests.made.worst_mechanism import gaussian_lines, worst
 
 DELTA = 1e-5
@@ -120,7 +120,8 @@ def computed() -> Iterator[tuple[str, float, bool]]:
             if first is None:
                 print(f"| {m} | {r} | {mu:g} | never | 0.00 | |")
                 continue
-            counts = worst(m, r, first, gaussian_lines(mu, 60, delta_of))
+            lines = gaussian_lines(mu, 60, lambda *at: math.exp(log_delta(*at)))
+            counts = worst(m, r, first, lines)
             wrong = float(counts[first:].sum())
             told = 100 * p_value(m, r, first, gaussian_least_fpr(mu))
             print(f"| {m} | {r} | {mu:g} | {first} | {100 * wrong:.2f} | {told:.2f} |", flush=True)
