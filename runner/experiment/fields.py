@@ -119,7 +119,9 @@ class Fields(Keys):
     def remarks(self, arm: str, shape: ImageShape) -> tuple[str, ...]:
         """Return what a reader of an arm's figures must know."""
         asked = self.questions(arm)
-        attacks = [*asked.robustness.attacks.items(), *asked.answers.adversarial.items()]
+        robust = asked.robustness
+        attacks = [*robust.attacks.items(), *robust.sanity.attacks.items()]
+        attacks += asked.answers.adversarial.items()
         if self.selection and self.selection.attack and self.arms[arm].checkpoint == "best":
             randomized = self.arms[arm].defense.randomized
             attacks.append(("the best epoch", self.selection.attack.settled(randomized)))

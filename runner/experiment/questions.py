@@ -86,11 +86,13 @@ class Sanity(Keys):
     """Whether robust accuracies can be believed: the first PGD of the attacks, varied.
 
     Its radius and its steps are varied and a black box is set beside it, on few images of a few
-    models. `num_models: 0` leaves it out.
+    models. `num_models: 0` leaves it out. `attacks` are set beside it there too: those that would
+    take too long on all models, as AutoAttack does.
     """
 
     num_models: NonNegativeInt = 2  # of each arm, the first ones
     num_examples: PositiveInt = 200
+    attacks: dict[Name, Evasion] = {}
 
 
 class Robustness(Keys):
@@ -104,14 +106,27 @@ class Robustness(Keys):
     def settled(self, randomized: bool) -> Self:
         """Return the attacks as they are run on a model."""
         attacks = {name: attack.settled(randomized) for name, attack in self.attacks.items()}
-        return self.model_copy(update={"attacks": attacks})
+        beside = {n: attack.settled(randomized) for n, attack in self.sanity.attacks.items()}
+        sanity = self.sanity.model_copy(update={"attacks": beside})
+        return self.model_copy(update={"attacks": attacks, "sanity": sanity})
 
-    @field_validator("attacks")
-    @classmethod
-    def _names_are_free(cls, attacks: dict[str, Any]) -> dict[str, Any]:
-        if taken := [name for name in attacks if name.startswith("sanity_")]:
-            raise ValueError(f"{taken[0]!r}: names on sanity_ are taken; choose another")
-        return attacks
+    @model_validator(mode="after")
+    def _names_are_free(self) -> Self:
+        beside = self.sanity.attacks
+        for at, attacks in (("attacks", self.attacks), ("sanity.attacks", beside)):
+            if taken := [name for name in attacks if name.startswith("sanity_")]:
+                raise ValueError(f"{at}.{taken[0]}: names on sanity_ are taken; choose another")
+        if twice := sorted(beside.keys() & self.attacks.keys()):
+            raise ValueError(
+                f"sanity.attacks.{twice[0]}: an attack on all models has this name; choose another"
+            )
+        if beside and not self.sanity_attacks:
+            missing = "pgd among robustness.attacks" if self.sanity.num_models else "model"
+            raise ValueError(
+                f"sanity.attacks: they are set beside the first pgd of all models on the first "
+                f"sanity.num_models, and there is no {missing}"
+            )
+        return self
 
     @property
     def varied(self) -> PGD | None:
@@ -122,6 +137,11 @@ class Robustness(Keys):
     def sanity_attacks(self) -> dict[str, EvasionAttack]:
         """The varied attacks, by names of their own; none where there is no PGD to vary."""
         return sanity_attacks(self.varied) if self.varied and self.sanity.num_models else {}
+
+    @property
+    def few(self) -> dict[str, EvasionAttack]:
+        """Everything that few models are attacked with, by name."""
+        return {**self.sanity_attacks, **self.sanity.attacks}
 
     def id(
         self,
@@ -203,7 +223,7 @@ class Questions(NamedTuple):
 
     def attacks_of(self, number: int) -> Mapping[str | None, Attacked]:
         """Return everything that a Run of this number is attacked with, by name."""
-        few = self.robustness.sanity_attacks
+        few = self.robustness.few
         checked = number < self.robustness.sanity.num_models
         return {n: a for n, a in self._all().items() if checked or n not in few}
 
@@ -217,7 +237,7 @@ class Questions(NamedTuple):
         whole: list[tuple[str | None, EvasionAttack | None]] = [(None, None)]
         whole += robustness.attacks.items()
         found = {name: Attacked(attack, robustness.num_examples) for name, attack in whole}
-        return found | {n: Attacked(a, min(few)) for n, a in robustness.sanity_attacks.items()}
+        return found | {n: Attacked(a, min(few)) for n, a in robustness.few.items()}
 
     @property
     def _suffix(self) -> str:

@@ -43,7 +43,11 @@ def robust_figures(work: Work, arm: str, questions: Questions, draws: int) -> di
 
 
 def sanity_block(
-    models: Sequence[Correct], attack: PGD, num_classes: int, same_images: bool = True
+    models: Sequence[Correct],
+    attack: PGD,
+    num_classes: int,
+    same_images: bool = True,
+    beside: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Return four checks of an attack that every sound robust accuracy passes.
 
@@ -63,12 +67,15 @@ def sanity_block(
             of `sanity_attacks(attack)` by name; the images are the first so many of one list.
         same_images: of all models: they are averaged image by image, for the same image in two
             models is not two images.
+        beside: the names of other attacks on them, of which it is said what they leave and how
+            much more the varied attack does, image by image.
     """
     name = {one: name for name, one in sanity.sanity_attacks(attack).items()}
     num_images = min(len(right) for model in models for right in model.values())
 
-    def pooled(one: EvasionAttack | None) -> np.ndarray:
-        right = [model[one and name[one]][:num_images] for model in models]
+    def pooled(one: EvasionAttack | str | None) -> np.ndarray:
+        named = name[one] if isinstance(one, EvasionAttack) else one
+        right = [model[named][:num_images] for model in models]
         return np.mean(right, axis=0) if same_images else np.concatenate(right)
 
     radii = {0.0: pooled(None)} | {a.eps: pooled(a) for a in sanity.of_each_eps(attack) if a.eps}
@@ -82,6 +89,7 @@ def sanity_block(
         "chance_at_large_eps": _chance(1.0, radii[1.0], num_classes),
         "more_steps_not_weaker": _falling(steps),
         "black_box_not_stronger": _falling(box),
+        "beside": [_beside(other, pooled(other), box["pgd"]) for other in beside],
     }
 
 
@@ -94,9 +102,10 @@ def _sanity(
     checked = [run for run in runs if varied.keys() <= questions.attacks_of(run.number).keys()]
     if not varied or not checked or first is None:
         return None
-    few = [_read(at, run, questions, draws, (None, *varied)) for run in checked]
+    beside = questions.robustness.sanity.attacks
+    few = [_read(at, run, questions, draws, (None, *varied, *beside)) for run in checked]
     same_images = questions.robustness.on == "test"
-    return sanity_block(few, first, num_classes, same_images)
+    return sanity_block(few, first, num_classes, same_images, beside)
 
 
 def _falling(correct: Mapping[Any, np.ndarray]) -> dict[str, Any]:
@@ -116,6 +125,11 @@ def _chance(eps: float, right: np.ndarray, num_classes: int) -> dict[str, Any]:
     point, chance = _point(eps, right), 1 / num_classes
     passes = point["accuracy"] <= chance + NUM_ERRORS * point["error"]
     return {"verdict": "pass" if passes else "fail", "points": [point], "chance": chance}
+
+
+def _beside(name: str, right: np.ndarray, varied: np.ndarray) -> dict[str, Any]:
+    difference, error = _mean_error(varied.astype(np.float64) - right)
+    return {**_point(name, right), "pgd_less": {"difference": difference, "error": error}}
 
 
 def _point(at: float | str, right: np.ndarray) -> dict[str, Any]:

@@ -44,6 +44,8 @@ def _attacks(arm: Arm) -> Iterator[tuple[str, EvasionAttack]]:
         yield f"robustness.attacks.{name}", attack
     for attack in questions.robustness.sanity_attacks.values():
         yield "robustness.sanity", attack
+    for name, attack in questions.robustness.sanity.attacks.items():
+        yield f"robustness.sanity.attacks.{name}", attack
     for name, attack in questions.answers.adversarial.items():
         yield f"answers.adversarial.{name}", attack
     if selection and selection.attack:

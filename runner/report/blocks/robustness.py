@@ -81,7 +81,8 @@ def robustness_markdown(results: dict[str, Any]) -> str:
 
 def robustness_tables(results: dict[str, Any]) -> list[Table]:
     """Return the tables of worst cases, of pairs of attacks and of sanity that have rows."""
-    return [table for table in (_worst(results), _pairs(results), _sanity(results)) if table.rows]
+    tables = (_worst(results), _pairs(results), _sanity(results), _beside(results))
+    return [table for table in tables if table.rows]
 
 
 def robustness_csv(results: dict[str, Any]) -> str:
@@ -133,6 +134,24 @@ def _sanity(results: dict[str, Any]) -> Table:
     return Table("Whether the attacks are sane", head, rows, [told])
 
 
+def _beside(results: dict[str, Any]) -> Table:
+    rows = []
+    for reading in readings(results):
+        sanity = reading.figures.get("sanity") or {}
+        for other in sanity.get("beside") or ():
+            more = other["pgd_less"]
+            cells = [f"{_points(other['accuracy'])} ± {_points(other['error'])}"]
+            cells += [f"{_points(more['difference'], '+')} ± {_points(more['error'])}"]
+            size = [str(sanity["num_models"]), f"{sanity['num_images']:,}"]
+            rows.append([reading.label, other["at"], *size, *cells])
+    told = (
+        "Attacks on the first images of the first models alone, with the standard error over "
+        "images; beside them by how much the accuracy under the first PGD is higher on these."
+    )
+    head = ["arm", "attack", "models", "images", "robust accuracy (%)", "PGD less this (points)"]
+    return Table("Costly attacks on few models", head, rows, [told])
+
+
 def _verdict(check: dict[str, Any] | None) -> str:
     if not check:
         return DASH
@@ -173,6 +192,10 @@ def _lines(results: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
                 values = [point[key] for key in POINTS]
                 judged = (sanity["num_images"], sanity[check]["verdict"])
                 yield (*own, check, sanity["eps"], None, *blank, *judged, *values)
+        for other in sanity.get("beside") or ():
+            blank = [None] * (len(INTERVAL) + len(COUNTED) - 1)
+            values = [other[key] for key in POINTS]
+            yield (*own, "beside", None, None, *blank, sanity["num_images"], None, *values)
 
 
 def _worst_of(reading: ArmFigures) -> dict[str, dict[str, Any]]:

@@ -1,5 +1,9 @@
 """What models are asked, settled by whether they are randomized."""
 
+from typing import Any
+
+import pytest
+
 from attacks.evasion.pgd import PGD
 from runner.experiment.experiment import Experiment
 from runner.experiment.questions import Answers, Robustness
@@ -54,6 +58,33 @@ def test_the_first_models_alone_are_attacked_for_sanity():
     off = {"robustness": {**TINY["robustness"], "sanity": {"num_models": 0}}}
     calm = Experiment.model_validate({**TINY, **off}).questions("erm")
     assert calm.attacks_of(0) == many
+
+
+def test_a_costly_attack_is_asked_of_the_first_models_and_images_alone():
+    auto = {"name": "autoattack", "eps": "8/255"}
+    beside = {"robustness": {**TINY["robustness"], "sanity": {"attacks": {"auto": auto}}}}
+    asked = Experiment.model_validate({**TINY, **beside}).questions("erm")
+    few, many = asked.attacks_of(1), asked.attacks_of(2)
+    assert few.keys() - many.keys() == {*asked.robustness.sanity_attacks, "auto"}
+    assert few["auto"].num_examples == few["sanity_square"].num_examples == 60
+    unasked = Experiment.model_validate(TINY).questions("erm")
+    assert all(asked.robustness_id(name) == unasked.robustness_id(name) for name in many)
+
+
+@pytest.mark.parametrize(
+    ("robustness", "why"),
+    [
+        ({"sanity": {"attacks": {"pgd2": {"name": "fgsm"}}}}, "an attack on all models has this"),
+        ({"sanity": {"attacks": {"sanity_x": {"name": "fgsm"}}}}, "names on sanity_ are taken"),
+        ({"attacks": {"sanity_x": {"name": "fgsm"}}}, "names on sanity_ are taken"),
+        ({"sanity": {"num_models": 0, "attacks": {"a": {"name": "fgsm"}}}}, "there is no model"),
+        ({"attacks": {}, "sanity": {"attacks": {"a": {"name": "fgsm"}}}}, "there is no pgd among"),
+    ],
+)
+def test_attacks_beside_the_sanity_checks_have_free_names_and_a_pgd(
+    robustness: dict[str, Any], why: str
+):
+    assert why in refused(robustness={**TINY["robustness"], **robustness})["robustness"]
 
 
 def test_views_are_known_and_asked_once():

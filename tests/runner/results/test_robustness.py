@@ -71,6 +71,17 @@ def test_a_sane_attack_passes_every_check_and_its_numbers_are_counted():
     assert [p["at"] for p in block["black_box_not_stronger"]["points"]] == ["square", "pgd"]
 
 
+def test_a_costly_attack_stands_beside_the_varied_one_on_the_same_images():
+    stronger = np.arange(1000) < 200  # PGD leaves 300 standing, this one 200 of them
+    model = sane() | {"auto": stronger}
+    (other,) = sanity_block([model, model], PGD20, 10, beside=["auto"])["beside"]
+    assert (other["at"], other["accuracy"]) == ("auto", pytest.approx(0.2))
+    more = other["pgd_less"]
+    pgd = model["sanity_eps_0.1"]
+    assert more["difference"] == pytest.approx(pgd.mean() - 0.2)
+    assert more["error"] == pytest.approx(np.std(pgd.astype(float) - stronger, ddof=1) / 1000**0.5)
+
+
 @pytest.mark.parametrize(
     ("name", "check", "accuracy"),
     [

@@ -109,6 +109,19 @@ def test_a_verdict_stands_with_the_largest_rise(known: dict[str, Any]):
     ]
 
 
+def test_a_costly_attack_on_few_models_has_a_row_and_a_line(known: dict[str, Any]):
+    less = {"difference": 0.0312, "error": 0.009}
+    other = {"at": "auto", "accuracy": 0.4126, "error": 0.013, "pgd_less": less}
+    known["arms"]["erm"]["sanity"]["beside"] = [other]
+    *_, table = robustness_tables(known)
+    assert table.title == "Costly attacks on few models"
+    assert table.rows == [["erm", "auto", "2", "1,400", "41.3 ± 1.3", "+3.1 ± 0.9"]]
+    rows = csv.DictReader(io.StringIO(robustness_csv(known)))
+    (row,) = (r for r in rows if r["quantity"] == "beside")
+    said = (row["at"], float(row["accuracy"]), float(row["error"]), row["num_images"])
+    assert said == ("auto", 0.4126, 0.013, "1400")
+
+
 def test_markdown_has_every_table_and_escapes_what_would_be_markup(known: dict[str, Any]):
     text = robustness_markdown(known)
     assert text.startswith("# small: whether robustness stands\n")
