@@ -4,6 +4,8 @@ from typing import Any
 
 from runner.report import blocks, columns
 from runner.report.blocks.checks import checks_in_short
+from runner.report.blocks.verdict import verdict_html
+from runner.report.contents import with_contents
 from runner.report.html import rendered, sheet
 from runner.report.quantities import every_quantity
 from runner.report.readings import ArmFigures, by_draws, readings
@@ -25,9 +27,10 @@ def html(
         examples: files about single examples, by name.
     """
     shown = columns.main_columns(results)
-    return rendered(
+    page = rendered(
         "page.html.j2",
         results=results,
+        verdict=verdict_html(results),
         style=sheet(),
         columns=shown,
         groups=columns.groups(shown),
@@ -39,6 +42,7 @@ def html(
         details={name: _details(results, name) for name in results["arms"]},
         recipes=_recipes(results["arms"]),
     )
+    return with_contents(page)
 
 
 def _remarks(arms: dict[str, Any]) -> list[tuple[list[str], list[str]]]:

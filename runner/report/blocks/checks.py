@@ -3,8 +3,10 @@
 from typing import Any
 
 from runner.report.blocks._block import Block, Files, as_html
+from runner.report.blocks.robustness import CHECKS
 from runner.report.html import rendered
 from runner.report.quantities import QUANTITIES
+from runner.report.readings import readings
 from runner.report.text import headed, titled
 
 HEADING = "Checks"
@@ -19,10 +21,17 @@ SAID = {
 
 
 def checks_in_short(results: dict[str, Any]) -> str:
-    """Return how many checks had which verdict: 4 passed, 2 undecided; "" where none was made."""
-    verdicts = [check["verdict"] for check in results.get("guards") or []]
-    known = ((verdicts.count(verdict), said) for verdict, said in SAID.items())
-    return ", ".join(f"{number} {said}" for number, said in known if number)
+    """Return how many checks had which verdict: 4 passed, 2 undecided; "" where none was made.
+
+    Every check that may mark the report counts, also those of the attacks on robustness, arm by
+    arm, and of a proved epsilon: else "7 passed" would stand beside a warning.
+    """
+    found = {"privacy": [check["verdict"] for check in results.get("guards") or []]}
+    found |= {"robustness": _sane(results), "epsilon": _epsilon(results)}
+    told = {of: _counted(verdicts) for of, verdicts in found.items() if verdicts}
+    if set(told) <= {"privacy"}:
+        return told.get("privacy", "")
+    return "; ".join(f"of {of}: {counted}" for of, counted in told.items())
 
 
 def checks_markdown(results: dict[str, Any]) -> str | None:
@@ -46,6 +55,28 @@ def checks_html(results: dict[str, Any], files: Files) -> str:
         nulls={name: _null(arm) for name, arm in results["arms"].items()},
         tolerance=results["null_control"]["tolerance"],
     )
+
+
+def _counted(verdicts: list[str]) -> str:
+    known = ((verdicts.count(verdict), said) for verdict, said in SAID.items())
+    return ", ".join(f"{number} {said}" for number, said in known if number)
+
+
+def _sane(results: dict[str, Any]) -> list[str]:
+    """The verdict of each sanity check of the attacks on robustness, of each arm."""
+    sane = (reading.figures.get("sanity") or {} for reading in readings(results))
+    return [one[check]["verdict"] for one in sane for check in CHECKS if one.get(check)]
+
+
+def _epsilon(results: dict[str, Any]) -> list[str]:
+    """Of each arm that canaries were planted in whether they speak against what is proved of it."""
+    found = []
+    for arm in ((results.get("epsilon") or {}).get("arms") or {}).values():
+        if arm.get("alarm") or (arm.get("own") or {}).get("alarm"):
+            found.append("fail")
+        elif (arm.get("stated") or {}).get("status") == "proved":
+            found.append("pass")
+    return found
 
 
 def _null(holder: dict[str, Any]) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from typing import Any
 import matplotlib
 
 from runner.report.blocks.events import events_html, events_markdown
+from runner.report.contents import with_contents
 from runner.report.html import inline, rendered, sheet
 from runner.report.style import RC, forms
 from runner.report.sweep import tables
@@ -49,7 +50,7 @@ def sweep_html(results: dict[str, Any], svgs: dict[str, str]) -> str:
     """
     states = [trial["state"] for trial in results["trials"]]
     captions = {"pareto": pareto_caption(results), "axes": axis_caption(results)}
-    return rendered(
+    page = rendered(
         "sweep/page.html.j2",
         results=results,
         style=sheet(),
@@ -65,3 +66,4 @@ def sweep_html(results: dict[str, Any], svgs: dict[str, str]) -> str:
         rungs=sorted({trial.num_models for trial in trials(results)}),
         figures={name: (inline(name, svg), captions[name]) for name, svg in svgs.items() if svg},
     )
+    return with_contents(page)

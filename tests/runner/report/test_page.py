@@ -79,10 +79,11 @@ def test_samples_stand_in_the_page_itself_with_the_names_of_classes(noisy):
 
 
 def test_the_page_tells_of_guarantees_decisions_draws_and_remarks(noisy):
-    text = " ".join(Page(html(noisy, {})).text.split())
+    _, _, below = html(noisy, {}).partition("</nav>")
+    text = " ".join(Page(f"<html><body>{below}").text.split())
     order = ["What to know", "Privacy guarantees", "Decisions at thresholds", "How to read"]
     assert [text.index(what) for what in order] == sorted(text.index(what) for what in order)
-    assert "half, one Each block adds noise. Privacy" in text
+    assert "half, one Each block adds noise. Privacy and robustness" in text
     for fact in (
         "half mean of 10 draws8 92.0[90.0, 94.0]",
         "30.0†[28.0, 32.0]overstated",
@@ -164,12 +165,25 @@ def test_text_of_the_user_is_escaped(results):
         assert f"{what} {evil}" in read.text
 
 
-def test_the_table_comes_first_and_warnings_before_it(results, page):
+def test_warnings_and_arms_come_before_the_table_and_their_details_last(results):
     results["warnings"] = ["few models"]
-    text = page().text
-    order = ["few models", "TPR at 0 false positives", "How to read", "Null", "Arms"]
-    found = [text.index(what) for what in order]
+    _, _, text = html(results, {}).partition("</nav>")
+    order = ["few models", ">The arms<", "one line", "TPR at 0 false positives", "How to read"]
+    found = [text.index(what) for what in [*order, "Null", "Every figure of each arm"]]
     assert found == sorted(found)
+
+
+def test_the_contents_name_every_heading_of_the_page_in_order_and_lead_there(results, noisy):
+    results["guards"] = [{"name": "a check", "verdict": "pass", "says": "so"}]
+    results["verdict"] = [{"rule": "r", "arms": [], "text": "erm leaks least.", "figures": []}]
+    for some in (results, noisy):
+        text = html(some, {})
+        listed, _, below = text.partition("</nav>")
+        links = re.findall(r'<li><a href="#([^"]+)">(.*?)</a></li>', listed)
+        assert links == re.findall(r'<h2 id="([^"]+)">(.*?)</h2>', text)
+        assert len(links) == text.count("<h2") > 5
+        assert len({at for at, _ in links}) == len(links)
+        assert below
 
 
 def test_a_run_without_faults_has_no_warnings(page):

@@ -1,0 +1,43 @@
+"""What came out, in the sentences of results.json, which stand first on every form."""
+
+from typing import Any
+
+from runner.report.html import rendered
+from runner.report.text import in_markdown, percent
+
+HEADING = "What came out"
+SURE = 0.95  # of all differences of a sentence together
+
+
+def verdict_html(results: dict[str, Any]) -> str:
+    """Return the sentences as a section of the page; "" of results that have none."""
+    sentences = verdict_sentences(results)
+    given = {"sentences": sentences, "note": verdict_note(results)}
+    return rendered("blocks/verdict.html.j2", **given).rstrip("\n") if sentences else ""
+
+
+def verdict_markdown(results: dict[str, Any]) -> str:
+    """Return the sentences as a list, with what their intervals are; "" where there are none."""
+    sentences, note = verdict_sentences(results), verdict_note(results)
+    if not sentences:
+        return ""
+    listed = "\n".join(f"- {in_markdown(text)}" for text in sentences)
+    return "\n\n".join(filter(None, [listed, in_markdown(note)]))
+
+
+def verdict_sentences(results: dict[str, Any]) -> list[str]:
+    """Return the sentences; none of results that were written before there were any."""
+    return [sentence["text"] for sentence in results.get("verdict") or []]
+
+
+def verdict_note(results: dict[str, Any]) -> str:
+    """Return what the brackets of the sentences are, where a difference stands in one of them."""
+    figures = [figure for one in results.get("verdict") or [] for figure in one["figures"]]
+    if not any(figure["against"] for figure in figures):
+        return ""
+    sure = percent(SURE)
+    return (
+        f"In brackets: {sure} intervals. Those of differences are taken model by model, and are so "
+        f"wide that all comparisons behind a sentence hold together with {sure}: each has an equal "
+        "part of the error (Bonferroni)."
+    )
