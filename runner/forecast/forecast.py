@@ -35,13 +35,11 @@ def forecast(work: Work, cluster: NamedCluster | None = None, command: str = "ru
     if cluster and unknown_steps(work, times):
         short = short_version(work, command)
         times = step_times_of(work, short and short.work, measured_on)
-    total_s, unknown, before = 0.0, False, Before(work)
+    before = Before(work)
     again = before.of_arms()
     for name, runs in work.plan.arms.items():
         todo = [r for r in runs if not quietly(work.is_trained, r)]
         time_s = times.trained(runs[0])
-        unknown |= time_s is None and bool(todo)
-        total_s += (time_s or 0.0) * len(todo)
         each = f"{time_s:.1f} s each" if time_s is not None else "time not known yet"
         lines.append(f"  {name}: {len(runs) - len(todo)} done, {len(todo)} to train ({each})")
         if name in again:
@@ -58,10 +56,8 @@ def forecast(work: Work, cluster: NamedCluster | None = None, command: str = "ru
         lines.append(f"audit: membership scores are to be computed{f' ({why})' if why else ''}")
     if cluster:
         lines += told(work, cluster, times, short)
-    elif unknown:
-        lines.append("training time: not known before one model of each arm is trained here")
     else:
-        lines.append(f"training time: {duration(total_s)} of one worker, divided by the workers")
+        lines.append(_time_left(work, times))
     lines += _traces(work)
     lines.append(f"disk: {disk_bytes(work) / 1e6:.1f} MB below {work.store.root}")
     smallest = metrics.smallest_fpr(work.plan.num_negatives)
@@ -77,6 +73,19 @@ def forecast(work: Work, cluster: NamedCluster | None = None, command: str = "ru
     said = {**work.advice, **work.remarks}
     lines += [f"note: {', '.join(arms)}: {sentence}" for sentence, arms in said.items()]
     return "\n".join(lines)
+
+
+def _time_left(work: Work, times: StepTimes) -> str:
+    """What training, asking and attacking take of one worker, by what its own Runs took."""
+    left: dict[str, float] = {}
+    for run in work.plan.runs:
+        for step in steps_left(work, run):
+            if step not in times.of:
+                return "time: not known before one model of each arm is trained and asked here"
+            left[kind_of(step)] = left.get(kind_of(step), 0.0) + times.of[step].median
+    parts = ", ".join(f"{kind} {duration(seconds)}" for kind, seconds in left.items())
+    whole = f"{duration(sum(left.values()))} of one worker, divided by the workers"
+    return f"time: {whole}{f' ({parts})' if len(left) > 1 else ''}"
 
 
 def _traces(work: Work) -> list[str]:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import yaml
 
+from runner.driver.progress import duration
 from runner.experiment.experiment import Experiment
-from runner.forecast._estimate import estimate
-from runner.forecast._step_times import TRAIN, step_times_of
+from runner.forecast._estimate import estimate, kind_of
+from runner.forecast._step_times import TRAIN, step_times_of, steps_left
 from runner.forecast.forecast import forecast
 from runner.plan.work import Work, prepare
 from tests.conftest import ROOT, TINY
@@ -31,6 +32,20 @@ def test_the_spread_is_of_the_fastest_and_the_slowest_run_of_each_arm(known: Wor
     assert re.search(r"in all (.*) \[(.*) to (.*), if each step were the fastest", text)
 
 
+def test_the_time_of_one_worker_has_what_asking_and_attacking_take(known: Work):
+    times = step_times_of(known, None)
+    left = [step for run in known.plan.runs for step in steps_left(known, run)]
+    seconds = {kind_of(step): 0.0 for step in left}
+    for step in left:
+        seconds[kind_of(step)] += times.of[step].median
+    assert seconds["training"] == 100.0
+    assert len(seconds) > 2
+    parts = ", ".join(f"{kind} {duration(each)}" for kind, each in seconds.items())
+    whole = duration(sum(seconds.values()))
+    said = f"time: {whole} of one worker, divided by the workers ({parts})\n"
+    assert said in forecast(known)
+
+
 def test_the_cost_is_nodes_times_hours_times_price(known: Work):
     priced = cluster(nodes=3, price_per_node_hour=7200, currency="EUR")
     total = estimate(known, priced, step_times_of(known, None)).total_s
@@ -45,6 +60,7 @@ def test_without_times_no_number_is_made_up_but_a_command_is_given(work: Work):
     text = forecast(work, cluster(), "runner run tiny.yaml")
     assert "hours and cost: not known, since nothing like this was measured: pgd_at\n" in text
     assert "in all" not in text
+    assert "time: not known before one model of each arm is trained and asked" in forecast(work)
     assert "cost: " not in text.replace("and cost: not known", "")
     assert "measure it with 6 models of each arm, 2 epochs each" in text
     assert "  runner run tiny.yaml --set name=short --set design.num_models=6" in text
