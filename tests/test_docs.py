@@ -4,6 +4,7 @@ import ast
 import importlib
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Annotated, Any, get_args
 import numpy as np
 import pytest
 import torch
+import typer
 import yaml
 from pydantic import TypeAdapter
 from typer.testing import CliRunner
@@ -543,6 +545,64 @@ def flat(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
             yield from flat(inner, (*path, NAMES.get(path[-1] if path else "", str(key))))
     elif value is not None:
         yield ".".join(path), TYPES[type(value)]
+
+
+VERDICTS = {"held", "held in part", "contradicted", "not tested"}
+CLAIMS = HOUSE / "docs" / "claims.md"
+
+
+def claims() -> dict[int, tuple[str, str, str]]:
+    """Each claim of docs/claims.md by its number: its name, its verdict, and the rest of it."""
+    parts = re.findall(
+        r"^### (\d+)\. ([^\n]+)\n\n\*\*([^*]+?)\.?\*\*(.*?)(?=^#|\Z)",
+        CLAIMS.read_text(),
+        re.M | re.S,
+    )
+    return {int(number): (name, verdict.lower(), rest) for number, name, verdict, rest in parts}
+
+
+def test_every_claim_has_one_of_four_verdicts_and_the_table_on_top_says_the_same():
+    found = claims()
+    assert list(found) == [*range(1, CLAIMS.read_text().count("\n### ") + 1)]
+    assert {verdict for _, verdict, _ in found.values()} <= VERDICTS
+    rows = re.findall(
+        r"^\| (\d+) \| \[(.+?)\]\(.+?\) \| .+? \| (.+?) \| ", CLAIMS.read_text(), re.M
+    )
+    told = {int(number): (name, verdict.strip("*")) for number, name, verdict in rows}
+    assert told == {number: (name, verdict) for number, (name, verdict, _) in found.items()}
+
+
+def test_a_claim_says_what_gives_our_figure_in_commands_that_there_are():
+    for number, (_, verdict, rest) in claims().items():
+        told = dict(re.findall(r"^- ([a-z ]+)[,:] *(.*?)(?=^- |\Z)", rest, re.M | re.S))
+        needed = {"paper"} | ({"here", "command", "differs"} if verdict != "not tested" else set())
+        assert needed <= set(told), number
+        assert verdict == "not tested" or "`python " in told["command"], number
+        for line in re.findall(r"`(python [^`]+)`", rest):
+            there_is(*shlex.split(line)[1:])
+
+
+def test_a_figure_of_a_claim_stands_on_the_page_where_it_was_measured():
+    measured = [p for p in PAGES if p != CLAIMS] + [*HOUSE.glob("benchmarks/results/*.md")]
+    figure = r"\d[\d.]* \[[\d.]+, [\d.]+\]"
+    there = {f for page in measured for f in re.findall(figure, " ".join(page.read_text().split()))}
+    claimed = re.findall(figure, " ".join(CLAIMS.read_text().split()))
+    assert len(claimed) > 100
+    assert not set(claimed) - there
+
+
+def there_is(first: str, *words: str) -> None:
+    """Fail unless a command line (without its `python`) is one of ours, of files that are there."""
+    files = [word for word in (first, *words) if word.endswith((".py", ".yaml"))]
+    assert all((HOUSE / file).is_file() for file in files), files
+    if first != "-m":
+        assert files[:1] == [first]
+        return
+    at: Any = typer.main.get_command(app)
+    words = words[1:]
+    while hasattr(at, "commands"):
+        at, words = at.commands[words[0]], words[1:]
+    at.make_context("claims", list(words))  # raises for an option that there is not
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
