@@ -6,7 +6,8 @@ from runner.report import blocks, columns
 from runner.report.blocks.checks import checks_in_short
 from runner.report.blocks.verdict import verdict_html
 from runner.report.contents import with_contents
-from runner.report.html import rendered, sheet
+from runner.report.html import policy, rendered, script, sheet
+from runner.report.main_table import by_arms, by_attacks
 from runner.report.quantities import every_quantity
 from runner.report.readings import ArmFigures, by_draws, readings
 from runner.report.text import Printed
@@ -26,15 +27,20 @@ def html(
         samples: a PNG file of images that were judged.
         examples: files about single examples, by name.
     """
-    shown = columns.main_columns(results)
+    shown, attacks, code = columns.main_columns(results), by_attacks(results), script()
+    alone = len(results["arms"]) == 1 and attacks is not None
+    if alone:
+        shown = [column for column in shown if column.quantity.of != "membership"]
     page = rendered(
         "page.html.j2",
         results=results,
         verdict=verdict_html(results),
         style=sheet(),
-        columns=shown,
-        groups=columns.groups(shown),
-        rows=columns.rows(results, shown),
+        script=code,
+        policy=policy(code),
+        main=by_arms(results, shown),
+        attacks=attacks,
+        alone=alone,
         note=" ".join(columns.notes(results)),
         checks=checks_in_short(results),
         remarks=_remarks(results["arms"]),

@@ -1,6 +1,9 @@
 """A page as its tests read it."""
 
+import json
 from html.parser import HTMLParser
+
+from runner.report.html import script
 
 VOID = {"meta", "link", "br", "img", "hr", "input", "wbr"}
 
@@ -13,6 +16,7 @@ class Page(HTMLParser):
         self.open: list[str] = []
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
+        self.scripts: list[str] = []
         self.feed(text)
         assert self.open == []
 
@@ -28,4 +32,16 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.text += data
+        if self.open and self.open[-1] == "script":
+            self.scripts.append(data)
+        else:
+            self.text += data
+
+    def runs_its_own_script_alone(self) -> bool:
+        """Whether the page has its own script, whole, and else only JSON that is one text each."""
+        (own,) = [text for text in self.scripts if text == script()]
+        others = [text for text in self.scripts if text != own]
+        for text in others:
+            json.loads(text)
+        kinds = [given.get("type") for tag, given in self.tags if tag == "script"]
+        return sorted(map(str, kinds)) == ["None", *["application/json"] * len(others)]

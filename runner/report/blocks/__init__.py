@@ -90,8 +90,12 @@ def on_page(results: dict[str, Any], svgs: dict[str, str], also: Files) -> list[
     told, parts = captions(results), []
     for drawn, run in groupby(BLOCKS, key=lambda block: block.figure is not None):
         if drawn:
-            names = [block.name for block in run if svgs.get(block.name)]
-            figures = [(inline(name, svgs[name]), told[name]) for name in names]
+            figures = [
+                (block.name, inline(block.name, svgs[block.name]), told[block.name], live)
+                for block in run
+                if svgs.get(block.name)
+                for live in [block.live(results) if block.live else None]
+            ]
             html = rendered("blocks/_figures.html.j2", figures=figures).rstrip("\n")
             parts.append(html if figures else "")
         else:

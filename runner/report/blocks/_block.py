@@ -25,6 +25,8 @@ class Block(NamedTuple):
     html: Callable[[Results, Files], str] | None = None  # on the page, in place of its Markdown
     figure: Callable[[Results], Figure | None] | None = None  # NAME.svg and NAME.pdf
     caption: Callable[[Results], str] | None = None  # what stands below the figure
+    # What the page draws in the figure's place where scripts run: see runner/report/live.py.
+    live: Callable[[Results], dict[str, Any] | None] | None = None
 
     def on_page(self, results: Results, files: Files) -> str:
         """Return the block as HTML; the figure of a block stands with all the others."""

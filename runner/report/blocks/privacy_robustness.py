@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from runner.report import columns, labels, style
+from runner.report import columns, labels, live, style
 from runner.report.blocks._block import Block
 from runner.report.quantities import QUANTITIES, Quantity, shown_rate, tpr
 from runner.report.readings import (
@@ -23,6 +23,9 @@ from runner.report.readings import (
 from runner.report.text import DAGGER
 
 Points = list[tuple[ArmFigures, labels.Point]]
+
+
+HINT = "Point at a mark, or use the arrow keys, to read it off. Lower right is better"
 
 
 class Found(NamedTuple):
@@ -43,14 +46,7 @@ def privacy_robustness_figure(results: dict[str, Any]) -> Figure | None:
     of a plain model than of a private one. A point is hollow where answers are averaged over
     several draws.
     """
-    across = list(results["attacks"].get("robustness", {})) or [""]
-    down = attacks_of(results)
-    found = [
-        (what, r, _points(results, what, r))
-        for m in down
-        for what in _found(results, m)
-        for r in across
-    ]
+    across, found = _across(results), _every_panel(results)
     if not any(points for *_, points in found):
         return None
     num_across = len(across) if len(across) > 1 else min(len(found), 2)
@@ -70,6 +66,60 @@ def privacy_robustness_figure(results: dict[str, Any]) -> Figure | None:
         }
         style.legend(figure, marks)
     return figure
+
+
+def privacy_robustness_live(results: dict[str, Any]) -> live.Live | None:
+    """Return the same panels, one of which is shown at a time."""
+    drawn = [
+        {
+            "name": f"{what.name}, {_accuracy(robustness).title}",
+            "hint": HINT,
+            "x": live.axis(_accuracy(robustness).header, *_span([p for _, p in points])),
+            "y": live.axis(what.quantity.header, what.least, _top(points, what)),
+            "guides": [{"y": live.short(what.quantity.guess), "name": "a guess"}],
+            "points": [
+                {
+                    "of": readings(results).index(reading),
+                    "name": p.name,
+                    "x": live.shorts((p.x, p.left, p.right)),
+                    "y": live.shorts((p.y, p.bottom, p.top)),
+                }
+                for reading, p in points
+            ],
+        }
+        for what, robustness, points in _every_panel(results)
+        if points
+    ]
+    if not drawn:
+        return None
+    return {"name": "Privacy against robustness", "series": live.of_arms(results), "panels": drawn}
+
+
+def _across(results: dict[str, Any]) -> list[str]:
+    """The attacks on robustness, or "" where there is none."""
+    return list(results["attacks"].get("robustness", {})) or [""]
+
+
+def _every_panel(results: dict[str, Any]) -> list[tuple[Found, str, Points]]:
+    """The panels by rows: what is found, the attack on robustness, the points."""
+    return [
+        (what, robustness, _points(results, what, robustness))
+        for attack in attacks_of(results)
+        for what in _found(results, attack)
+        for robustness in _across(results)
+    ]
+
+
+def _span(points: list[labels.Point]) -> tuple[float, float]:
+    """From where to where an axis of accuracies goes, with room beside the points."""
+    left, right = min(p.left for p in points), max(p.right for p in points)
+    margin = max(0.12 * (right - left), 0.5)
+    return max(left - margin, 0), min(right + margin, 100)
+
+
+def _top(points: Points, what: Found) -> float:
+    """Where an axis of leakage ends."""
+    return max(1.05 * max(p.top for _, p in points), 1.5 * what.quantity.guess - 0.5 * what.least)
 
 
 def _panel(axes: Axes, points: Points, what: Found) -> None:
@@ -147,4 +197,9 @@ def _caption(results: dict[str, Any]) -> str:
     return text + hollow_marks(results)
 
 
-BLOCK = Block("privacy_robustness", figure=privacy_robustness_figure, caption=_caption)
+BLOCK = Block(
+    "privacy_robustness",
+    figure=privacy_robustness_figure,
+    caption=_caption,
+    live=privacy_robustness_live,
+)

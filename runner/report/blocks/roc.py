@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from runner.report import style
 from runner.report.blocks._block import Block
+from runner.report.blocks._live_roc import roc_live
 from runner.report.columns import num_negatives
 from runner.report.readings import (
     ArmFigures,
@@ -161,5 +162,5 @@ def _linear_caption(results: dict[str, Any]) -> str:
     )
 
 
-LOGARITHMIC = Block("roc", figure=roc_figure, caption=_caption)
+LOGARITHMIC = Block("roc", figure=roc_figure, caption=_caption, live=roc_live)
 LINEAR = Block("roc_linear", figure=roc_linear_figure, caption=_linear_caption)

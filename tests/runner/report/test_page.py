@@ -1,4 +1,5 @@
 import base64
+import hashlib
 import re
 import shutil
 
@@ -7,6 +8,7 @@ import pytest
 from runner.report import style, write_report
 from runner.report.blocks import draw
 from runner.report.blocks.guarantees import guarantees_markdown
+from runner.report.html import script
 from runner.report.page import html
 from runner.report.style import save
 from tests.made.html_page import Page
@@ -114,16 +116,22 @@ def test_new_text_of_the_user_is_escaped(noisy):
     noisy["arms"]["erm"]["membership"]["shadow_mlp"]["shadow_arm"] = f"shadow {evil}"
     noisy["data"]["name"] = f"data {evil}"
     read = Page(html(noisy, {}, b"a picture"))
-    assert {tag for tag, _ in read.tags}.isdisjoint({"b", "script"})
+    assert "b" not in {tag for tag, _ in read.tags}
+    assert read.runs_its_own_script_alone()
     for what in ("remark", "why", "arm", "shadow", "data"):
         assert what + " " + evil in read.text
     assert "<script>" not in (guarantees_markdown(noisy) or "<script>")
 
 
-def test_the_page_fetches_nothing_and_runs_nothing(written):
+def test_the_page_fetches_nothing_and_runs_nothing_but_its_own_script(written):
     text = (written / "index.html").read_text("utf-8")
     read = Page(text)
-    assert {tag for tag, _ in read.tags}.isdisjoint({"script", "link", "img", "iframe", "object"})
+    assert {tag for tag, _ in read.tags}.isdisjoint({"link", "img", "iframe", "object"})
+    assert read.runs_its_own_script_alone()
+    (told,) = [given["content"] or "" for tag, given in read.tags if "http-equiv" in given]
+    assert told.startswith("default-src 'none';")
+    digest = base64.b64encode(hashlib.sha256(script().encode()).digest()).decode()
+    assert told.endswith(f"script-src 'sha256-{digest}'")
     targets = [
         value or ""
         for _, attributes in read.tags
@@ -158,7 +166,8 @@ def test_text_of_the_user_is_escaped(results):
     results["versions"] = {"torch": f"version {evil}"}
     svgs = {name: save(f, "svg").decode() for name, f in draw(results).items() if f}
     read = Page(html(results, svgs))
-    assert {tag for tag, _ in read.tags}.isdisjoint({"b", "script"})
+    assert "b" not in {tag for tag, _ in read.tags}
+    assert read.runs_its_own_script_alone()
     for what in ("experiment", "description", "git_commit", "warning", "arm"):
         assert f"{what} {evil}" in read.text
     for what in ("defense", "model", "training", "attack", "version"):
