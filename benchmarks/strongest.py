@@ -1,12 +1,14 @@
 """How often the interval of the strongest attack holds what it speaks of, by simulation.
 
     python benchmarks/strongest.py --repeats 1000
+    python benchmarks/strongest.py --repeats 400 --design quarters --pairs 1 2 3 5
 
 Three attacks on two arms: of one the members score higher by a gap, 0 being an exact tie; the other
 two find equally much. All three share a part of what scatters: each score by itself, examples, and
 models. Both arms are read by all three, the second one's members score a little lower. The figures
 are those that the runner computes (tests/made/simulated_arms.py): AUC, TPR at 10 % and at 1 % FPR
-of 700 members and 700 non-members, with 48 resamples.
+of 700 members and 700 non-members, with 48 resamples. By `quarters` each model of a pair is judged
+on its own half of a pool that is twice as large, drawn anew for each pair.
 
 What is held: `stated` is the mean of the attacks' expected figures by how often each was chosen,
 `best` the expected figure of the strongest attack. Beside the runner's way (`both`: chosen on other
@@ -16,7 +18,7 @@ that with the error shared by Bonferroni, from the highest lower to the highest 
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +26,7 @@ from scipy.special import expit, logit, stdtrit
 
 from runner.statistics.averages import Averaging
 from runner.statistics.intervals import Interval
+from runner.statistics.resampling import half_samples
 from runner.statistics.strongest import Strongest, strongest
 from tests.made.simulated_arms import FIGURES, REGIMES, Regime, figures
 
@@ -53,31 +56,54 @@ class Told(NamedTuple):
     shares: np.ndarray
 
 
-def draw(regime: Regime, num_pairs: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def draw(
+    regime: Regime, num_pairs: int, seed: int, quarters: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Return point (ARMS, A, 2P, 3) and resampled (ARMS, A, 2P, R, 3) figures of A attacks.
 
     Attacks are the first one at each gap, then the two others.
     """
     rng, num = np.random.default_rng(seed), 2 * num_pairs
-    half = np.argsort(rng.random((num_pairs, 2 * N), np.float32), axis=1) < N
-    member = np.stack([half, ~half], axis=1).reshape(num, 2 * N)
+    size = (4 if quarters else 2) * N  # of the pool
+    order = np.argsort(rng.random((num_pairs, size), np.float32), axis=1)
+    if quarters:
+        places, member = order.reshape(num, 2 * N), np.tile(np.arange(2 * N) < N, (num, 1))
+    else:
+        half = order < N
+        places = np.tile(np.arange(size), (num, 1))
+        member = np.stack([half, ~half], axis=1).reshape(num, size)
 
     def mixed(*shape: int) -> np.ndarray:
         """Noise of each attack, (1 + TWO, *shape), correlated by SHARED."""
         own = rng.standard_normal((1 + TWO, *shape), np.float32)
         return SHARED**0.5 * rng.standard_normal(shape, np.float32) + (1 - SHARED) ** 0.5 * own
 
-    of_example = regime.examples * mixed(2 * N)
-    easy = 3.0 * (rng.random((1 + TWO, 2 * N)) < regime.vulnerable)
+    of_example = regime.examples * mixed(size)
+    easy = 3.0 * (rng.random((1 + TWO, size)) < regime.vulnerable)
     of_model = regime.models * mixed(num)
     found = []
     for arm in range(ARMS):
-        noise = mixed(num, 2 * N) + of_example[:, None]
-        gain = 0.5 - 0.1 * arm + of_model[:, :, None] + easy[:, None]
+        noise = mixed(num, 2 * N) + of_example[:, places]
+        gain = 0.5 - 0.1 * arm + of_model[:, :, None] + easy[:, places]
         scored = [(0, gap) for gap in GAPS] + [(1 + a, 0.0) for a in range(TWO)]
-        found.append([figures(noise[a] + member * (gain[a] + g), member, R) for a, g in scored])
+        of_each = (noise[a] + member * (gain[a] + g) for a, g in scored)
+        found.append([_figures(scores, member, places if quarters else None) for scores in of_each])
     point, resampled = (np.array([[one[i] for one in arm] for arm in found]) for i in range(2))
     return point, resampled
+
+
+def _figures(
+    scores: np.ndarray, member: np.ndarray, places: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The figures of (B, 2N) scores; where examples differ by model, at such places of the pool."""
+    if places is None:
+        return figures(scores, member, R)
+    bits = half_samples(4 * N, R, 0)
+    each = [
+        figures(own[None], row[None], R, bits[at])
+        for own, row, at in zip(scores, member, places, strict=True)
+    ]
+    return np.concatenate([one for one, _ in each]), np.concatenate([two for _, two in each])
 
 
 def readings(
@@ -113,14 +139,16 @@ def _shared_error(one: Interval, num: int, num_pairs: int) -> Interval:
     return one._replace(low=float(low), high=float(high))
 
 
-def simulate(regime: Regime, num_repeats: int) -> Iterator[str]:
+def simulate(
+    regime: Regime, num_repeats: int, pairs: Sequence[int], quarters: bool
+) -> Iterator[str]:
     """Yield a line for each number of pairs and gap."""
     told: dict[tuple, list[Told]] = {}
     points = []
     for seed in range(num_repeats):
-        point, resampled = draw(regime, max(PAIRS), seed)
+        point, resampled = draw(regime, max(pairs), seed, quarters)
         points.append(point.mean(axis=2))
-        for num_pairs in PAIRS:
+        for num_pairs in pairs:
             models = np.arange(2 * num_pairs)
             over = Averaging(models, models ^ 1)
             for g in range(len(GAPS)):
@@ -143,7 +171,7 @@ def simulate(regime: Regime, num_repeats: int) -> Iterator[str]:
     truth = np.mean(points, axis=0)  # (ARMS, A, 3)
     # What is the same by construction is measured together.
     truth[:, [0, *range(-TWO, 0)]] = truth[:, [0, *range(-TWO, 0)]].mean(axis=1, keepdims=True)
-    for num_pairs in PAIRS:
+    for num_pairs in pairs:
         for g, gap in enumerate(GAPS):
             at = truth[:, [g, *range(-TWO, 0)]]
             of_each = {way: [told[way, num_pairs, g, f] for f in range(3)] for way in WAYS}
@@ -191,12 +219,15 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1000)
     names = ["nothing", "models", "examples", "as measured"]
     parser.add_argument("--regimes", nargs="+", default=names, choices=REGIMES)
+    parser.add_argument("--design", default="pairs", choices=["pairs", "quarters"])
+    parser.add_argument("--pairs", type=int, nargs="+", default=PAIRS)
     asked = parser.parse_args()
     for name in asked.regimes:
         start = time.process_time()
         print(f"\n{name}, {asked.repeats} repeats", flush=True)
         print(f"| {HEAD} |\n{'|---' * 10}|")
-        for line in simulate(REGIMES[name], asked.repeats):
+        quarters = asked.design == "quarters"
+        for line in simulate(REGIMES[name], asked.repeats, asked.pairs, quarters):
             print(line, flush=True)
         print(f"{time.process_time() - start:.0f} s of a core", flush=True)
 

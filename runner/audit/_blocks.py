@@ -10,6 +10,7 @@ from attacks.membership import Examples, MembershipAttack, Sums
 from runner.audit._packed import Packed, packed
 from runner.audit._scoring import Scoring
 from runner.audit._tasks import Tasks, arrays_of, write
+from runner.plan.circles import Circle, circles_of
 from runner.plan.shadows import EvenShadows
 from runner.storage.answers import (
     Source,
@@ -37,7 +38,7 @@ class BlockScoring(NamedTuple):
 
     sources: Sources
     members: Mapping[str, Packed]
-    partner: np.ndarray
+    circles: Sequence[Circle]  # of models that see each other
     attacks: Mapping[str, MembershipAttack]
     even: EvenShadows | None = None
     tasks: Sequence[tuple[Source, range]] = ()  # (source, blocks) of each
@@ -55,7 +56,8 @@ def score_blocks(scoring: Scoring, in_ray: bool) -> list[str]:
     so nothing is shuffled. A first pass adds up what some attacks must know of all examples.
     """
     matrices = {name: packed(matrix) for name, matrix in scoring.members.items()}
-    job = BlockScoring(scoring.sources, matrices, scoring.partner, scoring.attacks, scoring.even)
+    circles = circles_of(scoring.partner, scoring.shadows)
+    job = BlockScoring(scoring.sources, matrices, circles, scoring.attacks, scoring.even)
     expected = -(-job.num_examples // BLOCK)
     for paths in job.sources.values():
         _check_footers(paths, expected)
@@ -75,9 +77,11 @@ def _sums_of_span(job: BlockScoring, task: int) -> Iterator[pa.Table]:
         for readings, answers, examples, member in _readings(job, source, run):
             attacks = [job.attacks[reading.attack] for reading in readings]
             for part in _parts(job, attacks[0], answers, examples, member):
-                sums = type(attacks[0]).sums_of(attacks, *part.given(job.partner))
-                for reading, of_attack in zip(readings, sums, strict=True):
-                    _add(totals.setdefault(reading, {}), of_attack)
+                for number, given in enumerate(part.given(job.circles)):
+                    sums = type(attacks[0]).sums_of(attacks, *given)
+                    for reading, of_attack in zip(readings, sums, strict=True):
+                        named = {f"{number} {key}": values for key, values in of_attack.items()}
+                        _add(totals.setdefault(reading, {}), named)
     for part, reading in enumerate(_names(job, source)):
         if sums := totals.get(reading):
             yield arrays_table(task, part, {k: v.astype(np.float64) for k, v in sums.items()})
@@ -89,12 +93,35 @@ def _scores_of_blocks(job: BlockScoring, task: int) -> Iterator[pa.Table]:
         attacks = [job.attacks[reading.attack] for reading in readings]
         totals, scores = [job.totals.get(reading, {}) for reading in readings], []
         for part in _parts(job, attacks[0], answers, examples, member):
-            found = type(attacks[0]).scores_of(attacks, *part.given(job.partner), totals)
+            found = _scores_of_part(job.circles, attacks, part, totals)
             for reading, of_attack in zip(readings, found, strict=True):
                 _check_scores(reading, of_attack, part.judged)
             scores.append([as_stored(of_attack) for of_attack in found])
         for reading, of_attack in zip(readings, zip(*scores, strict=True), strict=True):
             yield scores_table(reading, examples.number, np.concatenate(of_attack, axis=1))
+
+
+def _scores_of_part(
+    circles: Sequence[Circle],
+    attacks: Sequence[MembershipAttack],
+    part: "_Part",
+    totals: Sequence[Sums],
+) -> list[np.ndarray]:
+    """The scores (M, B) of each attack, from circle to circle."""
+    each = [
+        type(attacks[0]).scores_of(attacks, *given, [_of_circle(number, of) for of in totals])
+        for number, given in enumerate(part.given(circles))
+    ]
+    if len(each) == 1:
+        return each[0]
+    order = np.argsort(np.concatenate([circle.models for circle in circles]))
+    return [np.concatenate(of_attack)[order] for of_attack in zip(*each, strict=True)]
+
+
+def _of_circle(number: int, totals: Sums) -> Sums:
+    """The sums of one circle, as its attack named them."""
+    start = f"{number} "
+    return {key.removeprefix(start): of for key, of in totals.items() if key.startswith(start)}
 
 
 def _check_scores(reading: Reading, scores: np.ndarray, member: np.ndarray) -> None:
@@ -103,7 +130,7 @@ def _check_scores(reading: Reading, scores: np.ndarray, member: np.ndarray) -> N
         raise ValueError(
             f"{reading.attack} cannot judge every example of {reading.arm} under the "
             f"{reading.matrix} matrix: it needs more other models in each class for every "
-            "example; train more models"
+            "example; train more models, or use a larger pool"
         )
 
 
@@ -111,7 +138,7 @@ def _runs(job: BlockScoring, source: Source, blocks: range) -> Iterator[range]:
     """Cut blocks into runs that are read at once: to open a file takes as long as to read two."""
     path, size = job.sources[source][0], job.num_examples
     columns = {column_of(attack.reads, source) for attack in job.attacks.values()}
-    each = max(numbers_each(path, column) for column in columns) * len(job.partner)
+    each = max(numbers_each(path, column) for column in columns) * len(job.sources[source])
     most = min(NUMBERS_AT_ONCE // (BLOCK * each), size // (BLOCK * LEAST_TASKS))
     return _cut(blocks, max(1, most))
 
@@ -135,9 +162,10 @@ def _check_footers(paths: Sequence[str], expected: int) -> None:
 
 
 def _needs_sums(job: BlockScoring) -> bool:
-    """Whether any attack asks for the first pass; one example tells."""
+    """Whether any attack asks for the first pass; one example of one circle tells."""
+    first = job.circles[0]
     return any(
-        job.attacks[reading.attack].sums(answers[:, :1], member[:, :1], job.partner, one)
+        job.attacks[reading.attack].sums(*first.given(answers[:, :1], member[:, :1]), one)
         for source in job.sources
         for readings, answers, examples, member in _readings(job, source, range(1))
         for reading in readings
@@ -229,9 +257,12 @@ class _Part(NamedTuple):
     examples: Examples
     judged: np.ndarray  # (M, B), what `member` says of the targets themselves
 
-    def given(self, partner: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, Examples]:
-        """Return what `sums` and `score_all` are given."""
-        return self.answers, self.member, partner, self.examples
+    def given(
+        self, circles: Sequence[Circle]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, Examples]]:
+        """Yield what `sums` and `score_all` are given, of each circle."""
+        for circle in circles:
+            yield *circle.given(self.answers, self.member), self.examples
 
 
 def _parts(

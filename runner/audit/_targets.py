@@ -10,6 +10,7 @@ from attacks.membership import Examples, MembershipAttack, by_halves
 from runner.audit._blocks import chosen
 from runner.audit._scoring import Scoring
 from runner.audit._tasks import Tasks, write
+from runner.plan.circles import as_shadow, only_partners
 from runner.storage.answers import Source, column_of, num_classes, read_answers, read_views
 from runner.storage.ids import seed_of
 from runner.storage.scores import OF_TARGETS, Reading, target_table
@@ -54,7 +55,10 @@ def _scores_of_target(job: TargetScoring, task: int) -> Iterator[pa.Table]:
         theirs = _shadow(scoring, attack, source)
         of_shadows = [_signal(scoring, attack, theirs, m, examples) for m in others]
         seen = member if scoring.even is None else scoring.even.seen_by(model, member)
-        scores = attack.score(target, np.stack(of_shadows), seen[others], examples, seed)
+        rows = seen[others]
+        if attack.needs().outside and only_partners(scoring.partner, scoring.shadows):
+            rows = as_shadow(rows, member[model])
+        scores = attack.score(target, np.stack(of_shadows), rows, examples, seed)
     if not np.isfinite(scores[member[model] >= 0]).all():
         raise ValueError(
             f"{reading.attack} cannot judge every example of {reading.arm}, model {model}"

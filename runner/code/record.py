@@ -65,7 +65,8 @@ STAGES = {
         (
             *(f"runner/audit/{name}.py" for name in ("scores", "_blocks", "_scoring", "_targets")),
             *("runner/audit/_packed.py", "runner/audit/_tasks.py"),
-            *("runner/plan/shadows.py", "runner/storage/scores.py", "runner/storage/answers.py"),
+            *(f"runner/plan/{name}.py" for name in ("circles", "shadows")),
+            *("runner/storage/scores.py", "runner/storage/answers.py"),
             *SEEDS,
         ),
         ("attacks/membership",),

@@ -220,15 +220,16 @@ def _of_membership(experiment: Fields) -> Iterator[Fault]:
                 f"that are not, and {experiment.design.num_models} models leave a target {there} "
                 f"of each; use design.num_models: {2 * needed + 2} or more",
             )
-        if experiment.design.name == "quarters" and (needed or not attack.per_target):
-            does = "compares models trained with and without each example"
-            if not needed:
-                does = "is scored for all targets at once, among models that are all shadows"
+        needs = attack.needs(len(attack.views or experiment.answers.names))
+        if experiment.design.name == "quarters" and (needs.inside or needs.outside > 1):
+            kinds = {"with": needs.inside, "without": needs.outside}
+            wanted = " and ".join(f"{num} trained {kind}" for kind, num in kinds.items() if num)
             yield (
                 at,
-                f"{attack.name} {does}, and `design.name: quarters` gives a target one shadow "
-                "model; use `pairs` for it, or an attack that takes one target at a time, as "
-                "shadow_mlp does",
+                f"{attack.name} needs other models of each example, {wanted} it, and `design.name: "
+                "quarters` gives a target one shadow model, trained without any that it is judged "
+                "on; use `pairs` for it, or an attack that makes do with such a one or none, as "
+                "shadow_mlp, threshold, and rmia with `mode: offline` do",
             )
         left_out = 1 if experiment.design.name == "canaries" else 2  # the target, and its partner
         num_models = experiment.design.num_models

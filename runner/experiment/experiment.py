@@ -9,8 +9,8 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from runner.experiment._refusals import faults_of
 from runner.experiment.fields import Fields
 
-# Where no attacks are named, of designs that the usual ones do not suit: `quarters` gives examples
-# no shadows of its own, and on canaries all attacks share the error of a bound.
+# Where no attacks are named, of designs that the usual ones do not suit: `quarters` gives a target
+# one shadow, trained without its examples, and on canaries all attacks share the error of a bound.
 USUAL_OF = {"quarters": {"shadow_mlp": "shadow_mlp"}, "canaries": {"lira_online": "lira"}}
 
 

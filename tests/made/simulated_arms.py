@@ -53,14 +53,17 @@ def draw(regime: Regime, n: int, num_pairs: int, seed: int) -> tuple[np.ndarray,
 
 
 def figures(
-    scores: np.ndarray, member: np.ndarray, num_resamples: int
+    scores: np.ndarray, member: np.ndarray, num_resamples: int, bits: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return AUC and TPRs by step_le of (B, N) scores: (B, 3), and resampled (B, R, 3).
 
     As `metrics` and `resampling.resampled_figures` have them, for scores without ties.
+
+    Args:
+        bits: who of the N is in each resample; None: as of a pool of N.
     """
     num, n = scores.shape[1], scores.shape[1] // 2
-    bits = half_samples(num, num_resamples, 0)
+    bits = half_samples(num, num_resamples, 0) if bits is None else bits
     order = np.argsort(-scores, axis=1)
     inside = np.take_along_axis(member, order, axis=1)
     num_in = np.cumsum(inside, axis=1, dtype=np.int32)

@@ -8,6 +8,7 @@ import numpy as np
 from attacks.membership import Examples, MembershipAttack, by_halves
 from runner.experiment.config import Fault
 from runner.forecast.rehearsal._trying import told
+from runner.plan.circles import as_shadow, circles_of, only_partners
 from runner.plan.work import Work
 
 FEW, MORE = 64, 2000  # examples; what cannot judge the few is given more before it is refused
@@ -58,7 +59,10 @@ def _of_target(
         scores = by_halves(attack, signals[0], _fewer_known(member[0]), examples, 0)
     else:
         others = work.plan.shadows[0][: attack.needs().num_shadows]
-        scores = attack.score(signals[0], signals[others], member[others], examples, 0)
+        rows = member[others]
+        if attack.needs().outside and only_partners(work.plan.partner, work.plan.shadows):
+            rows = as_shadow(rows, member[0])
+        scores = attack.score(signals[0], signals[others], rows, examples, 0)
     if np.shape(scores) != (len(examples.label),):
         return f"`score` returns {np.shape(scores)}, expected one for each example"
     bad = ~np.isfinite(scores[member[0] >= 0])
@@ -80,16 +84,17 @@ def _of_all(
     member: np.ndarray,
     examples: Examples,
 ) -> str:
-    """What is wrong with the scores of all targets."""
-    partner = work.plan.partner
+    """What is wrong with the scores of all targets, or of the first ones that see each other."""
+    circle = circles_of(work.plan.partner, work.plan.shadows)[0]
     first = examples._replace(number=examples.number[:1], label=examples.label[:1])
-    attack.sums(signals[:, :1], member[:, :1], partner, first)
-    totals = attack.sums(signals, member, partner, examples)
+    attack.sums(*circle.given(signals[:, :1], member[:, :1]), first)
+    given, judged = circle.given(signals, member), member[circle.models] >= 0
+    totals = attack.sums(*given, examples)
     totals = {key: np.asarray(values, np.float64) for key, values in totals.items()}
-    scores = attack.score_all(signals, member, partner, examples, totals)
-    if np.shape(scores) != member.shape:
-        return f"`score_all` returns {np.shape(scores)}, expected {member.shape}"
-    bad = np.isnan(scores[member >= 0])
+    scores = attack.score_all(*given, examples, totals)
+    if np.shape(scores) != judged.shape:
+        return f"`score_all` returns {np.shape(scores)}, expected {judged.shape}"
+    bad = np.isnan(scores[judged])
     return f"it gives {bad.sum()} of {bad.size} judged examples no score" if bad.any() else ""
 
 

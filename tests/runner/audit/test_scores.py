@@ -11,6 +11,7 @@ from attacks.membership.lira import Lira
 from runner.audit import _blocks
 from runner.audit._packed import packed
 from runner.audit.scores import Scoring, audit
+from runner.plan.circles import circles_of
 from runner.storage.answers import Answered, Source, answers_to_bytes
 from runner.storage.parquet import BLOCK
 from runner.storage.scores import Reading, read_scores
@@ -242,7 +243,8 @@ def test_the_first_pass_is_skipped_where_no_attack_needs_it(
 ):
     sources = write(tmp_path, {"erm": answers["erm"]})
     matrices = {name: packed(member) for name, member in MEMBERS.items()}
-    job = _blocks.BlockScoring(sources, matrices, PARTNER, ATTACKS)
+    circles = circles_of(PARTNER, SHADOWS)
+    job = _blocks.BlockScoring(sources, matrices, circles, ATTACKS)
     assert _blocks._needs_sums(job)
     assert not _blocks._needs_sums(job._replace(attacks={"offline": ATTACKS["offline"]}))
 

@@ -31,21 +31,44 @@ def test_one_pair_of_quarters_is_enough():
     assert Experiment.model_validate({**NOISY, "design": design}).design.num_models == 2
 
 
-def test_an_attack_that_compares_models_with_and_without_an_example_is_refused_over_quarters():
-    attacks = {"own": {"name": "shadow_mlp"}, "online": {"name": "lira"}}
+@pytest.mark.parametrize(
+    ("keys", "wanted"),
+    [
+        ({"name": "lira"}, "2 trained with and 2 trained without it"),
+        ({"name": "lira", "mode": "offline"}, "2 trained without it"),
+        ({"name": "lira", "mode": "offline", "variance": "pooled"}, "2 trained without it"),
+        ({"name": "pmia"}, "2 trained without it"),
+        ({"name": "rmia"}, "1 trained with and 1 trained without it"),
+        ({"name": "info_rmia"}, "1 trained with and 1 trained without it"),
+    ],
+)
+def test_an_attack_that_takes_more_than_a_shadow_without_the_example_is_refused_over_quarters(
+    keys: dict[str, Any], wanted: str
+):
+    attacks = {"own": {"name": "shadow_mlp"}, "more": keys}
     faults = refused(NOISY, membership={"attacks": attacks})
-    assert list(faults) == ["membership.attacks.online"]
-    why = faults["membership.attacks.online"]
-    assert "lira" in why
-    assert "gives a target one shadow model" in why
-    assert "use `pairs` for it, or an attack that takes one target at a time" in why
+    assert list(faults) == ["membership.attacks.more"]
+    why = faults["membership.attacks.more"]
+    assert f"{keys['name']} needs other models of each example, {wanted}, and" in why
+    assert "gives a target one shadow model, trained without any that it is judged on" in why
+    assert "use `pairs` for it, or an attack that makes do with such a one or none" in why
 
 
-def test_an_attack_without_shadows_is_refused_over_quarters_for_what_it_is():
-    attacks = {"own": {"name": "shadow_mlp"}, "loss": {"name": "threshold"}}
-    why = refused(NOISY, membership={"attacks": attacks})["membership.attacks.loss"]
-    assert "threshold is scored for all targets at once" in why
-    assert "compares models" not in why
+@pytest.mark.parametrize(
+    "keys",
+    [
+        *({"name": "threshold", "statistic": s} for s in ("loss", "confidence")),
+        {"name": "threshold", "statistic": "modified_entropy", "per_class": True},
+        {"name": "rmia", "mode": "offline"},
+        {"name": "info_rmia", "mode": "offline"},
+        {"name": "lira", "mode": "offline", "variance": "total"},
+        *({"name": "label_only", "calibrate": c} for c in ("none", "out")),
+        {"name": "quantile"},
+    ],
+)
+def test_an_attack_that_makes_do_with_one_shadow_or_none_goes_with_quarters(keys: dict[str, Any]):
+    found = Experiment.model_validate({**NOISY, "membership": {"attacks": {"one": keys}}})
+    assert found.membership.attacks["one"].name == keys["name"]
 
 
 def test_the_shadow_attack_goes_with_either_design():

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from attacks.membership import Examples, MembershipAttack, Needs
+from attacks.membership.lira import Lira
 from attacks.membership.quantile import Quantile
+from attacks.membership.rmia import RMIA
+from attacks.membership.threshold import Threshold
 from runner.experiment.experiment import Experiment
 from runner.forecast.rehearsal._membership import faults_of_membership
 from tests.conftest import NOISY, TINY
@@ -104,3 +107,26 @@ def test_an_own_attack_that_says_what_it_needs_is_refused_by_its_word():
 def test_the_shadow_attack_is_not_refused_of_either_design(base: dict[str, Any], protocol: str):
     attack = {"name": "shadow_mlp", "protocol": protocol}
     assert told(attack, base) == []  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("kind", [Own, OfTarget])
+def test_an_own_attack_has_one_shadow_without_each_example_of_quarters(kind: type[Own]):
+    assert told(kind(), NOISY) == []
+    (fault,) = told(kind(outs=2), NOISY)
+    assert "judged examples no score" in fault
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [Threshold(), Threshold(per_class=True), RMIA(mode="offline", preset="rmia-2024"), Quantile()],
+    ids=["alone", "by class", "of one reference", "told"],
+)
+def test_an_attack_with_one_shadow_or_none_is_not_refused_of_quarters(attack: MembershipAttack):
+    more = {"data": {"name": "digits", "num_examples": 400}, "answers": {"logits": "all"}}
+    assert told(attack, NOISY, **more) == []
+
+
+def test_the_authors_lira_which_evens_numbers_of_shadows_is_refused_of_quarters():
+    attack = Lira(preset="lira-carlini-code", mode="offline", variance="total")
+    (fault,) = told(attack, NOISY)
+    assert "judged examples no score" in fault
