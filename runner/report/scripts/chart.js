@@ -1,7 +1,7 @@
 // A figure that answers to pointer and keyboard, drawn from the data that stand beside it. It takes
 // the place of the static one on a screen; print and a page without scripts have that.
 
-const EDGE = { left: 58, right: 24, top: 10, bottom: 44 };
+const EDGE = { left: 58, right: 24, top: 10, bottom: 48 };
 
 function chart(figure) {
   const data = JSON.parse(figure.querySelector("script[type='application/json']").textContent);
@@ -42,7 +42,7 @@ function chart(figure) {
       controls();
       changed();
     }));
-    bar.replaceChildren(...parts);
+    renewed(bar, ...parts);
   }
 
   function legends() {
@@ -304,7 +304,7 @@ function frame({ x, y }, of, width, height) {
   for (const v of ticks(x, 52)) {
     const at = x(v);
     parts.push(drawn("path", { d: `M${at} ${EDGE.top}V${bottom}`, class: "grid" }));
-    parts.push(drawn("text", { x: at, y: bottom + 16, "text-anchor": "middle" }, written(v, of.x)));
+    parts.push(drawn("text", { x: at, y: bottom + 20, "text-anchor": "middle" }, written(v, of.x)));
   }
   for (const v of ticks(y, 30)) {
     const at = y(v);

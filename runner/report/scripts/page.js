@@ -58,3 +58,11 @@ function digits(value) {
   if (value === 0) return "0";
   return String(Number(value.toPrecision(3)));
 }
+
+/** Put new parts in a place; who was at its third control is at the third again. */
+function renewed(place, ...parts) {
+  const controls = () => [...place.querySelectorAll("summary, input, select, button")];
+  const at = controls().indexOf(document.activeElement);
+  place.replaceChildren(...parts);
+  if (at >= 0) controls()[at]?.focus();
+}

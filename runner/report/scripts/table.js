@@ -17,7 +17,7 @@ function mainTables() {
   }
 
   function controls() {
-    place.replaceChildren(made("summary", {}, "Rows and columns"));
+    const parts = [made("summary", {}, "Rows and columns")];
     if (byAttacks && byArms.box.dataset.alone === undefined) {
       const rows = (of, text) => {
         const dot = made("input", { type: "radio", name: "rows", value: of });
@@ -25,7 +25,7 @@ function mainTables() {
         dot.addEventListener("change", () => { view.rows = of; controls(); show(); });
         return made("label", { class: "tick" }, dot, ` ${text}`);
       };
-      place.append(fieldset("Rows", rows("arm", "arms"), rows("attack", "attacks on membership")));
+      parts.push(fieldset("Rows", rows("arm", "arms"), rows("attack", "attacks on membership")));
     }
     const shown = view.rows === "attack" ? byAttacks : byArms;
     for (const [name, kind] of [["Columns of", "group"], ["Quantities", "quantity"]]) {
@@ -35,9 +35,10 @@ function mainTables() {
         shown.hidden[kind][on ? "delete" : "add"](key);
         show();
       }));
-      place.append(fieldset(name, ...ticks));
+      parts.push(fieldset(name, ...ticks));
     }
-    place.append(button("all columns", () => { shown.all(); controls(); show(); }));
+    parts.push(button("all columns", () => { shown.all(); controls(); show(); }));
+    renewed(place, ...parts);
   }
 
   controls();

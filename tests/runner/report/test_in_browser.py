@@ -1,0 +1,210 @@
+"""The page as Chromium shows it: what fits, what is told apart, what a keyboard reaches."""
+
+import pytest
+
+from runner.report.page import html
+from tests.made.browser import chromium, opened
+from tests.made.many_arms import many_results
+
+WIDTHS = (390, 768, 1280)
+DRAWN = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="300pt" height="200pt" viewBox="0 0 300 200"/>'
+)
+SVGS = {"roc": DRAWN, "privacy_robustness": DRAWN}
+EVIL = '</script><img src=x onerror="window.ran=1">'
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """Files by what they hold: many arms and attacks; one arm under many attacks."""
+    folder = tmp_path_factory.mktemp("pages")
+    for name, results in (("many", many_results(12, 11)), ("one", many_results(1, 11))):
+        (folder / f"{name}.html").write_text(html(results, SVGS), "utf-8")
+    return folder
+
+
+@pytest.fixture
+def many(browser, pages):
+    page = opened(browser, pages / "many.html")
+    yield page
+    assert page.complaints == []
+    page.close()
+
+
+@pytest.mark.parametrize("name", ["many", "one"])
+def test_a_page_is_as_wide_as_its_window_and_nothing_complains(browser, pages, name):
+    page = opened(browser, pages / f"{name}.html")
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert overlapping(page) == []
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[-1]
+    assert page.complaints == []
+    page.close()
+
+
+def overlapping(page) -> list[list[str]]:
+    """Pairs of texts of a figure, or of controls, that lie on each other."""
+    return page.evaluate(
+        """() => {
+          const found = [];
+          for (const group of ["figure .plot text", "button, select, label.tick"]) {
+            const all = [...document.querySelectorAll(group)];
+            const shown = all.filter((one) => one.checkVisibility());
+            const boxes = shown.map((one) => one.getBoundingClientRect());
+            boxes.forEach((a, i) => boxes.slice(0, i).forEach((b, k) => {
+              const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+              const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+              if (wide > 1 && high > 1) found.push([shown[i].textContent, shown[k].textContent]);
+            }));
+          }
+          return found;
+        }"""
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrasts_names_and_roles_are_those_that_wcag_asks_for(browser, pages, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = opened(browser, pages / "one.html", color_scheme=scheme)
+    page.locator("details.controls").evaluate("one => { one.open = true; }")
+    page.locator(".plot").first.press("ArrowRight")
+    asked = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+    found = axe.run(page, options=asked).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == []
+    page.close()
+
+
+def test_every_control_is_reached_by_the_tabulator(browser, pages):
+    page = opened(browser, pages / "one.html")
+    page.locator("details.controls").evaluate("one => { one.open = true; }")
+    controls = "a[href], button, input, select, summary, [tabindex='0']"
+    num = page.evaluate(
+        """(controls) => {
+          const all = [...document.querySelectorAll(controls)];
+          const shown = all.filter((one) => one.checkVisibility());
+          shown.forEach((one, i) => { one.dataset.tested = i; });
+          return shown.length;
+        }""",
+        controls,
+    )
+    reached = set()
+    for _ in range(num + 5):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.dataset.tested"))
+    assert num > 20
+    assert reached >= {str(i) for i in range(num)}
+    page.close()
+
+
+def names(page) -> list[str]:
+    """The arms of the main table, from the top."""
+    return page.locator("[data-table=arm] tbody tr:not([hidden]) th").all_inner_texts()
+
+
+def test_the_table_is_sorted_by_a_column_and_back(many):
+    robust = many.locator("[data-table=arm] button.sort", has_text="robust")
+    before = names(many)
+    robust.press("Enter")
+    assert names(many) == before[::-1]  # each arm is more robust than the one before
+    assert many.locator("[aria-sort=descending]").inner_text().startswith("robust")
+    robust.press("Enter")
+    assert names(many) == before
+    robust.press("Enter")
+    assert names(many) == before
+    assert many.locator("[aria-sort]").count() == 0
+
+
+def test_columns_are_switched_and_attacks_become_rows(many):
+    heads = "[data-table=arm] thead tr:last-child th:not([hidden])"
+    assert many.locator(heads).count() < 10  # it begins with the strongest attack alone
+    many.locator("details.controls > summary").click()
+    many.get_by_label("attack_3", exact=True).check()
+    shown = many.locator("[data-table=arm] thead .group:not([hidden])").all_inner_texts()
+    assert shown == ["pgd20", "strongest attack", "attack_3"]
+    many.get_by_label("AUC", exact=True).uncheck()
+    assert "AUC" not in many.locator(heads).all_inner_texts()
+    many.get_by_label("attacks on membership").check()
+    assert many.locator("[data-table=arm] thead .group:not([hidden])").all_inner_texts() == [
+        "pgd20"
+    ]
+    rows = many.locator("[data-table=attack] tbody th").all_inner_texts()
+    assert rows == ["strongest attack", *(f"attack_{i}" for i in range(11))]
+
+
+def test_an_arm_that_is_switched_off_leaves_all_figures_and_tables(many):
+    lines = many.locator("figure[data-live=roc] path.line[data-series='arm:arm_4']")
+    marks = many.locator("figure[data-live=privacy_robustness] .plot [data-series='arm:arm_4']")
+    assert (lines.count(), marks.count()) == (1, 1)
+    chip = many.locator("figure[data-live=roc] .chip", has_text="arm_4")
+    chip.press("Enter")
+    assert chip.get_attribute("aria-pressed") == "false"
+    assert (lines.count(), marks.count()) == (0, 0)
+    assert "arm_4" not in names(many)
+
+
+def test_a_curve_is_read_off_with_its_interval_by_arrow_keys(many):
+    plot = many.locator("figure[data-live=roc] .plot")
+    plot.press("End")
+    assert plot.get_attribute("aria-valuetext").startswith("At 100 % FPR: ")
+    plot.press("Home")
+    assert "At 0.14" in plot.get_attribute("aria-valuetext")
+    values = many.locator("figure[data-live=roc] .chip .value").all_inner_texts()
+    assert all(value.endswith("] %") for value in values)
+    assert len(values) == 12
+
+
+def test_the_axis_begins_at_the_smallest_rate_that_can_be_seen_and_is_cut(many):
+    ticks = many.locator("figure[data-live=roc] .plot > text[text-anchor=middle]:not(.title)")
+    before = ticks.all_text_contents()
+    assert before[0] == "0.2 %"  # of 700 non-members one is 0.143 %
+    many.get_by_label("FPR from").select_option("10 %")
+    assert ticks.all_text_contents()[0] == "10 %"
+    axes = many.get_by_role("combobox", name="Axes")
+    axes.focus()
+    axes.select_option("linear")
+    assert many.evaluate("document.activeElement.value") == "1"  # the control keeps the keyboard
+    assert ticks.all_text_contents()[0] == "0 %"
+    many.locator("figure[data-live=roc] button", has_text="reset").click()
+    assert ticks.all_text_contents() == before
+
+
+def test_without_scripts_figures_stand_still_and_no_control_is_dead(browser, pages):
+    page = opened(browser, pages / "many.html", java_script_enabled=False)
+    assert page.locator(".static svg").first.is_visible()
+    assert page.locator("button, select, input").count() == 0
+    assert page.locator("[data-table=arm]").is_visible()
+    assert page.locator("[data-table=attack]").is_hidden()
+    page.close()
+
+
+def test_print_has_the_static_figures_and_no_controls(many):
+    many.emulate_media(media="print")
+    assert many.locator(".static svg").first.is_visible()
+    for what in (".live", ".controls", "button.chip"):
+        assert not many.locator(what).first.is_visible()
+
+
+def test_what_a_user_named_is_text_and_nothing_that_is_slipped_in_runs(browser, tmp_path):
+    results = many_results(2, 2)
+    results["arms"] = {f"{name} {EVIL}": one for name, one in results["arms"].items()}
+    path = tmp_path / "evil.html"
+    path.write_text(html(results, SVGS), "utf-8")
+    page = opened(browser, path)
+    assert page.locator("img").count() == 0
+    assert EVIL in page.locator("figure[data-live=roc] .chip").first.inner_text()
+    assert page.complaints == []
+    page.evaluate("(evil) => { document.body.innerHTML += evil; }", EVIL)
+    page.wait_for_timeout(50)
+    assert page.evaluate("window.ran") is None
+    assert page.complaints  # its policy says what it refused
+    page.close()
