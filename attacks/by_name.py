@@ -1,13 +1,11 @@
 """A name in YAML finds one file, and the one class that the file defines. There is no registry."""
 
-import difflib
 import importlib
 import inspect
 import pkgutil
 import types
 import typing
-from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, model_validator
 from pydantic import ValidationError as Invalid
@@ -15,6 +13,7 @@ from pydantic.errors import PydanticUndefinedAnnotation
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from attacks import origin
+from attacks.wording import missing, nameless, nearest, part_of, said, shown, unknown, wrong
 
 Contract = TypeVar("Contract", bound="Keys")
 
@@ -36,14 +35,9 @@ class Keys(BaseModel):
             return handler(value)
         except Invalid as invalid:
             details: list[InitErrorDetails] = []
-            for error in invalid.errors(include_url=False):
-                message = error["msg"]
-                if error["type"] == "extra_forbidden" and len(error["loc"]) == 1:
-                    message = unknown("key", str(error["loc"][0]), cls.model_fields)
-                raised = (error.get("ctx") or {}).get("error")
-                message += origin.at(raised) if raised else ""
+            for at, (message, given) in _faults(cls, invalid, value).items():
                 fault = PydanticCustomError("fault", "{message}", {"message": message})
-                details.append(InitErrorDetails(type=fault, loc=error["loc"], input=error["input"]))
+                details.append(InitErrorDetails(type=fault, loc=at, input=given))
             raise Invalid.from_exception_data(cls.__name__, details) from None
         except Exception as error:
             if not origin.lines(error):
@@ -51,12 +45,78 @@ class Keys(BaseModel):
             raise ValueError(origin.in_full(error)) from error
 
 
-def unknown(kind: str, given: str, known: Iterable[str]) -> str:
-    """Return the message for an unknown name: the nearest legal ones first, then all of them."""
-    known = sorted(known)
-    near = difflib.get_close_matches(given, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"unknown {kind} {given!r}{hint} (known: {', '.join(known)})"
+def _faults(
+    cls: type[Keys], invalid: Invalid, value: Any
+) -> dict[tuple[Any, ...], tuple[str, Any]]:
+    """What is wrong with a value, and what stands there, by the place."""
+    found: dict[tuple[Any, ...], tuple[str, Any]] = {}
+    errors = invalid.errors(include_url=False)
+    strange = [str(e["loc"][0]) for e in errors if e["type"] == "extra_forbidden" and e["loc"]]
+    inside = {e["loc"][:n] for e in errors for n in range(len(e["loc"]))}
+    for error in errors:
+        if error["type"] == "too_short" and error["loc"] in inside:
+            continue  # its items are wrong, which is told
+        key = error["loc"][0] if error["loc"] else None
+        field = cls.model_fields.get(str(key))
+        given = value.get(key) if isinstance(value, dict) else None
+        if field is not None and (why := nameless(field.annotation, given)):
+            found[(key,)] = why, given
+            continue
+        told = _in_words(cls, error, strange)
+        if told is not None:
+            found.setdefault(*told)  # of each member of a union: one fault
+    return found
+
+
+def _in_words(
+    cls: type[Keys], error: Any, strange: list[str]
+) -> tuple[tuple[Any, ...], tuple[str, Any]] | None:
+    """The place of a fault, what is wrong and what stands there; None: another fault says it.
+
+    Args:
+        strange: the unknown keys beside it.
+    """
+    kind, at, given = error["type"], error["loc"], error["input"]
+    raised = (error.get("ctx") or {}).get("error")
+    if kind == "fault":  # of a part, whose class put it in words
+        return at, (error["msg"], given)
+    if kind in ("value_error", "assertion_error"):
+        return at, (f"{raised}{origin.at(raised)}", given)
+    if kind == "extra_forbidden" and len(at) == 1:
+        return at, (_unknown_key(cls, str(at[0])), given)
+    if kind == "invalid_key" and len(at) == 1:
+        return at, (f"expected text as a key, got {shown(given)}; put it in quotes", given)
+    field = cls.model_fields.get(str(at[0])) if at else None
+    if field is None:
+        return at, (wrong(cls, given), given)
+    whole = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    inner, part = part_of(whole, at[1:])
+    at = (at[0], *inner)
+    if kind == "missing" and len(at) == 1:
+        misspelled = any(nearest(key, cls.model_fields) == at[0] for key in strange)
+        if misspelled:
+            return None
+        kinds = [rule for rule in field.metadata if isinstance(rule, ByName)]
+        names = [f" ({rule.names(cast(Any, field.annotation))})" for rule in kinds]
+        return at, (missing(whole) + "".join(names), given)
+    if kind == "missing":  # an item of a list
+        return at[:-1], (wrong(part_of(whole, inner[:-1])[1], given), given)
+    if at[-1] == "[key]":
+        return at[:-1], (wrong(part, at[-2]), given)
+    return at, (wrong(part, given), given)
+
+
+def _unknown_key(cls: type[Keys], key: str) -> str:
+    """What is said of a key that a class has not: its blocks may have it."""
+    parts = {name: field.annotation for name, field in cls.model_fields.items()}
+    homes = [
+        f"`{name}.{key}`"
+        for name, part in parts.items()
+        if inspect.isclass(part) and issubclass(part, Keys) and key in part.model_fields
+    ]
+    if homes and not nearest(key, cls.model_fields):
+        return f"unknown key {key!r}; did you mean {' or '.join(homes)}?"
+    return unknown("key", key, cls.model_fields)
 
 
 def find(package: str, name: str, contract: type[Contract]) -> type[Contract]:
@@ -74,8 +134,12 @@ def find(package: str, name: str, contract: type[Contract]) -> type[Contract]:
         found = _the_class(f"{package}.{module}", contract)
         if name in _names(found):
             return found
-    known = {known for m in modules for known in _names_in(f"{package}.{m}", contract)}
-    raise ValueError(unknown(_kind(contract), name, known))
+    raise ValueError(unknown(said(contract), name, _known(package, contract)))
+
+
+def _known(package: str, contract: type[Contract]) -> set[str]:
+    """Every legal name."""
+    return {known for m in _modules(package) for known in _names_in(f"{package}.{m}", contract)}
 
 
 class ByName:
@@ -88,19 +152,18 @@ class ByName:
         def read(value: Any) -> Any:
             if isinstance(value, source):
                 return value
-            kind = _kind(source)
             if isinstance(value, str):
                 value = {"name": value}
             if not isinstance(value, dict) or not isinstance(value.get("name"), str):
-                raise ValueError(f"expected a {kind}: a mapping with a `name`, got {value!r}")
+                told = wrong(Annotated[source, self], value)
+                raise ValueError(f"{told} ({self.names(source)})")
             return find(self.package, value["name"], source).model_validate(value)
 
         return core_schema.no_info_plain_validator_function(read)
 
-
-def _kind(contract: type) -> str:
-    """EvasionAttack -> evasion attack."""
-    return "".join(f" {c.lower()}" if c.isupper() else c for c in contract.__name__).strip()
+    def names(self, contract: type[Contract]) -> str:
+        """Return every legal name, as messages have them."""
+        return f"known: {', '.join(sorted(_known(self.package, contract)))}"
 
 
 def _modules(package: str) -> list[str]:

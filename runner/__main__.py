@@ -226,8 +226,8 @@ def _read(
     from runner.experiment.experiment import Experiment
 
     path = config.locate(config_path)
-    data, lines = config.read(path, overrides or [])
-    return data, config.validate(data, Experiment, str(path), lines), str(path), lines
+    data, experiment, lines = config.valid(path, overrides or [], Experiment)
+    return data, experiment, str(path), lines
 
 
 def _rehearsed(

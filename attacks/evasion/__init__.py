@@ -15,7 +15,10 @@ if TYPE_CHECKING:  # keys are read and refused without waiting for it
 
 
 def _fraction(value: object) -> object:
-    """Read "8/255" as a number, since radii are stated so everywhere."""
+    """Read "8/255" as a number, since radii are stated so everywhere; 8 is meant as 8/255."""
+    if isinstance(value, int | float) and 1 < value <= 255:
+        why = f"expected a number from 0 to 1, as pixels are here, got {value:g}"
+        raise ValueError(f"{why}; did you mean {value:g}/255?")
     if isinstance(value, str) and value.count("/") == 1:
         above, below = value.split("/")
         try:

@@ -3,6 +3,7 @@
 import codecs
 import difflib
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -12,34 +13,40 @@ import yaml
 from pydantic import BaseModel
 from pydantic import ValidationError as Invalid
 
+from attacks.wording import shown
+from runner.experiment._syntax import in_words
 from runner.faults import UserFault
 
 Schema = TypeVar("Schema", bound=BaseModel)
 Key = str | int
-Lines = Mapping[tuple[Key, ...], int | None]  # of each path; None: in no line of the file
+# Where each path stands: a line of the file, or the option that set it.
+Lines = Mapping[tuple[Key, ...], int | str]
 
 
 class Fault(NamedTuple):
-    """One thing wrong: where in the file, and why."""
+    """One thing wrong: where in the file or on the command line, and why."""
 
     path: str  # arms.trades.defense.beta
     reason: str
     line: int | None = None
+    option: str = ""  # --set training.epochs=many
 
     def __str__(self) -> str:
-        return (f"line {self.line}: " if self.line else "") + f"{self.path}: {self.reason}"
+        place = f"line {self.line}: " if self.line else f"{self.option}: " if self.option else ""
+        return f"{place}{self.path}: {self.reason}"
 
 
 class ConfigError(UserFault):
     """All faults of one configuration at once."""
 
-    def __init__(self, source: str, faults: Sequence[Fault]) -> None:
-        super().__init__(source, faults)
-        self.source, self.faults = source, faults
+    def __init__(self, source: str, faults: Sequence[Fault], note: str = "") -> None:
+        super().__init__(source, faults, note)
+        self.source, self.faults, self.note = source, faults, note
 
     def __str__(self) -> str:
         count = f"{len(self.faults)} fault" + "s" * (len(self.faults) > 1)
-        return "\n".join([f"{self.source}: {count}", *(f"  {fault}" for fault in self.faults)])
+        told = [f"{self.source}: {count}", *(f"  {fault}" for fault in self.faults)]
+        return "\n".join(told + [self.note] * bool(self.note))
 
 
 class _Loader(yaml.SafeLoader):
@@ -82,9 +89,7 @@ def parse(text: str) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)  # a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        told = [getattr(error, part, None) for part in ("context", "problem")]
-        why = ", ".join(filter(None, told)) or " ".join(str(error).split())
-        raise ValueError(f"not YAML: {why}") from error
+        raise ValueError(f"not YAML: {in_words(error, text)[0]}") from error
 
 
 def locate(name: str, room: str = "") -> Path:
@@ -124,46 +129,81 @@ def load(path: Path, overrides: Sequence[str], schema: type[Schema]) -> Schema:
         schema: a pydantic class.
 
     Raises:
-        ConfigError: every fault at once, each with its YAML path and, where known, its line.
+        ConfigError: every fault at once, each with its YAML path and, where known, its line or
+            the option that it comes from.
+    """
+    return valid(path, overrides, schema)[1]
+
+
+def valid(
+    path: Path, overrides: Sequence[str], schema: type[Schema]
+) -> tuple[dict[str, Any], Schema, Lines]:
+    """Return what `load` does, between what stands in the file and where.
+
+    Raises:
+        ConfigError: as `load`.
     """
     data, lines = read(path, overrides)
-    return validate(data, schema, str(path), lines)
+    try:
+        return data, validate(data, schema, str(path), lines), lines
+    except ConfigError as error:
+        blamed = all(fault.option for fault in error.faults)
+        if not overrides or blamed or not _sound(path, schema):
+            raise
+        note = "The file by itself has no fault: what --set says does not go with it."
+        raise ConfigError(error.source, error.faults, note) from None
 
 
-def read(path: Path | None, overrides: Sequence[str]) -> tuple[dict[str, Any], Lines]:
+def _sound(path: Path, schema: type[BaseModel]) -> bool:
+    """Whether a file by itself has no fault."""
+    try:
+        validate(read(path, [])[0], schema, str(path))
+    except ConfigError:
+        return False
+    return True
+
+
+def read(
+    path: Path | None, overrides: Sequence[str], options: Mapping[str, str] | None = None
+) -> tuple[dict[str, Any], Lines]:
     """Return what stands in a YAML file, with the overrides, and where each path of it stands.
 
     Args:
         path: None: the overrides are all there is.
         overrides: as for `load`.
+        options: how an override stands on the command line, where that is not `--set`.
 
     Raises:
         ConfigError: it is no YAML of a mapping, a key stands twice, or an override is none.
     """
     source = str(path or "options")
+    text = ""
     try:
         text = _text(path) if path else "{}"
         data, node = parse(text), yaml.compose(text, Loader=_Loader)
         faults = [*_repeated(node, ())]
-        lines = dict(_lines(node, ()))
+        lines: dict[tuple[Key, ...], int | str] = dict(_lines(node, ()))
     except RecursionError:
         raise ConfigError(source, [Fault("file", "an anchor contains itself")]) from None
     except OSError as error:
         raise ConfigError(source, [Fault("file", error.strerror or str(error))]) from None
     except ValueError as error:
-        mark = getattr(error.__cause__, "problem_mark", None)
-        fault = Fault("file", str(error), mark.line + 1 if mark else None)
-        raise ConfigError(source, [fault]) from None
+        known = isinstance(error.__cause__, yaml.YAMLError)
+        line = in_words(error.__cause__, text)[1] if known and error.__cause__ else None
+        raise ConfigError(source, [Fault("file", str(error), line)]) from None
     if not isinstance(data, dict):
         found = "nothing" if data is None else f"a {type(data).__name__}"
         why = f"expected a mapping of keys, such as `name: mine`, found {found}"
         faults.append(Fault("file", f"{why}; docs/configuration.md has every key"))
     else:
         for override in overrides:
-            faults.extend(_override(data, override))
+            option = (options or {}).get(override, f"--set {shlex.quote(override)}")
+            faults.extend(fault._replace(option=option) for fault in _override(data, override))
             key = tuple(override.partition("=")[0].split("."))
-            lines = {at: None if at[: len(key)] == key else line for at, line in lines.items()}
-            lines[key] = None  # what the command line says stands in no line of the file
+            lines = {at: option if at[: len(key)] == key else line for at, line in lines.items()}
+            lines[key] = option
+            made = (key[:length] for length in range(1, len(key)))
+            lines |= {above: option for above in made if above not in lines}
     if faults:
         raise ConfigError(source, faults)
     assert isinstance(data, dict)
@@ -206,14 +246,18 @@ def validate(
 
 
 def placed(fault: Fault, lines: Lines, at: tuple[Key, ...] | None = None) -> Fault:
-    """Return a fault with the line in which its path stands, or the nearest part of it above.
+    """Return a fault with the line or the option that its path, or the nearest part above, is of.
 
     Args:
         at: the keys of its path, where they have dots of their own.
     """
-    at = tuple(fault.path.split(".")) if at is None else at
-    known = [at[:n] for n in range(len(at), 0, -1) if at[:n] in lines]
-    return fault._replace(line=lines[known[0]]) if known else fault
+    at = tuple(fault.path.split(".")) if at is None else tuple(map(str, at))
+    known = [lines[at[:n]] for n in range(len(at), 0, -1) if at[:n] in lines]
+    if not known:
+        return fault
+    name = lines.get((*at, "name"))  # which decides what the rest is read as
+    place = name if isinstance(name, str) else known[0]
+    return fault._replace(option=place) if isinstance(place, str) else fault._replace(line=place)
 
 
 def _once(faults: Sequence[Fault]) -> list[Fault]:
@@ -230,18 +274,18 @@ def _override(data: dict[str, Any], override: str) -> Iterator[Fault]:
     dotted, equals, text = override.partition("=")
     *parents, last = dotted.split(".")
     if not equals or not all(key.strip() for key in (*parents, last)):
-        yield Fault("--set", f"expected dotted.key=value, got {override!r}")
+        yield Fault(dotted or "--set", "expected KEY=VALUE, such as training.epochs=3")
         return
     try:
         value = parse(text)
-    except ValueError:
-        yield Fault(dotted, f"--set {override!r}: the value is not YAML")
+    except ValueError as error:
+        yield Fault(dotted, f"the value is {error}")
         return
     for depth, key in enumerate(parents):
         data = data.setdefault(key, {})
         if not isinstance(data, dict):
             at = ".".join(parents[: depth + 1])
-            yield Fault(dotted, f"--set goes through {at}, which is {data!r}, not a mapping")
+            yield Fault(dotted, f"it goes through {at}, which is {shown(data)} and has no keys")
             return
     if value is None:
         data.pop(last, None)
@@ -257,19 +301,20 @@ def _lines(node: yaml.Node | None, at: tuple[Key, ...]) -> Iterator[tuple[tuple[
             yield from _lines(value, (*at, key.value))
     elif isinstance(node, yaml.SequenceNode):
         for position, value in enumerate(node.value):
-            yield (*at, position), value.start_mark.line + 1
-            yield from _lines(value, (*at, position))
+            yield (*at, str(position)), value.start_mark.line + 1
+            yield from _lines(value, (*at, str(position)))
 
 
 def _repeated(node: yaml.Node | None, at: tuple[Key, ...]) -> Iterator[Fault]:
     """A fault for each key that stands twice in a mapping: YAML would keep the last in silence."""
     if isinstance(node, yaml.MappingNode):
-        seen = set()
+        seen: dict[str, int] = {}
         for key, value in node.value:
-            if key.value in seen:
-                dotted = ".".join(str(k) for k in (*at, key.value))
-                yield Fault(dotted, "this key stands here twice", key.start_mark.line + 1)
-            seen.add(key.value)
+            line, name = key.start_mark.line + 1, str(key.value)
+            if name in seen:
+                why = f"this key stands here twice, first in line {seen[name]}; keep one of them"
+                yield Fault(".".join(map(str, (*at, name))), why, line)
+            seen.setdefault(name, line)
             yield from _repeated(value, (*at, key.value))
     elif isinstance(node, yaml.SequenceNode):
         for position, value in enumerate(node.value):

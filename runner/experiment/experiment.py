@@ -67,6 +67,8 @@ def _keys(given: Any) -> Any:
 
 def _merged(shared: Any, own: Any) -> Any:
     """The shared keys with an arm's own on top; null removes one, another `name` starts afresh."""
+    if not isinstance(shared, dict) and own == {}:
+        return shared  # what is wrong with it is told once
     if not isinstance(shared, dict) or not isinstance(own, dict):
         return own
     if "name" in shared and own.get("name", shared["name"]) != shared["name"]:

@@ -1,6 +1,7 @@
 """The YAML of an audit of given answers: how they are judged, and what is said of the models."""
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -61,6 +62,10 @@ def read_audit(
     Raises:
         ConfigError: every fault at once.
     """
-    options = [f"{key}={json.dumps(value)}" for key, value in told.items() if value is not None]
-    data, lines = config.read(path, [*overrides, *options])
+    options = {
+        f"{key}={json.dumps(value)}": f"--{key.replace('_', '-')} {shlex.quote(value)}"
+        for key, value in told.items()
+        if value is not None
+    }
+    data, lines = config.read(path, [*overrides, *options], options)
     return config.validate(data, Audit, str(path or "options"), lines)

@@ -179,8 +179,9 @@ def check(
             found = error.faults
         except ValueError as error:
             found = [Fault("sweep.axes", str(error))]
-        for path, reason, _ in found:
-            faults.setdefault((path, reason), Fault(path, f"{reason} {told}"))
+        for fault in found:
+            whole = Fault(fault.path, f"{fault.reason} {told}")
+            faults.setdefault((fault.path, fault.reason), whole)
     if faults:
         raise ConfigError(source, [*faults.values()])
 

@@ -341,8 +341,8 @@ def test_remarks_name_what_departs_from_the_paper():
             },
             "residual_perturbation over dp_sgd couples examples",
         ),
-        ({"gamma": -1}, "greater than or equal to 0"),
-        ({"gamma": 1, "members": 0}, "greater than or equal to 1"),
+        ({"gamma": -1}, "expected a number of 0 or more, got -1"),
+        ({"gamma": 1, "members": 0}, "expected a whole number from 1 to 100, got 0"),
     ],
 )
 def test_keys_without_a_meaning_are_refused(fields: dict[str, Any], reason: str):

@@ -206,7 +206,7 @@ def test_a_target_tpr_is_met_and_leaves_a_run_that_is_told_by_its_noise():
         ({"target_tpr": 0.1, "poisson_sampling": False}, "target_tpr needs poisson_sampling"),
         ({"target_tpr": 0.001}, "target_tpr 0.001 is not above at_fpr 0.001"),
         ({"noise_multiplier": 1.0, "at_fpr": 0.01}, "at_fpr is where target_tpr holds"),
-        ({"target_tpr": 1.5}, "less than 1"),
+        ({"target_tpr": 1.5}, "expected a number above 0 and below 1, got 1.5"),
     ],
 )
 def test_a_target_tpr_that_cannot_be_is_refused(keys, told: str):

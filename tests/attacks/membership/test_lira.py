@@ -325,7 +325,10 @@ def test_a_preset_gives_the_keys_that_are_left_out():
         ({"preset": "lira-carlini-code", "prior_freedom": 8}, "`prior_freedom` is of"),
         ({"sides": "two"}, "`sides` is of `mode: offline`"),
         ({"variance": "pooled", "prior_freedom": 8}, "`prior_freedom` is of"),
-        ({"variance": "shrunk", "prior_freedom": 0}, "greater than 0"),
+        (
+            {"variance": "shrunk", "prior_freedom": 0},
+            "expected a number above 0, or estimated, got 0",
+        ),
         ({"preset": "lira"}, "lira-corrected"),
     ],
     ids=str,

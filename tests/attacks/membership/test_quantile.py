@@ -190,8 +190,8 @@ def test_too_few_known_non_members_are_refused():
     ("keys", "message"),
     [
         ({"levels": (0.9, 0.5)}, "expected levels in rising order"),
-        ({"levels": (0.5,)}, "at least 2 items"),
-        ({"levels": (0.5, 1.0)}, "less than 1"),
+        ({"levels": (0.5,)}, "expected a list of 2 or more, each a number above 0 and below 1"),
+        ({"levels": (0.5, 1.0)}, "expected a number above 0 and below 1, got 1.0"),
     ],
 )
 def test_levels_that_are_none_are_refused(keys: dict[str, Any], message: str):

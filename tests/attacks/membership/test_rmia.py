@@ -266,8 +266,8 @@ def test_it_finds_members_at_a_small_rate_that_a_threshold_on_the_probability_do
     [
         ({"temperature": 2.0}, "choose preset rmia-2024"),
         ({"a": 0.3}, "`a` is of mode offline"),
-        ({"gamma": 0.5}, "greater than or equal to 1"),
-        ({"num_z": 40_000}, "less than or equal to 32767"),
+        ({"gamma": 0.5}, "expected a number of 1 or more, got 0.5"),
+        ({"num_z": 40_000}, "expected a whole number from 2 to 32767, got 40000"),
     ],
 )
 def test_keys_that_would_say_nothing_are_refused(keys: dict[str, Any], message: str):

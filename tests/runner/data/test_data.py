@@ -91,7 +91,7 @@ def test_the_digest_knows_the_classes_and_their_order():
         ([], r"expected two classes or more, got \[\]; leave it out to keep all"),
         ([4], r"expected two classes or more, got \[4\]"),
         ([4, 0, 4], r"\[4\] named more than once in \[4, 0, 4\]"),
-        ([0, -1], "greater than or equal to 0"),
+        ([0, -1], "expected a whole number of 0 or more, got -1"),
     ],
 )
 def test_classes_that_make_no_task_are_refused(classes: list[int], said: str):
@@ -144,7 +144,9 @@ def test_the_image_shape_is_the_data_sets():
 
 
 def test_an_unknown_data_set_is_refused_with_the_nearest_name():
-    with pytest.raises(ValueError, match="unknown data 'fashion_mist'; did you mean 'fashion_mni"):
+    with pytest.raises(
+        ValueError, match="unknown data set 'fashion_mist'; did you mean 'fashion_mni"
+    ):
         find("runner.data", "fashion_mist", Data)
 
 

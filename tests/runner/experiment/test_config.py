@@ -53,7 +53,9 @@ def test_all_faults_come_at_once_with_line_and_path(tmp_path: Path):
 
 def test_a_key_that_stands_twice_is_a_fault(tmp_path: Path):
     path = write(tmp_path, "size: 1\ninner: {rate: 1, rate: 2}\n")
-    assert faults(path) == {"inner.rate": "this key stands here twice"}
+    assert faults(path) == {
+        "inner.rate": "this key stands here twice, first in line 2; keep one of them"
+    }
 
 
 def test_a_fault_that_was_copied_below_is_told_once(tmp_path: Path):

@@ -8,4 +8,4 @@ def test_an_experiment_survives_its_own_dump(tiny: Experiment):
 
 
 def test_a_name_that_is_no_folder_is_refused():
-    assert "pattern" in refused(name="../x")["name"]
+    assert "expected a name of a-z, 0-9, _ and -" in refused(name="../x")["name"]

@@ -47,7 +47,7 @@ def test_faults_of_a_cluster_file_are_told_at_once(tmp_path: Path):
     with pytest.raises(ConfigError) as raised:
         read_cluster(str(tmp_path / "bad.yaml"))
     assert "line 2: cpu: unknown key 'cpu'; did you mean 'cpus'?" in str(raised.value)
-    assert "line 1: nodes: input should be greater than 0" in str(raised.value)
+    assert "line 1: nodes: expected a whole number above 0, got 0" in str(raised.value)
     with pytest.raises(ConfigError, match="did you mean 'two_cores'"):
         read_cluster("two_core")
 
