@@ -26,14 +26,19 @@ app = typer.Typer(
     "off one table.",
     epilog="Exit codes: " + "; ".join(f"{code}: {meaning}" for code, meaning in MEANINGS.items()),
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},  # of every command below
     pretty_exceptions_enable=False,
 )
 app.add_typer(budget.app, name="budget")
 app.add_typer(demos.app, name="demo")
 
 ConfigPath = Annotated[
-    str, typer.Argument(metavar="CONFIG", help="a YAML file, or a shipped name such as quickstart")
+    str,
+    typer.Argument(
+        metavar="CONFIG",
+        help="a YAML file, or a shipped name such as quickstart",
+        autocompletion=config.begun,
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -50,6 +55,56 @@ Storage = Annotated[
         "(default: results; in a submitted job, whose folder is temporary: runner-results at home)"
     ),
 ]
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        from runner.code.commit import git_commit
+        from runner.results.versions import own, versions
+
+        commit = git_commit()
+        print(f"runner {own()}" + (f", commit {commit}" if commit else ""))
+        print(", ".join(f"{name} {version}" for name, version in versions().items()))
+        raise typer.Exit
+
+
+@app.callback()
+def whole(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_say_version,
+            is_eager=True,
+            help="say which code this is, and end",
+        ),
+    ] = False,
+) -> None:
+    """Say what holds for every command: there is nothing but the version and the help."""
+
+
+@app.command()
+def init(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="the YAML to write, such as mine.yaml")
+    ],
+    data: Annotated[
+        str,
+        typer.Option(help="the kind of data: npz (images of yours), digits, mnist, cifar10, ..."),
+    ],
+    root: Annotated[
+        Path | None, typer.Option(help="their folder, or the .npz file (default: data)")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="of the experiment and its folder (default: the file's)")
+    ] = None,
+) -> None:
+    """Write a first YAML for your data, each key with its reason, ready to check and run."""
+    with complaints():
+        from runner.experiment import first_yaml
+
+        written = first_yaml.write(first_yaml.Asked(file, data, root, name))
+        print(f"{written}: written; next: runner check {shlex.quote(str(written))}")
 
 
 @app.command()

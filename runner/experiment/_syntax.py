@@ -31,7 +31,7 @@ def in_words(error: Exception, text: str) -> tuple[str, int | None]:
     if "flow" in context and "expected ',' or" in problem:
         what = "[" if "sequence" in context else "{"
         return f"the `{what}` that opens here is not closed, or a comma is missing", opened
-    if "expected <block end>" in problem:
+    if "expected <block end>" in problem or "expected '<document start>'" in problem:
         return _of_block(problem), at
     return _else(error, problem), at
 

@@ -2,6 +2,7 @@
 
 import codecs
 import difflib
+import glob
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -104,9 +105,7 @@ def locate(name: str, room: str = "") -> Path:
     path = Path(name)
     if path.is_file():
         return path
-    shipped = Path(str(resources.files("configs"))) / room
-    names = sorted(str(p.relative_to(shipped).with_suffix("")) for p in shipped.rglob("*.yaml"))
-    names = [found for found in names if room or not found.startswith("cluster/")]
+    shipped, names = _shipped(room)
     wanted = re.sub(r"^configs/|\.yaml$", "", name)
     if wanted in names:
         return shipped / f"{wanted}.yaml"
@@ -118,6 +117,21 @@ def locate(name: str, room: str = "") -> Path:
     near = difflib.get_close_matches(Path(wanted).name, stems, n=1)
     hint = f"; did you mean {stems[near[0]]!r}?" if near else f" (shipped: {', '.join(names)})"
     raise ConfigError(name, [Fault("file", f"no such file or shipped configuration{hint}")])
+
+
+def _shipped(room: str) -> tuple[Path, list[str]]:
+    """The folder of what is shipped, and the names in it."""
+    shipped = Path(str(resources.files("configs"))) / room
+    names = sorted(str(p.relative_to(shipped).with_suffix("")) for p in shipped.rglob("*.yaml"))
+    return shipped, [found for found in names if room or not found.startswith("cluster/")]
+
+
+def begun(incomplete: str) -> list[str]:
+    """Return what a shell may complete a configuration to: files, folders and shipped names."""
+    near = sorted(Path().glob(f"{glob.escape(incomplete)}*") if incomplete[:1] != "/" else [])
+    files = [f"{path}/" if path.is_dir() else str(path) for path in near]
+    files = [name for name in files if name.endswith(("/", ".yaml", ".yml"))]
+    return files + [name for name in _shipped("")[1] if name.startswith(incomplete)]
 
 
 def load(path: Path, overrides: Sequence[str], schema: type[Schema]) -> Schema:

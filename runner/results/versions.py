@@ -4,6 +4,14 @@ import platform
 from importlib import metadata
 
 
+def own() -> str:
+    """Return the version of this package, as it is installed."""
+    try:
+        return metadata.version("defended")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
 def versions() -> dict[str, str]:
     """Return the versions that figures may depend on."""
     packages = {"torch", "torchvision", "ray", "numpy", "scipy", "pyarrow"}

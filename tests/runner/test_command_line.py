@@ -1,12 +1,18 @@
 """What a user meets who gives something wrong: one message, exit code 2, nothing begun."""
 
+import re
+from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import typer
 import yaml
+from typer.testing import CliRunner
 
-from runner.__main__ import _storage
+from runner.__main__ import _storage, app
 from tests.conftest import TINY
 from tests.made.commands import invoke
 
@@ -102,6 +108,62 @@ def test_help_names_every_command():
     code, out = invoke("--help")
     assert code == 0
     assert all(name in out for name in ("check", "plan", "run", "report", "budget", "demo"))
+
+
+def commands(of: Any = None, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The words of every command and group of the command line."""
+    of = of or typer.main.get_command(app)
+    yield words
+    for name, inner in getattr(of, "commands", {}).items():
+        yield from commands(inner, (*words, name))
+
+
+@pytest.mark.parametrize("words", [*commands()], ids=" ".join)
+def test_h_helps_as_help_does(words: tuple[str, ...]):
+    code, out = invoke(*words, "-h")
+    assert code == 0
+    assert "Usage:" in out
+    assert "--help" in out
+
+
+def test_version_says_which_code_this_is():
+    code, out = invoke("--version")
+    assert code == 0
+    assert re.match(r"runner (\d\S+|\(not installed\))(, commit \w+)?", out)
+    assert f"torch {metadata.version('torch')}" in out
+
+
+@pytest.mark.parametrize(
+    ("shell", "given"),
+    [
+        ("bash", {"COMP_WORDS": "runner {words}", "COMP_CWORD": "{at}"}),
+        ("zsh", {"_TYPER_COMPLETE_ARGS": "runner {words}"}),
+        (
+            "fish",
+            {"_TYPER_COMPLETE_ARGS": "runner {words}", "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
+        ),
+    ],
+)
+def test_a_shell_completes_commands_files_and_shipped_names(
+    shell: str, given: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    Path("quality.yaml").touch()
+    Path("notes.txt").touch()
+
+    def completed(words: str) -> str:
+        told = {
+            key: value.format(words=words, at=len(words.split())) for key, value in given.items()
+        }
+        environment = told | {"_RUNNER_COMPLETE": f"complete_{shell}"}
+        return CliRunner().invoke(app, [], env=environment, prog_name="runner").output
+
+    assert "status" in completed("sta")
+    assert "check" not in completed("sta")
+    found = completed("check qu")
+    assert "quickstart" in found
+    assert "quality.yaml" in found
+    assert "notes" not in completed("check no")
 
 
 def test_a_shipped_name_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
