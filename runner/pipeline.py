@@ -156,7 +156,8 @@ def _train_and_ask(work: Work, console: Console, driving: Driver) -> Mapping[str
     settled = ready(work, disk_bytes(work, pending), checkpoint_bytes(work), console)
     costly = zip(pending, costs(work, pending), strict=True)
     tasks = [task_of(work, run, cost) for run, cost in costly]
-    with Show(console, driving.saw) as show:
+    called = {r.id: f"{arm}-m{r.number:03d}" for arm, of in work.plan.arms.items() for r in of}
+    with Show(console, driving.saw, called=called) as show:
         end = fleet.train_all(tasks, work.dataset, settled, work.store, show)
     undone = {r.id: end.stopped or "not done" for r in pending if not work.is_done(r)}
     return {**undone, **end.failed}

@@ -6,10 +6,11 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from runner.driver._losses import Losses
 from runner.driver.events import MAX_EVENTS, Event, event, inherited, now
 from runner.driver.snapshot import Snapshot, remaining_s
 from runner.storage import store
@@ -37,7 +38,9 @@ class Driver:
         self.taken_over = ""  # by whom
         self._stage, self._since = "starting", now()
         self._state: Snapshot | None = None
-        self._settings: dict[str, int] | None = None
+        self._settings: dict[str, Any] | None = None
+        self._losses = Losses()
+        self._counted: tuple[int, int, float] | None = None  # total, done, since when
         self._events: list[Event] = []
         self._away: tuple[float, str] | None = None  # since when by the clock, and why
 
@@ -58,6 +61,7 @@ class Driver:
         """Take in the state of the queue; what it has not told before becomes events."""
         notes, failed = (self._state.notes, self._state.failed) if self._state else ([], {})
         self._state = state
+        self._losses.see(state)
         goes_on = state.notes[: len(notes)] == notes  # else it is another queue
         for note in state.notes[len(notes) if goes_on else 0 :]:
             self.note(note)
@@ -75,9 +79,20 @@ class Driver:
         """Keep a sentence on what went wrong, with the time."""
         self._events.append(event(text))
 
-    def count_settings(self, total: int, ended: int) -> None:
-        """Say how far a sweep is."""
-        self._settings = {"total": total, "ended": ended}
+    def count_settings(self, total: int, asked: Sequence[Mapping[str, Any]]) -> None:
+        """Say how far a sweep is.
+
+        Args:
+            total: how many settings there will be.
+            asked: what is to be said of those that were asked for, with the `state` of each.
+        """
+        ended = sum(each["state"] != "running" for each in asked)
+        self._settings = {"total": total, "ended": ended, "asked": [*asked]}
+
+    def count_models(self, total: int, done: int) -> None:
+        """Say how far it is where no queue does."""
+        began = self._counted[2] if self._counted else time.monotonic()
+        self._counted = total, done, began
 
     def write(self, ended: int | None = None, why: str = "") -> None:
         """Write driver.json; docs/store.md has its keys."""
@@ -93,23 +108,44 @@ class Driver:
             "stage": self._stage,
             "ended": ended,
             "why": why,
-            "models": state
-            and {
-                "total": state.total,
-                "done": state.done,
-                "failed": len(state.failed),
-                "waiting": state.waiting,
-            },
+            "models": self._models(),
             "settings": self._settings,
             "working": {
-                worker: {"run": work.run_id, "word": work.word, "part": work.part}
+                worker: {
+                    "run": work.run_id,
+                    "word": work.word,
+                    "part": work.part,
+                    "losses": self._losses.of(work.run_id),
+                }
                 for worker, work in (state.working.items() if state and ended is None else ())
             },
             "failed": state.failed if state else {},
-            "remaining_s": round(remaining_s(state)) if state and ended is None else None,
+            "remaining_s": self._remaining_s() if ended is None else None,
             "events": self.events,
         }
         store.write_json(self.path, facts)
+
+    def _models(self) -> dict[str, int] | None:
+        """How many models there are, done, failed, waiting and to come; None: nobody has said."""
+        if state := self._state:
+            failed, to_come = len(state.failed), round(state.to_come)
+            total, done, waiting = state.counts
+        elif self._counted:
+            total, done, _ = self._counted
+            failed, to_come, waiting = 0, 0, total - done
+        else:
+            return None
+        told = {"total": total, "done": done, "failed": failed}
+        return {**told, "waiting": waiting, "to_come": to_come}
+
+    def _remaining_s(self) -> int | None:
+        """The seconds until its models are done, if the rest goes as what is done went."""
+        if self._state:
+            return round(remaining_s(self._state))
+        if not self._counted or not self._counted[1]:
+            return None
+        total, done, began = self._counted
+        return round((time.monotonic() - began) * (total - done) / done)
 
     def beat(self) -> bool:
         """Write driver.json again; False if another driver's is there in its place."""

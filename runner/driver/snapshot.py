@@ -14,6 +14,14 @@ class Claim(NamedTuple):
     cost: float = 1.0  # of the task
 
 
+class Counts(NamedTuple):
+    """How many Runs a queue was given; one that is added twice counts once."""
+
+    total: int
+    done: int
+    waiting: int
+
+
 class Snapshot(NamedTuple):
     """What people see of a queue. Numbers are of tasks: a Run that is added twice counts twice."""
 
@@ -30,6 +38,13 @@ class Snapshot(NamedTuple):
     cost_ended: float = 0.0  # of those that are done or failed
     lanes: int = 0  # that have asked for a task, and are not released
     no_room: bool = False  # for a lane on any node; the fleet's watcher says so, not the queue
+    runs: Counts | None = None  # None: each task is another Run
+    to_come: float = 0.0  # Runs that will be added, about; a sweep says so, not the queue
+
+    @property
+    def counts(self) -> Counts:
+        """What a person counts: Runs, not tasks."""
+        return self.runs or Counts(self.total, self.done, self.waiting)
 
     @property
     def ended(self) -> int:
@@ -40,9 +55,10 @@ class Snapshot(NamedTuple):
 def remaining_s(state: Snapshot) -> float:
     """Return the seconds left if the rest goes as what is done went, or 0 when unknown.
 
-    Runs count by what they cost: longer ones may be done before shorter ones.
+    Runs count by what they cost: longer ones may be done before shorter ones. One that is to come
+    counts 1, as all do where some are.
     """
     done = state.cost_ended + sum(work.part * work.cost for work in state.working.values())
-    if not done or state.ended == state.total:
+    if not done or (state.ended == state.total and not state.to_come):
         return 0.0
-    return state.since_first_claim_s * (state.cost - done) / done
+    return state.since_first_claim_s * (state.cost + state.to_come - done) / done

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from runner.cluster.timetable import is_tail
-from runner.driver.snapshot import Claim, Snapshot
+from runner.driver.snapshot import Claim, Counts, Snapshot
 
 if TYPE_CHECKING:  # it would be torch, which the queue's process has no use for
     from runner.plan.plan import Run
@@ -85,6 +85,8 @@ class RunQueue:
         self._failed: dict[int, tuple[str, str]] = {}  # ticket -> run id, reason
         self._total = 0
         self._cost = self._cost_ended = 0.0
+        self._costs: dict[int, float] = {}  # by ticket, until they end
+        self._ended: dict[str, str] = {}  # run id -> why its last task to end failed, "" if not
         self._deaths: Counter[str] = Counter()  # by run id
         self._lanes: set[str] = set()  # that have asked for a task
         self._released: set[str] = set()  # lanes
@@ -105,8 +107,13 @@ class RunQueue:
         assert not self._closed, "nothing is added to a closed queue"
         tickets = [*range(self._total, self._total + len(tasks))]
         self._total += len(tasks)
-        self._cost += sum(task.cost for task in tasks)
-        self._tasks.update(zip(tickets, tasks, strict=True))
+        known = {task.run_id for task in self._tasks.values()} | {*self._ended}
+        for ticket, task in zip(tickets, tasks, strict=True):
+            # What a Run is added for again is mostly done by then.
+            self._costs[ticket] = 0.0 if task.run_id in known else task.cost
+            self._cost += self._costs[ticket]
+            self._tasks[ticket] = task
+            known.add(task.run_id)
         self._waiting += tickets
         self._give_up_killers()
         return tickets
@@ -138,7 +145,7 @@ class RunQueue:
         self._waiting.remove(ticket)
         task = self._tasks[ticket]
         now = time.monotonic()
-        self._held[worker] = Claim(task.run_id, "starts", 0.0, ticket, now, task.cost)
+        self._held[worker] = Claim(task.run_id, "starts", 0.0, ticket, now, self._costs[ticket])
         return task
 
     def tell(self, worker: str, word: str, part: float) -> bool:
@@ -159,6 +166,7 @@ class RunQueue:
             self._count(worker)
             self._end(work.ticket)
             self._done.add(work.ticket)
+            self._ended[work.run_id] = ""
 
     def fail(self, worker: str, reason: str, everywhere: bool = False) -> None:
         """Count its task as failed; `everywhere` says that all others would fail for that too."""
@@ -220,7 +228,7 @@ class RunQueue:
         return Snapshot(
             self._total,
             len(self._done),
-            dict(self._failed.values()),
+            {run_id: why for run_id, why in self._ended.items() if why},
             dict(self._held),
             list(self._notes),
             len(self._waiting),
@@ -230,7 +238,15 @@ class RunQueue:
             self._cost,
             self._cost_ended,
             len(self._lanes - self._released),
+            runs=self._counts(),
         )
+
+    def _counts(self) -> Counts:
+        """How many Runs there are; what a Run is added for again is nothing new."""
+        left = {task.run_id for task in self._tasks.values()}
+        working = {claim.run_id for claim in self._held.values()}
+        done = sum(not why for run_id, why in self._ended.items() if run_id not in left)
+        return Counts(len(left | {*self._ended}), done, len(left - working))
 
     def _count(self, worker: str) -> None:
         self._of_lane[worker.split("/")[0]] += 1
@@ -242,11 +258,12 @@ class RunQueue:
 
     def _end_badly(self, ticket: int, reason: str) -> None:
         self._failed[ticket] = (self._end(ticket).run_id, reason)
+        self._ended[self._failed[ticket][0]] = reason
 
     def _end(self, ticket: int) -> Task:
         """Take out a task that is done or failed."""
         task = self._tasks.pop(ticket)
-        self._cost_ended += task.cost
+        self._cost_ended += self._costs.pop(ticket)
         return task
 
     def _give_up_killers(self) -> None:

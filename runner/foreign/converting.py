@@ -44,6 +44,7 @@ def convert_all(
     num_examples: int,
     folder: Folder,
     tell: Callable[[str], None],
+    count: Callable[[int, int], object] = lambda total, done: None,
 ) -> dict[str, list[Converted]]:
     """Return every model's answers converted; what has been converted before is not read again.
 
@@ -51,6 +52,7 @@ def convert_all(
         num_examples: N of the member matrix.
         folder: where each model gets a folder of its own, marked DONE.
         tell: is given a line about each arm that is converted, and a note of what is set aside.
+        count: is given how many files there are, and how many of them are converted.
 
     Raises:
         BadAnswers: a file cannot be read or does not go with the others. Those before it are kept.
@@ -58,6 +60,7 @@ def convert_all(
     """
     found: dict[str, list[Converted]] = {}
     first: Converted | None = None
+    total = sum(map(len, arms.values()))
     for arm, files in arms.items():
         folders = [place_of(folder, arm, number, given) for number, given in enumerate(files)]
         set_aside_broken(folders, tell)
@@ -71,6 +74,7 @@ def convert_all(
             check_kind((first or one).given, (first or one).kind, given, one.kind)
             first = first or one
             found.setdefault(arm, []).append(one)
+            count(total, sum(map(len, found.values())))
     return found
 
 

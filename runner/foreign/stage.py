@@ -67,7 +67,9 @@ def audit_given(
 
         def attempt() -> dict[str, Any]:
             driving.enter("reading")
-            converted = convert_all(files, matrix.shape[1], folder / "answers", driving.tell)
+            converted = convert_all(
+                files, matrix.shape[1], folder / "answers", driving.tell, driving.count_models
+            )
             notes = *alone, *nearly_partners(matrix), *unsure, *looked.notes
             given = given_of(audit, matrix, converted, folder, notes)._replace(names=called)
             return _audited(given, in_ray, console, driving)

@@ -16,6 +16,13 @@ class Ended(NamedTuple):
     why: str
 
 
+class ToAsk(NamedTuple):
+    """Models of one arm that nobody has asked for yet, about."""
+
+    of_settings: float  # of an arm whose Runs differ by setting, over all settings together
+    shared: float  # of an arm whose Runs all settings share
+
+
 class Board:
     """Settings come in generations; a generation is judged once all of it reached a rung.
 
@@ -41,6 +48,7 @@ class Board:
         self._settled: set[int] = set()  # rungs of this generation that were judged
         self._news: list[str] = []
         self._used: set[str] = set()
+        self._asked: dict[str, int] = {}  # id -> index of the highest rung that it asked for
 
     def open(self, labels: Mapping[str, str]) -> None:
         """Begin a generation of these settings; each of the last one has ended."""
@@ -86,9 +94,57 @@ class Board:
         news, self._news = self._news, []
         return news
 
-    def num_ended(self) -> int:
-        """Return how many settings are through with it."""
-        return len(self._ended)
+    def settings(self) -> list[dict[str, Any]]:
+        """Return how each setting that was asked for stands: plain values, for who watches."""
+        return [
+            {
+                "setting": label,
+                "state": self._ended[each].state if each in self._ended else "running",
+                "why": self._ended[each].why if each in self._ended else "",
+                "num_models": max(self._records[each], default=0),
+                "figures": _told(self._records[each][max(self._records[each])])
+                if self._records[each]
+                else "",
+            }
+            for each, label in self._labels.items()
+        ]
+
+    def ask(self, setting: str, rung: int) -> None:
+        """Note that a setting asks for the models of a rung."""
+        self._asked[setting] = self._rungs.index(rung)
+
+    def to_ask(self) -> ToAsk:
+        """Return how many models are still to be asked for, if as many go on as went on so far.
+
+        Before any was judged all are taken to go on.
+        """
+        of_settings = (self._total - len(self._labels)) * self._above(-1)
+        for each in self._labels:
+            if each not in self._ended:
+                of_settings += self._above(self._asked.get(each, -1))
+        furthest = max(self._asked.values(), default=-1)
+        reached = self._rungs[furthest] if furthest >= 0 else 0
+        over = len(self._ended) == self._total
+        return ToAsk(of_settings, 0.0 if over else float(self._rungs[-1] - reached))
+
+    def _above(self, asked: int) -> float:
+        """The models that a setting is expected to ask for beyond those of a rung's index."""
+        expected, share, before = 0.0, 1.0, self._rungs[asked] if asked >= 0 else 0
+        for at in range(asked + 1, len(self._rungs)):
+            share *= self._share(at - 1) if at else 1.0
+            expected += share * (self._rungs[at] - before)
+            before = self._rungs[at]
+        return expected
+
+    def _share(self, at: int) -> float:
+        """The share of settings that went on from a rung, by its index; one more is taken to."""
+        here, up = self._rungs[at], self._rungs[at + 1]
+        went_on = sum(up in of_setting for of_setting in self._records.values())
+        left = sum(
+            end.state == "stopped" and here in self._records[each] and up not in self._records[each]
+            for each, end in self._ended.items()
+        )
+        return (went_on + 1) / (went_on + left + 1)
 
     def records(self) -> dict[str, dict[int, Any]]:
         """Return by setting and rung what was handed in."""

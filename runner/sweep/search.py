@@ -10,10 +10,12 @@ import ray
 from ray import tune
 from ray.exceptions import RayError
 from ray.tune import Callback
+from ray.tune.progress_reporter import TrialProgressCallback
 
 from runner.driver.driver import Driver
 from runner.experiment.sweep import Setting, num_asked
 from runner.faults import Unfinished
+from runner.sweep.coming import Coming
 from runner.sweep.rungs import Ended
 from runner.sweep.searchers import Generations, asked_by
 from runner.sweep.settings import id_of, in_words
@@ -32,7 +34,7 @@ class SearchOutcome(NamedTuple):
     ended: Mapping[str, Ended]
 
 
-def search(sweeping: Sweeping, driving: Driver) -> SearchOutcome:
+def search(sweeping: Sweeping, driving: Driver, coming: Coming) -> SearchOutcome:
     """Try every setting that is asked for; Ray is connected and the lanes are there.
 
     Tune keeps its files in a temporary folder of the driver, and none of them is read again: trials
@@ -73,12 +75,12 @@ def search(sweeping: Sweeping, driving: Driver) -> SearchOutcome:
             storage_path=tunes_own.name,
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
-            callbacks=[News(sweeping, driving)],
+            callbacks=[News(sweeping, driving, coming), Mute()],
         ),
     )
     try:
         tuner.fit()
-        tell_news(sweeping, driving)
+        tell_news(sweeping, driving, coming)
         return SearchOutcome(
             settings, ray.get(board.records.remote()), ray.get(board.ended.remote())
         )
@@ -91,14 +93,21 @@ def search(sweeping: Sweeping, driving: Driver) -> SearchOutcome:
         tunes_own.cleanup()
 
 
+class Mute(TrialProgressCallback):
+    """Stands where Tune puts its own, which prints of a trial that reported nothing, always."""
+
+    def _print(self, msg: str) -> None:
+        """Print nothing."""
+
+
 class News(Callback):
     """Prints what happened on the board, while Tune waits."""
 
-    def __init__(self, sweeping: Sweeping, driving: Driver) -> None:
-        self.sweeping, self.driving = sweeping, driving
+    def __init__(self, sweeping: Sweeping, driving: Driver, coming: Coming) -> None:
+        self.sweeping, self.driving, self.coming = sweeping, driving, coming
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        tell_news(self.sweeping, self.driving)
+        tell_news(self.sweeping, self.driving, self.coming)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         assert self.sweeping.experiment.sweep is not None
@@ -110,10 +119,12 @@ class News(Callback):
         return {}
 
 
-def tell_news(sweeping: Sweeping, driving: Driver) -> None:
+def tell_news(sweeping: Sweeping, driving: Driver, coming: Coming) -> None:
     """Print what happened on the board since the last time."""
-    news, sweep = ray.get(sweeping.board.news.remote()), sweeping.experiment.sweep
+    board, sweep = sweeping.board, sweeping.experiment.sweep
+    news, to_ask = ray.get([board.news.remote(), board.to_ask.remote()])
+    coming.search(to_ask)
     for line in news:
         driving.tell(line)
     if news and sweep:
-        driving.count_settings(num_asked(sweep), ray.get(sweeping.board.num_ended.remote()))
+        driving.count_settings(num_asked(sweep), ray.get(board.settings.remote()))

@@ -112,6 +112,7 @@ def with_setting(
 
 
 NOT_COMPARED = ("sweep", "report", "memorization")
+ASKED = ("answers", "robustness", "membership", "averages", "epsilon")  # keys that train nothing
 
 
 def compared_arms(experiment: Experiment) -> list[str]:
@@ -125,6 +126,16 @@ def compared_arms(experiment: Experiment) -> list[str]:
     attacks = experiment.membership.attacks.values()
     needed |= {attack.needs().shadow_arm for attack in attacks}
     return [name for name in experiment.arms if name in needed]
+
+
+def varied_arms(experiment: Experiment) -> set[str]:
+    """Return the arms whose Runs differ by setting: what they are asked makes no other Runs."""
+    sweep = experiment.sweep
+    assert sweep is not None
+    parts = [dotted.split(".") for key, axis in sweep.axes.items() for dotted in (key, *axis.also)]
+    if any(part[0] not in ("arms", *ASKED) for part in parts):
+        return {*experiment.arms}
+    return {part[1] for part in parts if part[0] == "arms" and len(part) > 1}
 
 
 def put(data: dict[str, Any], dotted: str, value: Any) -> None:

@@ -29,6 +29,7 @@ from runner.storage import store
 from runner.storage.cloud import Folder, folder_at
 from runner.storage.store import Store
 from runner.sweep import recommend, results, settings
+from runner.sweep.coming import Coming
 from runner.sweep.rungs import Board
 from runner.sweep.search import SearchOutcome, search
 from runner.sweep.trial import Sweeping, measured, reason
@@ -99,11 +100,15 @@ def _sweep(
     board: Any = (
         ray.remote(Board).options(**connect.beside_driver()).remote(sweep.rungs, total, sweep.alike)
     )
-    driving.count_settings(total, 0)
+    driving.count_settings(total, [])
     driving.enter("search")
+    coming = Coming(experiment)
+    coming.search(ray.get(board.to_ask.remote()))
     with (
         Show(console, driving.saw) as show,
-        fleet.open_fleet(work.dataset, settled, work.store, show) as queue,
+        fleet.open_fleet(
+            work.dataset, settled, work.store, lambda state: show(coming.of(state))
+        ) as queue,
     ):
         sweeping = Sweeping(
             data=data,
@@ -115,9 +120,10 @@ def _sweep(
             board=board,
             dataset=ray.put(work.dataset),
         )
-        found = search(sweeping, driving)
+        found = search(sweeping, driving, coming)
         trials = results.trials_of(sweep, *found, work.folder)
         chosen, why = recommend.recommended(trials) if sweep.alike else (None, NOT_ALIKE)
+        coming.confirm(chosen is not None)
         driving.enter("confirmation")
         confirmed = _confirm(sweeping, work, chosen, driving)
         used = ray.get(board.used.remote())

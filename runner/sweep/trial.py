@@ -83,6 +83,7 @@ def _at_rung(sweeping: Sweeping, setting: Mapping[str, Any], rung: int) -> dict[
     experiment = config.validate(data, Experiment, "this setting")
     dataset: Any = ray.get(sweeping.dataset)
     work = made_ready(experiment, Store(sweeping.storage), dataset, folder)
+    sweeping.board.ask.remote(id_of(dict(setting)), rung)
     return measured(work, sweeping, sweeping.board.note.remote)
 
 

@@ -19,8 +19,9 @@ from tests.conftest import fill, small_disk
 
 
 def test_it_tells_how_far_it_is_and_how_it_ended(tmp_path: Path):
-    working = {"l/0": Claim("erm-m001", "epoch 1/2", 0.5, ticket=1)}
+    working = {"l/0": Claim("erm-m001", "epoch 1/2 loss 0.7", 0.5, ticket=1)}
     state = Snapshot(4, 1, {"erm-m002": "why"}, working, ["a note"], 1, "", 30.0, True, 4.0, 2.0)
+    state = state._replace(to_come=1.5)
     with hold(tmp_path, print) as driving:
         driving.enter("training")
         driving.note("first")
@@ -29,10 +30,12 @@ def test_it_tells_how_far_it_is_and_how_it_ended(tmp_path: Path):
         found = read(tmp_path / driver.FILE)
         assert found is not None
         assert (found["pid"], found["stage"], found["ended"]) == (os.getpid(), "training", None)
-        assert found["models"] == {"total": 4, "done": 1, "failed": 1, "waiting": 1}
-        assert found["working"] == {"l/0": {"run": "erm-m001", "word": "epoch 1/2", "part": 0.5}}
+        counts = {"total": 4, "done": 1, "failed": 1, "waiting": 1, "to_come": 2}
+        assert found["models"] == counts
+        told = {"run": "erm-m001", "word": "epoch 1/2 loss 0.7", "part": 0.5, "losses": [0.7]}
+        assert found["working"] == {"l/0": told}
         assert found["failed"] == {"erm-m002": "why"}
-        assert found["remaining_s"] == round(30 * 1.5 / 2.5)
+        assert found["remaining_s"] == round(30 * (1.5 + 1.5) / 2.5)
         assert [e["text"] for e in found["events"]] == ["first", "a note", "erm-m002 failed: why"]
         assert abs(driver.age_s(found, time.time())) < 60
     found = read(tmp_path / driver.FILE)

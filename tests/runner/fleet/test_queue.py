@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from runner.driver.snapshot import Counts
 from runner.fleet.queue import MAX_DEATHS, MAX_REPAIRS, Outcome, RunQueue, Task
 from runner.plan.work import Work
 from runner.train.train import train
@@ -197,6 +198,39 @@ def test_a_run_that_is_added_twice_is_never_in_the_hands_of_two_workers():
     queue.finish("l/2")
     assert queue.outcome(first + second) == Outcome(3, {}, 0)
     assert queue.snapshot().total == queue.snapshot().done == 3
+
+
+def test_people_are_told_of_runs_and_what_a_run_is_added_for_again_costs_nothing():
+    queue = RunQueue()
+    queue.add(tasks("a", "b"))
+    assert queue.snapshot().counts == Counts(2, 0, 2)
+    assert claim(queue, "l/0") == "a"
+    queue.add(tasks("a", "b", "c"))  # of another setting, which shares two of its Runs
+    state = queue.snapshot()
+    assert (state.total, state.counts, state.cost) == (5, Counts(3, 0, 2), 3.0)
+    queue.finish("l/0")
+    assert queue.snapshot().counts == Counts(3, 0, 3), "a is still to be asked something"
+    for run_id in ("b", "a", "b", "c"):
+        assert claim(queue, "l/0") == run_id
+        queue.finish("l/0")
+    state = queue.snapshot()
+    assert (state.done, state.counts, state.cost_ended) == (5, Counts(3, 3, 0), 3.0)
+
+
+def test_a_run_that_failed_and_was_done_after_all_has_not_failed():
+    queue = RunQueue()
+    queue.add(tasks("a", "b"))
+    claim(queue, "l/0")
+    queue.fail("l/0", "odd")
+    assert queue.snapshot().failed == {"a": "odd"}
+    assert queue.snapshot().counts == Counts(2, 0, 1)
+    queue.add(tasks("a"))
+    assert queue.snapshot().counts == Counts(2, 0, 2)
+    for _ in "ab":
+        claim(queue, "l/0")
+        queue.finish("l/0")
+    assert queue.snapshot().failed == {}
+    assert queue.snapshot().counts == Counts(2, 2, 0)
 
 
 def test_a_run_that_failed_gets_a_fresh_chance_when_it_is_added_again():

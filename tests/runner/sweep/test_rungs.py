@@ -1,12 +1,13 @@
 """Verdicts depend on the figures alone, and nobody waits for one who is gone."""
 
 import itertools
+import json
 from collections.abc import Iterator, Sequence
 
 import pytest
 
-from runner.sweep.rungs import Board
-from tests.made.sweeps import figures
+from runner.sweep.rungs import Board, ToAsk
+from tests.made.sweeps import BASE, figures
 
 RUNGS = (8, 16)
 FIGURES = {  # by setting and rung
@@ -33,6 +34,7 @@ class Trial:
 
     def _life(self) -> Iterator[None]:
         for rung in RUNGS:
+            self.board.ask(self.name, rung)
             self.board.hand_in(self.name, rung, FIGURES[self.name][rung])
             yield
             while (verdict := self.board.verdict(self.name, rung)) is None:
@@ -144,3 +146,50 @@ def test_a_failure_is_told_as_what_went_wrong():
     board = opened(["good", "leaky"], total=5)
     board.fail("leaky", "odd")
     assert board.news() == ["note: setting leaky: failed: odd", "settings 1/5 done"]
+
+
+def test_before_anybody_was_judged_all_are_taken_to_go_on_to_the_last_rung():
+    board = Board((6, 8, 16), 4)
+    assert board.to_ask() == ToAsk(4 * 16, 16)
+    board.open({"a": "a", "b": "b"})
+    assert board.to_ask() == ToAsk(4 * 16, 16), "their processes start"
+    board.ask("a", 6)
+    assert board.to_ask() == ToAsk(3 * 16 + 10, 10)
+    board.ask("b", 6)
+    board.hand_in("a", 6, BASE)
+    board.hand_in("b", 6, BASE)
+    board.ask("b", 8)
+    assert board.to_ask() == ToAsk(2 * 16 + 10 + 8, 8)
+
+
+def test_as_many_are_taken_to_go_on_as_went_on_so_far():
+    board = opened([*FIGURES], total=9)
+    play(board, [*FIGURES])
+    went_on = sum(16 in records for records in board.records().values())
+    stopped = sum(end.state == "stopped" for end in board.ended().values())
+    assert went_on > 0
+    assert stopped > 0
+    share = (went_on + 1) / (went_on + stopped + 1)
+    expected = (9 - len(FIGURES)) * (8 + 8 * share)
+    assert board.to_ask() == ToAsk(pytest.approx(expected), 0)
+
+
+def test_nothing_is_to_be_asked_for_once_all_have_ended():
+    board = opened([*FIGURES], total=len(FIGURES))
+    play(board, [*FIGURES])
+    assert board.to_ask() == ToAsk(0, 0)
+    failing = opened(["good"], total=1)
+    failing.fail("good", "odd")
+    assert failing.to_ask() == ToAsk(0, 0)
+
+
+def test_each_setting_is_told_of_in_plain_values():
+    board = opened([*FIGURES])
+    assert {each["state"] for each in board.settings()} == {"running"}
+    play(board, [*FIGURES])
+    told = {each["setting"]: each for each in board.settings()}
+    assert told["setting leaky"]["state"] == "stopped"
+    assert told["setting leaky"]["why"] == "with 8 models setting good beats it"
+    assert told["setting good"]["num_models"] == 16
+    assert "natural " in told["setting good"]["figures"]
+    json.dumps(board.settings())
