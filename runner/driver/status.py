@@ -3,7 +3,7 @@
 import difflib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from runner.driver import _standing
+from runner.driver._figures import FirstFigures
 from runner.driver._standing import FAILED, NOT_BEGUN, NOT_HEARD_OF, RUNNING, STOPPED
 from runner.driver.lock import STALE_S
 from runner.driver.progress import SHOWN, duration, say
@@ -21,6 +22,7 @@ from runner.storage.cloud import Folder, folder_at
 from runner.storage.store import StorageError, Store
 
 NOT_WELL = {FAILED, STOPPED, NOT_HEARD_OF}
+Keep = Callable[[Sequence[dict[str, Any]], bool], object]
 FAILURES, EVENTS = 10, 5  # as many are shown; `--json` has all
 
 
@@ -30,12 +32,14 @@ def say_all(
     watch_s: float | None,
     as_json: bool,
     console: Console,
+    keep: Keep | None = None,
 ) -> int:
     """Print how things stand and return the exit code: 1 if one that was named is not well.
 
     Args:
         named: configurations or names; none: one line for each thing in the storage.
         watch_s: seconds between two looks, until nothing runs or is still to begin; None: one look.
+        keep: is given what each look found, with first figures, and whether there will be another.
 
     Raises:
         StorageError: the storage, or what was named, is not there.
@@ -44,12 +48,16 @@ def say_all(
     at = Store(folder_at(storage))
     if not at.root.exists() and watch_s is None:
         raise StorageError(f"storage folder {at.root}: not there; name it with --storage FOLDER")
-    names = [_name(each) for each in named]
+    names = [name_of(each) for each in named]
+    figures = FirstFigures(at) if keep else None
     repaints = watch_s is not None and console.is_terminal and not as_json
     shown: dict[str, str] = {}
     with Live(console=console, auto_refresh=False) if repaints else nullcontext() as live:
         while True:
-            found, now = _look(at, names, watch_s is not None), time.time()
+            found, now = look(at, names, watch_s is not None, figures), time.time()
+            goes_on = watch_s and {each["state"] for each in found} & {RUNNING, NOT_BEGUN}
+            if keep:
+                keep(found, bool(goes_on))
             text = "\n".join(details(each, now) if names else line(each, now) for each in found)
             if as_json:
                 print(json.dumps(found, indent=1 if watch_s is None else None), flush=True)
@@ -59,18 +67,18 @@ def say_all(
                 console.print(text, highlight=False, soft_wrap=True, markup=False)
             else:
                 for each in found:
-                    if shown.get(each["folder"]) != (change := _counted(each)):
+                    if shown.get(each["folder"]) != (change := counted(each)):
                         say(console, line(each, now))
                         shown[each["folder"]] = change
-            if watch_s is None or not {each["state"] for each in found} & {RUNNING, NOT_BEGUN}:
+            if not watch_s or not goes_on:
                 return int(bool(names) and any(each["state"] in NOT_WELL for each in found))
             time.sleep(watch_s)
 
 
 def line(found: dict[str, Any], now: float) -> str:
     """Return how one thing stands in one line."""
-    parts = [f"{found['kind']} {found['name']}: {_counted(found)}"]
-    return ", ".join(parts + [_end(found, now)] * bool(_end(found, now)))
+    parts = [f"{found['kind']} {found['name']}: {counted(found)}"]
+    return ", ".join(parts + [end(found, now)] * bool(end(found, now)))
 
 
 def details(found: dict[str, Any], now: float) -> str:
@@ -82,7 +90,7 @@ def _details(found: dict[str, Any]) -> Iterator[str]:
     if found["host"]:
         yield f"driver: process {found['pid']} on {found['host']}, since {found['since']}"
     for name, arm in found["arms"].items():
-        yield f"{name}: {_models(arm, found['state'])}"
+        yield f"{name}: {models_line(arm, found['state'])}"
         for work in arm["running"][:SHOWN]:
             yield f"  {work['run']} {work['word']} ({work['part']:.0%})"
         if len(arm["running"]) > SHOWN:
@@ -96,8 +104,8 @@ def _details(found: dict[str, Any]) -> Iterator[str]:
         yield f"report: {found['report']}"
 
 
-def _counted(found: dict[str, Any]) -> str:
-    """The state and the counts: what changes when something happened."""
+def counted(found: Mapping[str, Any]) -> str:
+    """Return the state and the counts: what changes when something happened."""
     silent = found["state"] == RUNNING and found["heard_s"] > STALE_S
     parts = [
         f"{found['state']} ({found['stage']})" if found["state"] == RUNNING else found["state"]
@@ -107,23 +115,25 @@ def _counted(found: dict[str, Any]) -> str:
     if settings := found["settings"]:
         parts.append(f"{settings['ended']}/{settings['total']} settings")
     if found["models"]:
-        parts.append(_models(found["models"], found["state"]))
+        parts.append(models_line(found["models"], found["state"]))
     return ", ".join(parts)
 
 
-def _models(counts: dict[str, Any], state: str) -> str:
-    """How many models are done, in work, failed, and waiting."""
+def models_line(counts: Mapping[str, Any], state: str) -> str:
+    """Return how many models are done, in work, failed, and waiting."""
     sizes = {key: len(n) if isinstance(n, list | dict) else n for key, n in counts.items()}
+    to_come = sizes.pop("to_come", 0)
     left = sizes["total"] - sizes["done"] - sizes["running"] - sizes["failed"]
     told = [f"{sizes['done']}/{sizes['total']} models done"]
     told += [f"{sizes['running']} in work"] * bool(sizes["running"])
     told += [f"{sizes['failed']} failed"] * bool(sizes["failed"])
     told += [f"{left} {'waiting' if state == RUNNING else 'to do'}"] * (left > 0)
+    told += [f"about {to_come} more to come"] * bool(to_come)
     return ", ".join(told)
 
 
-def _end(found: dict[str, Any], now: float) -> str:
-    """When the models will be done, or ""."""
+def end(found: Mapping[str, Any], now: float) -> str:
+    """Return when the models will be done, or ""."""
     left_s = found["remaining_s"]
     if left_s is None:
         return ""
@@ -133,11 +143,21 @@ def _end(found: dict[str, Any], now: float) -> str:
     return f"ends about {at} (in {duration(left_s)})"
 
 
-def _look(at: Store, names: Sequence[str], wait: bool) -> list[dict[str, Any]]:
-    """How everything stands, or whatever has one of these names."""
+def look(
+    at: Store, names: Sequence[str], wait: bool, figures: FirstFigures | None = None
+) -> list[dict[str, Any]]:
+    """Return how everything stands, or whatever has one of these names.
+
+    Args:
+        wait: what is not there may still begin.
+        figures: read first figures, too.
+
+    Raises:
+        StorageError: what was named is not there.
+    """
     there = _standing.names(at)
     found = [
-        _standing.standing(at, kind, name, time.time())
+        _standing.standing(at, kind, name, time.time(), figures)
         for kind, name in there
         if not names or name in names
     ]
@@ -152,8 +172,8 @@ def _look(at: Store, names: Sequence[str], wait: bool) -> list[dict[str, Any]]:
     return found + [_standing.not_begun(name) for name in missing]
 
 
-def _name(named: str) -> str:
-    """What a configuration calls itself; a name is taken as it is."""
+def name_of(named: str) -> str:
+    """Return what a configuration calls itself; a name is taken as it is."""
     try:
         data, _ = config.read(config.locate(named), [])
     except ConfigError:

@@ -9,8 +9,6 @@ from typing import Any
 
 import jinja2
 
-from runner.report import style
-
 SCRIPTS = ("page", "table", "chart", "examples", "start")  # in this order
 
 
@@ -60,6 +58,8 @@ def policy(script: str) -> str:
 
 def inline(name: str, svg: str) -> str:
     """Return an SVG to stand in the page: its ids its own, its ink and paper those of the page."""
+    from runner.report import style  # matplotlib: who shows tables alone does not wait for it
+
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", svg)

@@ -5,6 +5,7 @@ from typing import Any
 
 from runner import pipeline
 from runner.driver import driver
+from runner.driver._figures import FirstFigures
 from runner.driver._standing import standing
 from runner.driver.driver import Driver
 from runner.driver.snapshot import Claim, Snapshot
@@ -40,6 +41,6 @@ def half_done(work: Work) -> Snapshot:
     return Snapshot(12, 3, failed, working, ["a note"], 7, "", 60.0, closed=True)
 
 
-def of(work: Work, now: float = NOW) -> dict[str, Any]:
+def of(work: Work, now: float = NOW, figures: FirstFigures | None = None) -> dict[str, Any]:
     """How the experiment of some work stands."""
-    return standing(work.store, "experiment", "tiny", now)
+    return standing(work.store, "experiment", "tiny", now, figures)
