@@ -59,6 +59,7 @@ def gather_given(
         arms={name: _arm(audit, name, of, given.over) for name, of in accuracies.items()},
         vulnerable=vulnerable,
         comparisons=_comparisons(given, accuracies, judged),
+        accuracies=accuracies,
         checks=checks_as_told(given),
         runs={"trained": 0, "reused": len(plan.member) * len(plan.arms)},
         report={"against": None, "by": None, "baseline": None},

@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from runner.report.blocks.verdict import verdict_markdown
 from runner.report.columns import Column, Row, groups, main_columns, notes, rows
 from runner.report.quantities import every_figure
 from runner.report.readings import Figure, readings
@@ -18,9 +19,10 @@ ACROSS = 4  # arms beside each other on a terminal of 80 columns
 
 
 def markdown(results: dict[str, Any]) -> str:
-    """Return the main table for a README."""
+    """Return what came out and the main table, for a README."""
     title, table = in_markdown(results["experiment"]), markdown_of(results, main_columns(results))
-    return f"# {title}\n\n{table}\n\n{' '.join(notes(results))}\n"
+    parts = [f"# {title}", verdict_markdown(results), table, " ".join(notes(results))]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def markdown_of(results: dict[str, Any], shown: list[Column]) -> str:

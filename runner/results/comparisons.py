@@ -3,6 +3,7 @@
 Letters: M models, R resamples of the examples, F false positive rates.
 """
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -12,7 +13,8 @@ from defenses import Wrapper
 from runner.experiment.experiment import Experiment
 from runner.plan.subject import Subject
 from runner.plan.work import Work
-from runner.results.several import BOTH_WAYS, leakages, over_apart
+from runner.results.several import BOTH_WAYS, Leakage, leakages, over_apart
+from runner.results.verdict.evidence import Difference
 from runner.statistics.intervals import Interval
 from runner.storage import store
 from runner.storage.cloud import Folder
@@ -80,6 +82,54 @@ def comparison(
     return {**pair._asdict(), "draws": draws, "measures": figures}
 
 
+def accuracies_of(work: Work, name: str, draws: int) -> dict[str, np.ndarray]:
+    """Return each model's accuracies (M,), natural and under each attack, by the measure's name.
+
+    Args:
+        draws: how many draws of a randomized model's noise its answers are the mean of.
+    """
+    key = "accuracy" if draws == 1 else "accuracy_mean"
+    found = {}
+    for attack in (None, *work.experiment.robustness.attacks):
+        attack_id = work.experiment.questions(name).robustness_id(attack)
+        facts: list[Any] = [
+            store.facts(work.store.robustness(run.id, attack_id)) for run in work.plan.arms[name]
+        ]
+        measure = f"robust_accuracy/{attack}" if attack else "natural_accuracy"
+        found[measure] = np.array([fact[key] for fact in facts])
+    return found
+
+
+def differences(
+    work: Subject,
+    judged: Folder,
+    draws: Mapping[str, int],
+    accuracies: Mapping[str, Mapping[str, np.ndarray]],
+) -> Difference:
+    """Return what tells how much more one arm has of a measure than another, by any error.
+
+    Args:
+        judged: the folder that `runner.audit.judge.judge` returned.
+        draws: how many of a randomized arm's noise it is read by, by arm.
+        accuracies: (M,) of each measure, by arm.
+    """
+
+    @functools.cache
+    def leaking(arm: str) -> dict[str, Leakage]:
+        return leakages(work, judged, arm, draws[arm])
+
+    def difference(arm: str, against: str, measure: str, error: float) -> Interval:
+        kind, _, rest = measure.partition("/")
+        if kind != "membership":
+            apart = accuracies[arm][measure] - accuracies[against][measure]
+            return work.over._replace(error=error).mean(apart, BOTH_WAYS)
+        attack, _, figure = rest.partition("/")
+        of_arm, of_other = (leaking(name)[attack][figure] for name in (arm, against))
+        return over_apart(work, of_arm, of_other, error)
+
+    return difference
+
+
 def _base_of(experiment: Experiment, name: str) -> str | None:
     """The arm that differs from a wrapper's arm in the wrapper alone."""
     arm = experiment.arms[name]
@@ -95,19 +145,9 @@ def _draws(experiment: Experiment, name: str) -> list[int]:
 
 def _accuracies(work: Work, pair: Pair, draws: int) -> Iterator[tuple[str, Interval]]:
     """The differences of natural accuracy and of accuracy under each attack that both are under."""
-    key = "accuracy" if draws == 1 else "accuracy_mean"
-
-    def accuracies(name: str, attack: str | None) -> np.ndarray:
-        attack_id = work.experiment.questions(name).robustness_id(attack)
-        facts: list[Any] = [
-            store.facts(work.store.robustness(run.id, attack_id)) for run in work.plan.arms[name]
-        ]
-        return np.array([fact[key] for fact in facts])
-
-    for attack in (None, *work.experiment.robustness.attacks):
-        difference = accuracies(pair.arm, attack) - accuracies(pair.against, attack)
-        measure = f"robust_accuracy/{attack}" if attack else "natural_accuracy"
-        yield measure, work.over.mean(difference, BOTH_WAYS)
+    of_arm, of_other = (accuracies_of(work, name, draws) for name in pair)
+    for measure, accuracies in of_arm.items():
+        yield measure, work.over.mean(accuracies - of_other[measure], BOTH_WAYS)
 
 
 def _leakages(work: Subject, judged: Folder, pair: Pair, draws: int) -> dict[str, Interval]:

@@ -11,7 +11,7 @@ from runner.results._arms import arm_blocks, training_warnings
 from runner.results._epsilon import epsilon_figures
 from runner.results._memorization import leakage_by_memorization
 from runner.results.checks import checks_of
-from runner.results.comparisons import compare
+from runner.results.comparisons import accuracies_of, compare
 from runner.results.skeleton import Blocks, results_json
 
 
@@ -54,6 +54,10 @@ def gather(
         arms={name: arm_blocks(work, name) for name in plan.arms},
         vulnerable=vulnerable,
         comparisons=compare(work, judged),
+        accuracies={
+            name: accuracies_of(work, name, experiment.questions(name).answers.draws)
+            for name in plan.arms
+        },
         checks=checks_of(work),
         runs=runs,
         report=experiment.report.model_dump(exclude={"images"}),

@@ -13,7 +13,7 @@ from runner.audit.judged import Judged, read_judged, read_overlap
 from runner.experiment.judging import STRONGEST
 from runner.plan.subject import Subject
 from runner.results.membership import negatives
-from runner.statistics.intervals import Interval
+from runner.statistics.intervals import ERROR, Interval
 from runner.statistics.strongest import Strongest, strongest
 from runner.storage.cloud import Folder
 from runner.storage.scores import Reading
@@ -51,9 +51,14 @@ def leakages(work: Subject, judged: Folder, arm: str, draws: int) -> dict[str, L
     return {STRONGEST: chosen, **of_each}
 
 
-def over_apart(work: Subject, one: Arrays, other: Arrays) -> Interval:
-    """Return how much more one arm leaks than another, model by model and resample by resample."""
-    return work.over.leakage(one[0] - other[0], one[1] - other[1], BOTH_WAYS)
+def over_apart(work: Subject, one: Arrays, other: Arrays, error: float = ERROR) -> Interval:
+    """Return how much more one arm leaks than another, model by model and resample by resample.
+
+    Args:
+        error: how often the interval may miss.
+    """
+    over = work.over._replace(error=error)
+    return over.leakage(one[0] - other[0], one[1] - other[1], BOTH_WAYS)
 
 
 def strongest_figures(work: Subject, judged: Folder, arm: str, draws: int) -> dict[str, Any] | None:

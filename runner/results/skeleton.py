@@ -26,8 +26,12 @@ from runner.results.checks import (
     null_control,
     warnings_of,
 )
+from runner.results.comparisons import differences
 from runner.results.membership import membership_figures
 from runner.results.several import changed_places, overlap_figures, strongest_figures
+from runner.results.verdict import verdict
+from runner.results.verdict.evidence import Evidence
+from runner.results.verdict.forbidden import SANE
 from runner.results.versions import versions
 from runner.statistics.intervals import Interval, mean_interval
 from runner.storage.cloud import Folder
@@ -66,6 +70,7 @@ class Blocks(NamedTuple):
     arms: Mapping[str, ArmBlocks]
     vulnerable: Mapping[str, Any] | None  # the examples at risk of each arm; None: nobody looked
     comparisons: Sequence[Mapping[str, Any]]
+    accuracies: Mapping[str, Mapping[str, np.ndarray]]  # (M,), by arm and measure, by most draws
     checks: Sequence[Check]
     runs: Mapping[str, int]  # how many models this command `trained` and `reused`
     report: Mapping[str, str | None]
@@ -100,7 +105,7 @@ def results_json(
     arms = {name: _arm(work, judged, name, blocks, nulls) for name in plan.arms}
     checks = [null_check(nulls), count_check(plan.member, plan.partner, plan.even), *blocks.checks]
     checks += ceiling_check(arms)
-    return {
+    results = {
         "experiment": settings.name,
         "description": settings.description,
         "seed": settings.seed,
@@ -155,6 +160,10 @@ def results_json(
         "code": code_facts(work.code),
         "versions": versions(),
     }
+    draws = {name: max(1, arm.draws) for name, arm in blocks.arms.items()}
+    apart = differences(work, judged, draws, blocks.accuracies)
+    num_units = len(np.unique(work.over.units()))
+    return {**results, "came_out": verdict(Evidence(results, num_units, apart))}
 
 
 def _arm(work: Subject, judged: Folder, name: str, blocks: Blocks, nulls: Nulls) -> dict[str, Any]:
@@ -230,19 +239,11 @@ def _overstated(arms: Mapping[str, ArmBlocks]) -> list[str]:
     ]
 
 
-INSANE = {  # what it means that a sanity check of an attack fails
-    "eps_monotone": "a larger radius leaves more images standing",
-    "chance_at_large_eps": "a radius of 1 leaves more than chance",
-    "more_steps_not_weaker": "more steps leave more images standing",
-    "black_box_not_stronger": "Square, which sees no gradient, is the stronger attack",
-}
-
-
 def _doubtful(arms: Mapping[str, ArmBlocks]) -> list[str]:
     """Robust accuracies that a sanity check of their attack speaks against."""
     failed: dict[str, list[str]] = {}
     for name, arm in arms.items():
-        for check, why in INSANE.items():
+        for check, (_, why) in SANE.items():
             if ((arm.once.get("sanity") or {}).get(check) or {}).get("verdict") == "fail":
                 failed.setdefault(why, []).append(name)
     return [

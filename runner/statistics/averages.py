@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from runner.statistics.intervals import (
+    ERROR,
     Bounds,
     Interval,
     bootstrap_interval,
@@ -19,6 +20,7 @@ class Averaging(NamedTuple):
     models: np.ndarray  # (K,) int64, growing
     partner: np.ndarray  # (M,) int64, the other model of each one's pair
     interval: Literal["bootstrap", "t", "normal"] = "bootstrap"
+    error: float = ERROR  # how often an interval may miss
 
     def mean(self, values: np.ndarray, bounds: Bounds = (0.0, 1.0)) -> Interval:
         """Return the mean of (M,) values over the chosen models.
@@ -50,7 +52,7 @@ class Averaging(NamedTuple):
             return self.mean(point, bounds)
         some = np.asarray(replicates)[self.models]
         point = np.asarray(point)[self.models]
-        return bootstrap_interval(point, some, self._partners(self.models), bounds)
+        return bootstrap_interval(point, some, self._partners(self.models), bounds, self.error)
 
     def units(self) -> np.ndarray:
         """Return which unit of an interval each chosen model belongs to, (K,) int from 0 on.
@@ -67,8 +69,8 @@ class Averaging(NamedTuple):
 
     def _over(self, models: np.ndarray, values: np.ndarray, bounds: Bounds) -> Interval:
         if self.interval == "normal":
-            return normal_interval(values[models], bounds)
-        return mean_interval(values[models], self._partners(models), bounds)
+            return normal_interval(values[models], bounds, self.error)
+        return mean_interval(values[models], self._partners(models), bounds, self.error)
 
     def _partners(self, models: np.ndarray) -> np.ndarray:
         """The position among some models of each one's partner; -1 where it is none of them."""

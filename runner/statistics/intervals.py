@@ -1,4 +1,4 @@
-"""Intervals of 95 %: of a mean over models, and of a share.
+"""Intervals, of 95 % unless asked otherwise: of a mean over models, and of a share.
 
 Letters: M models, U units (pairs of models), R resamples of the examples.
 """
@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 Bounds = tuple[float, float]  # the least and the greatest value that is possible
+ERROR = 0.05  # how often an interval may miss
 
 
 class Interval(NamedTuple):
-    """A mean over models and its 95 % interval."""
+    """A mean over models and its interval."""
 
     mean: float
     low: float
@@ -20,7 +21,10 @@ class Interval(NamedTuple):
 
 
 def mean_interval(
-    values: np.ndarray, partner: np.ndarray | None = None, bounds: Bounds = (0.0, 1.0)
+    values: np.ndarray,
+    partner: np.ndarray | None = None,
+    bounds: Bounds = (0.0, 1.0),
+    error: float = ERROR,
 ) -> Interval:
     """Return the mean over models and its 95 % Student-t interval, clipped to `bounds`.
 
@@ -35,6 +39,7 @@ def mean_interval(
         partner: (M,) int, the position in `values` of each model's complement; its own position
             or -1 where it has none. None: all models are independent.
         bounds: the least and greatest value that is possible.
+        error: how often the interval may miss; less where several are to hold together.
 
     Raises:
         ValueError: there is no value, or one is not finite, or partners do not name each other.
@@ -43,10 +48,11 @@ def mean_interval(
     mean = float(units.mean())
     if len(units) == 1:
         return Interval(mean, *bounds, num_models)
-    error = units.std(ddof=1) / np.sqrt(len(units))
+    deviation = units.std(ddof=1) / np.sqrt(len(units))
     from scipy.special import stdtrit  # not where an experiment's keys are read
 
-    return _within(mean, float(stdtrit(len(units) - 1, 0.975) * error), bounds, num_models)
+    reach = float(stdtrit(len(units) - 1, 1 - error / 2) * deviation)
+    return _within(mean, reach, bounds, num_models)
 
 
 def bootstrap_interval(
@@ -54,6 +60,7 @@ def bootstrap_interval(
     replicates: np.ndarray,
     partner: np.ndarray | None = None,
     bounds: Bounds = (0.0, 1.0),
+    error: float = ERROR,
 ) -> Interval:
     """Return the mean over models and a 95 % interval for new pairs of models on new examples.
 
@@ -84,6 +91,7 @@ def bootstrap_interval(
             same for all models (`resampling.resampled_figures`).
         partner: as for `mean_interval`.
         bounds: the least and greatest value that is possible.
+        error: as for `mean_interval`.
 
     Raises:
         ValueError: as for `mean_interval`, or there are fewer than two resamples.
@@ -106,8 +114,8 @@ def bootstrap_interval(
     if not variance:
         return Interval(mean, mean, mean, num_models)
     parts, freedoms = np.array([own, shared]), [max(num_units - 1, 1), resampled.shape[1] - 1]
-    joint = stdtrit(variance**2 / (parts**2 / freedoms).sum(), 0.975)
-    separate = parts @ stdtrit(freedoms, 0.975) / variance
+    joint = stdtrit(variance**2 / (parts**2 / freedoms).sum(), 1 - error / 2)
+    separate = parts @ stdtrit(freedoms, 1 - error / 2) / variance
     reach = float(joint + separate) / 2 * variance**0.5
     share, span = (mean - bounds[0]) / (bounds[1] - bounds[0]), bounds[1] - bounds[0]
     if not (np.isfinite(span) and 0 < share < 1):
@@ -117,7 +125,9 @@ def bootstrap_interval(
     return Interval(mean, low, high, num_models)
 
 
-def normal_interval(values: np.ndarray, bounds: Bounds = (0.0, 1.0)) -> Interval:
+def normal_interval(
+    values: np.ndarray, bounds: Bounds = (0.0, 1.0), error: float = ERROR
+) -> Interval:
     """Return the mean over models +- 1.96 standard errors, as if they were independent.
 
     Narrower than `mean_interval`: it takes neither pairs nor the spread's own error into account.
@@ -126,12 +136,16 @@ def normal_interval(values: np.ndarray, bounds: Bounds = (0.0, 1.0)) -> Interval
     Args:
         values: (M,) float, one figure per model; all finite.
         bounds: what the interval is clipped to, and what it is with a single model.
+        error: as for `mean_interval`; of another than 5 % the 1.96 grows as the normal's quantile.
     """
+    from scipy.special import ndtri
+
     values, num_models = _units(values, None)
     mean = float(values.mean())
     if num_models == 1:
         return Interval(mean, *bounds, 1)
-    reach = 1.96 * float(values.std(ddof=1)) / np.sqrt(num_models)
+    errors = 1.96 * float(ndtri(1 - error / 2) / ndtri(1 - ERROR / 2))
+    reach = errors * float(values.std(ddof=1)) / np.sqrt(num_models)
     return _within(mean, reach, bounds, num_models)
 
 

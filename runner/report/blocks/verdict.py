@@ -27,12 +27,12 @@ def verdict_markdown(results: dict[str, Any]) -> str:
 
 def verdict_sentences(results: dict[str, Any]) -> list[str]:
     """Return the sentences; none of results that were written before there were any."""
-    return [sentence["text"] for sentence in results.get("verdict") or []]
+    return [sentence["text"] for sentence in results.get("came_out") or []]
 
 
 def verdict_note(results: dict[str, Any]) -> str:
     """Return what the brackets of the sentences are, where a difference stands in one of them."""
-    figures = [figure for one in results.get("verdict") or [] for figure in one["figures"]]
+    figures = [figure for one in results.get("came_out") or [] for figure in one["figures"]]
     if not any(figure["against"] for figure in figures):
         return ""
     sure = percent(SURE)

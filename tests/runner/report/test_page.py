@@ -184,7 +184,7 @@ def test_warnings_and_arms_come_before_the_table_and_their_details_last(results)
 
 def test_the_contents_name_every_heading_of_the_page_in_order_and_lead_there(results, noisy):
     results["guards"] = [{"name": "a check", "verdict": "pass", "says": "so"}]
-    results["verdict"] = [{"rule": "r", "arms": [], "text": "erm leaks least.", "figures": []}]
+    results["came_out"] = [{"rule": "r", "arms": [], "text": "erm leaks least.", "figures": []}]
     for some in (results, noisy):
         text = html(some, {})
         listed, _, below = text.partition("</nav>")
