@@ -105,7 +105,8 @@ def report(
         samples = sample_png(data.pool_images, data.pool_labels, data.num_classes)
     if work.images == "all":
         examples["examples.png"] = vulnerable_png(results, data.pool_images)
-    write_report(results, work.folder / store.REPORT, samples, examples)
+    listed = work.images == "all"
+    write_report(results, work.folder / store.REPORT, samples, examples, listed)
     return results
 
 

@@ -13,6 +13,7 @@ from runner.storage.cloud import Folder
 from runner.storage.parquet import arrays_table
 from runner.storage.scores import Reading, read_scores
 
+MOST_RANKED = 10**8  # models of all arms times examples, which are held at four bytes each
 HALVES = 2  # of the pairs of models, to see whether each finds the same examples
 
 
@@ -31,6 +32,9 @@ class Flags(NamedTuple):
     true: np.ndarray  # (M, C) int64, and those of them that are called members
     non_members: np.ndarray  # (M, C) int64
     false: np.ndarray  # (M, C) int64
+    # (N,) float64, the lowest false positive rate at which half of the models trained on an example
+    # or more call it a member; NaN where there is none, None where that is too much to hold
+    found_from: np.ndarray | None = None
 
 
 class Calling(NamedTuple):
@@ -57,13 +61,19 @@ class FlagCounting(NamedTuple):
     labels: np.ndarray
     num_classes: int
     false_positive_rate: float
+    ranked: bool  # whether the rate from which each example is found is asked for
 
 
 def count_flags(calling: Calling, in_ray: bool) -> dict[str, Flags]:
-    """Return each arm's flags; a task returns N bits, and what is held grows with M N / 8 bytes."""
+    """Return each arm's flags.
+
+    A task returns N bits, so what is held grows with M N / 8 bytes; and up to MOST_RANKED also the
+    rate from which each example is called a member.
+    """
     scores, readings, member, _, labels, rate = calling
     tasks = [(reading, model) for reading in readings for model in range(len(member))]
-    job = FlagCounting(scores, tasks, packed(member), labels, calling.num_classes, rate)
+    ranked = len(tasks) * member.shape[1] <= MOST_RANKED
+    job = FlagCounting(scores, tasks, packed(member), labels, calling.num_classes, rate, ranked)
     by_arm: dict[str, list[Mapping[str, np.ndarray]]] = {reading.arm: [] for reading in readings}
     for (task, _), found in arrays_of(Tasks(_flags_of_target, job, len(tasks)), in_ray).items():
         reading, _ = tasks[task]
@@ -90,7 +100,30 @@ def _flags_of_target(job: FlagCounting, task: int) -> Iterator[pa.Table]:
     # A score without meaning is as likely as any of the n to be among the highest k + 1.
     chance = (int(by_class["false"].sum()) + 1) / (len(negatives) + 1)
     bits = {"flagged": np.packbits(flagged), "chance": np.array(chance)}
+    if job.ranked:
+        bits["found_from"] = _found_from(scores, negatives)
     yield arrays_table(task, 0, {**bits, **by_class})
+
+
+def _found_from(scores: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+    """The lowest false positive rate at which each score is called a member's, (N,) float32.
+
+    It is the share of non-members that score as much or more: the rule of `threshold_at_fpr`.
+    """
+    below = np.searchsorted(np.sort(negatives), scores, side="left")
+    return ((len(negatives) - below) / len(negatives)).astype(np.float32)
+
+
+def _in_half(found: Sequence[Mapping[str, np.ndarray]], member: np.ndarray) -> np.ndarray | None:
+    """The lower median of the models trained on each example, (N,) float64; NaN where is none."""
+    if not all("found_from" in of_target for of_target in found):
+        return None
+    rates = np.stack([of_target["found_from"] for of_target in found])
+    rates = np.sort(np.where(member == 1, rates, np.float32(np.inf)), axis=0)
+    num_in = (member == 1).sum(0)
+    half = np.maximum((num_in + 1) // 2 - 1, 0)
+    chosen = np.take_along_axis(rates, half[None], axis=0)[0].astype(np.float64)
+    return np.where(num_in > 0, chosen, np.nan)
 
 
 def _halves(partner: np.ndarray) -> np.ndarray:
@@ -117,4 +150,5 @@ def _added(found: Sequence[Mapping[str, np.ndarray]], calling: Calling) -> Flags
         for i, kind in enumerate(("members", "true", "non_members", "false")):
             by_class[i, model] = of_target[kind]
     chance = float(np.mean([of_target["chance"] for of_target in found]))
-    return Flags(num_in, flagged_in, num_out, flagged_out, chance, *by_class)
+    counts = (num_in, flagged_in, num_out, flagged_out, chance, *by_class)
+    return Flags(*counts, _in_half(found, calling.member))

@@ -37,6 +37,10 @@ class AtRisk(NamedTuple):
     flagged_in: np.ndarray  # (N,) int32, and those of them in which it is called a member
     num_out: np.ndarray  # (N,) int32, models that judge it and were not trained on it
     flagged_out: np.ndarray  # (N,) int32
+    found_from: np.ndarray  # (N,) float64, as `Flags` has it; NaN where it was not asked for
+
+
+COUNTS = ("num_in", "flagged_in", "num_out", "flagged_out")  # of an example
 
 
 class VulnerableExamples(NamedTuple):
@@ -102,8 +106,10 @@ def most_at_risk(one: AtRisk, num: int) -> np.ndarray:
 
 
 def _at_risk(memory: Memorized, flags: Flags) -> AtRisk:
-    counts = (flags.num_in, flags.flagged_in, flags.num_out, flags.flagged_out)
-    return AtRisk(memory.score, memory.standard_error, *(of_halves.sum(0) for of_halves in counts))
+    counts = [getattr(flags, key).sum(0) for key in COUNTS]
+    unknown = np.full(len(memory.score), np.nan)
+    found_from = unknown if flags.found_from is None else flags.found_from
+    return AtRisk(memory.score, memory.standard_error, *counts, found_from)
 
 
 def _over_examples(
@@ -130,7 +136,7 @@ def _over_examples(
 
 def _told(one: AtRisk, labels: np.ndarray, ids: Ids, i: int) -> dict[str, Any]:
     """One example, as results.json has it."""
-    counts = {key: int(getattr(one, key)[i]) for key in AtRisk._fields[2:]}
+    counts = {key: int(getattr(one, key)[i]) for key in COUNTS}
     low, high = clopper_pearson(counts["flagged_in"], counts["num_in"])
     memory = {key: float(getattr(one, key)[i]) for key in AtRisk._fields[:2]}
     return {

@@ -76,7 +76,8 @@ class Report(Keys):
     """What figures are drawn against: a number of the defenses, such as gamma. Moves no figure.
 
     images: which of the data a report shows. samples: the first ones of each class; all: also those
-    of the examples at risk. None: all of data that are published byte for byte, none of any other.
+    of the examples at risk, and the page lists examples. None: all of data that are published byte
+    for byte, none of any other.
     """
 
     against: str | None = None

@@ -14,6 +14,7 @@ def write_report(
     folder: Folder,
     samples: bytes | None = None,
     examples: dict[str, bytes | None] | None = None,
+    listed: bool = False,
 ) -> Folder:
     """Write the tables, the figures and the page; return the path of index.html.
 
@@ -26,6 +27,7 @@ def write_report(
         samples: a PNG file of images that were judged, as `samples.sample_png` makes it.
         examples: files about single examples, by name: `examples.png` as `vulnerable_sheet` makes
             it, and a table.
+        listed: whether the page itself may list single examples.
     """
     # matplotlib takes half a second to import
     from runner.report import blocks, page, style, table
@@ -41,6 +43,6 @@ def write_report(
     drawn = blocks.draw(results)
     files |= style.forms(drawn)
     svgs = {name: (files[f"{name}.svg"] or b"").decode() for name in drawn}
-    files["index.html"] = page.html(results, svgs, samples, examples).encode()
+    files["index.html"] = page.html(results, svgs, samples, examples, listed).encode()
     fill(folder, files)
     return folder / "index.html"

@@ -18,6 +18,7 @@ def html(
     svgs: dict[str, str],
     samples: bytes | None = None,
     examples: dict[str, bytes | None] | None = None,
+    listed: bool = False,
 ) -> str:
     """Return the page.
 
@@ -26,7 +27,10 @@ def html(
         svgs: each figure by name, as the text of an SVG file; "" leaves the figure out.
         samples: a PNG file of images that were judged.
         examples: files about single examples, by name.
+        listed: whether it may list single examples.
     """
+    also = {"samples.png": samples, **(examples or {})}
+    also["listed.csv"] = also.get("examples.csv") if listed else None
     shown, attacks, code = columns.main_columns(results), by_attacks(results), script()
     alone = len(results["arms"]) == 1 and attacks is not None
     if alone:
@@ -44,7 +48,7 @@ def html(
         note=" ".join(columns.notes(results)),
         checks=checks_in_short(results),
         remarks=_remarks(results["arms"]),
-        parts=blocks.on_page(results, svgs, {"samples.png": samples, **(examples or {})}),
+        parts=blocks.on_page(results, svgs, also),
         details={name: _details(results, name) for name in results["arms"]},
         recipes=_recipes(results["arms"]),
     )

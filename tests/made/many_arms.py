@@ -3,6 +3,7 @@
 import copy
 from typing import Any
 
+from runner.report.text import csv_of
 from tests.made.report import arm, chosen, small_results
 
 
@@ -45,3 +46,24 @@ def _curve(power: float, num_points: int) -> dict[str, list[float]]:
         "low": [0.9 * rate for rate in tpr],
         "high": [min(1.1 * rate, 1.0) for rate in tpr],
     }
+
+
+def with_examples(results: dict[str, Any], num: int) -> bytes:
+    """Say of results that somebody looked for examples at risk; return examples.csv of `num`.
+
+    Example i is found from a rate of (i + 1) / num in the first arm, the other way round in others.
+    """
+    told = {"attack": "attack_0", "false_positive_rate": 0.01, "num_models": 8, "by_class": []}
+    told |= {"num_examples": 0, "top": []}
+    lines = []
+    for i in range(num):
+        row = {"file": f"{i:04}.png", "place_in_pool": i, "label": i % 10}
+        for k, name in enumerate(results["arms"]):
+            rate = (num - i if k else i + 1) / num
+            of_arm = {"memorization": i / num, "num_in": 4, "flagged_in": 1, "num_out": 4}
+            of_arm |= {"flagged_out": 0, "found_from": rate}
+            row |= {f"{name}.{key}": value for key, value in of_arm.items()}
+        lines.append(row)
+    for one in results["arms"].values():
+        one["vulnerable"] = told
+    return csv_of(list(lines[0]), [list(row.values()) for row in lines]).encode()

@@ -116,8 +116,5 @@ function worth(cell) {
 
 /** Compare two cells; what was not measured is last, whichever way the others go. */
 function order(a, b, up) {
-  const [x, y] = [worth(a), worth(b)];
-  if (x === null || y === null) return (x === null) - (y === null);
-  const rising = typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(y);
-  return up ? rising : -rising;
+  return compared(worth(a), worth(b), up);
 }

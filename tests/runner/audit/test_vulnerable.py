@@ -73,6 +73,16 @@ def test_the_most_at_risk_come_first_and_what_is_found_anyway_comes_later(made: 
     assert len(most_at_risk(one, 0)) == 0
 
 
+@pytest.mark.parametrize("rate", [0.01, 0.1, 0.37])
+def test_from_its_rate_on_an_example_is_called_a_member_in_half_of_the_models(
+    tmp_path: Path, rate: float
+):
+    made = Made(experiment_of(false_positive_rate=rate), tmp_path)
+    for one in made.find().examples.values():
+        often = 2 * one.flagged_in >= one.num_in
+        assert ((one.found_from <= np.float32(rate)) == often).all()
+
+
 def _csv(made: Made, found: VulnerableExamples) -> str:
     content = examples_file(made.labels, found.examples, made.work.ids)["examples.csv"]
     assert content is not None

@@ -4,7 +4,7 @@ import pytest
 
 from runner.report.page import html
 from tests.made.browser import chromium, opened
-from tests.made.many_arms import many_results
+from tests.made.many_arms import many_results, with_examples
 
 WIDTHS = (390, 768, 1280)
 DRAWN = (
@@ -27,7 +27,8 @@ def pages(tmp_path_factory):
     """Files by what they hold: many arms and attacks; one arm under many attacks."""
     folder = tmp_path_factory.mktemp("pages")
     for name, results in (("many", many_results(12, 11)), ("one", many_results(1, 11))):
-        (folder / f"{name}.html").write_text(html(results, SVGS), "utf-8")
+        table = {"examples.csv": with_examples(results, 60)}
+        (folder / f"{name}.html").write_text(html(results, SVGS, None, table, True), "utf-8")
     return folder
 
 
@@ -87,7 +88,7 @@ def test_contrasts_names_and_roles_are_those_that_wcag_asks_for(browser, pages, 
 def test_every_control_is_reached_by_the_tabulator(browser, pages):
     page = opened(browser, pages / "one.html")
     page.locator("details.controls").evaluate("one => { one.open = true; }")
-    controls = "a[href], button, input, select, summary, [tabindex='0']"
+    controls = "a[href], button:enabled, input, select, summary, [tabindex='0']"
     num = page.evaluate(
         """(controls) => {
           const all = [...document.querySelectorAll(controls)];
@@ -116,12 +117,12 @@ def test_the_table_is_sorted_by_a_column_and_back(many):
     before = names(many)
     robust.press("Enter")
     assert names(many) == before[::-1]  # each arm is more robust than the one before
-    assert many.locator("[aria-sort=descending]").inner_text().startswith("robust")
+    assert many.locator("[data-table=arm] [aria-sort=descending]").inner_text().startswith("robust")
     robust.press("Enter")
     assert names(many) == before
     robust.press("Enter")
     assert names(many) == before
-    assert many.locator("[aria-sort]").count() == 0
+    assert many.locator("[data-table=arm] [aria-sort]").count() == 0
 
 
 def test_columns_are_switched_and_attacks_become_rows(many):
@@ -176,6 +177,29 @@ def test_the_axis_begins_at_the_smallest_rate_that_can_be_seen_and_is_cut(many):
     assert ticks.all_text_contents()[0] == "0 %"
     many.locator("figure[data-live=roc] button", has_text="reset").click()
     assert ticks.all_text_contents() == before
+
+
+def test_a_rate_on_the_roc_marks_the_examples_that_are_found_at_it(many):
+    marked = many.locator(".examples tr.chosen")
+    told = many.locator("[data-examples] .told")
+    many.get_by_label("FPR (%), as chosen").fill("10")
+    many.keyboard.press("Enter")
+    assert marked.count() == 6  # example i of 60 is found from (i + 1) / 60
+    assert told.inner_text().startswith("At 10 % FPR half or more of the models of arm_0 ")
+    plot = many.locator("figure[data-live=roc] .plot")
+    plot.press("End")
+    plot.press("Enter")
+    assert "find 60 of these 60" in told.inner_text()
+    many.locator("[data-examples]").get_by_label("Id").fill("0002")
+    rows = many.locator(".examples tbody tr")
+    assert rows.count() == 1
+    rows.locator("button").press("Enter")
+    assert told.inner_text().startswith("At 5 % FPR")
+    assert many.locator("figure[data-live=roc] .chosen").count() == 1
+    many.locator("[data-examples]").get_by_label("Id").fill("")
+    many.get_by_label("Class").select_option(label="3")
+    assert rows.count() == 6
+    assert set(many.locator(".examples tbody td:nth-child(3)").all_inner_texts()) == {"3"}
 
 
 def test_without_scripts_figures_stand_still_and_no_control_is_dead(browser, pages):
