@@ -15,6 +15,7 @@ from runner.driver.events import Event
 from runner.experiment.experiment import Experiment
 from runner.experiment.sweep import Objectives, Setting, Sweep
 from runner.report.quantities import every_figure
+from runner.report.sweep.came_out import came_out
 from runner.report.text import csv_of
 from runner.results.versions import versions
 from runner.storage import store
@@ -78,7 +79,7 @@ def sweep_results(
     """
     sweep = experiment.sweep
     assert sweep is not None
-    return {
+    made = {
         "sweep": experiment.name,
         "description": experiment.description,
         "arm": sweep.arm,
@@ -98,6 +99,7 @@ def sweep_results(
         "git_commit": git_commit(),
         "code": code_facts(),
     }
+    return {**made, "came_out": came_out(made)}
 
 
 def trials_csv(results: Mapping[str, Any]) -> str:

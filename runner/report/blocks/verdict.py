@@ -1,19 +1,23 @@
 """What came out, in the sentences of results.json, which stand first on every form."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from runner.report.html import rendered
 from runner.report.text import in_markdown, percent
 
-HEADING = "What came out"
 SURE = 0.95  # of all differences of a sentence together
 
 
 def verdict_html(results: dict[str, Any]) -> str:
     """Return the sentences as a section of the page; "" of results that have none."""
     sentences = verdict_sentences(results)
-    given = {"sentences": sentences, "note": verdict_note(results)}
-    return rendered("blocks/verdict.html.j2", **given).rstrip("\n") if sentences else ""
+    return verdict_section(sentences, verdict_note(results)) if sentences else ""
+
+
+def verdict_section(sentences: Sequence[str], note: str = "") -> str:
+    """Return sentences as a section of a page, and what stands below them."""
+    return rendered("blocks/verdict.html.j2", sentences=sentences, note=note).rstrip("\n")
 
 
 def verdict_markdown(results: dict[str, Any]) -> str:

@@ -5,11 +5,13 @@ from typing import Any
 import matplotlib
 
 from runner.report.blocks.events import events_html, events_markdown
+from runner.report.blocks.verdict import verdict_section
 from runner.report.contents import with_contents
 from runner.report.html import inline, rendered, sheet
 from runner.report.style import RC, forms
 from runner.report.sweep import tables
 from runner.report.sweep.axis_figure import axis_caption, axis_figure
+from runner.report.sweep.came_out import texts
 from runner.report.sweep.pareto_figure import pareto_caption, pareto_figure
 from runner.report.sweep.readings import axis_names, most_models, quantities, trials
 from runner.storage.cloud import Folder
@@ -31,7 +33,7 @@ def write_sweep_report(results: dict[str, Any], folder: Folder) -> Folder:
     events = events_markdown(results)
     files: dict[str, bytes | None] = {
         "trials.md": tables.trials_markdown(results).encode(),
-        "pareto.md": tables.pareto_markdown(results).encode(),
+        "pareto.md": tables.pareto_markdown(results, texts(results)).encode(),
         "events.md": events.encode() if events else None,
     }
     files |= forms(drawn)
@@ -58,7 +60,7 @@ def sweep_html(results: dict[str, Any], svgs: dict[str, str]) -> str:
         axes=axis_names(results),
         quantities=quantities(results),
         recommended=tables.recommended_rows(results),
-        verdict=tables.verdict(results),
+        verdict=verdict_section(texts(results)),
         front=tables.lines(results, front=True),
         lines=tables.lines(results),
         most=most_models(results),

@@ -1,5 +1,6 @@
 """The tables of a sweep: every setting, the front, and the recommended one measured afresh."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from runner.report.readings import measured
@@ -40,16 +41,22 @@ def trials_markdown(results: dict[str, Any]) -> str:
     return f"{titled(results, 'settings')}\n\n{_table(results, lines(results))}\n\n{CELLS}\n"
 
 
-def pareto_markdown(results: dict[str, Any]) -> str:
-    """Return the front, and the recommended setting by old and fresh models beside the base."""
+def pareto_markdown(results: dict[str, Any], came_out: Sequence[str] = ()) -> str:
+    """Return the front, and the recommended setting by old and fresh models beside the base.
+
+    Args:
+        came_out: sentences that stand first.
+    """
     front, parts = lines(results, front=True), [titled(results, "the front")]
+    parts += ["\n".join(f"- {in_markdown(text)}" for text in came_out)] if came_out else []
     parts.append(_table(results, front) if front else "No setting is on the front.")
     parts.append("## The recommended setting")
     if afresh := recommended_rows(results):
         titles = [quantity.header for quantity in quantities(results).values()]
         rows = [[what, *map(str, cells)] for what, cells in afresh]
         parts.append(headed(["", *titles], rows))
-    parts.append(in_markdown(verdict(results)))
+    if not came_out:
+        parts.append(in_markdown(verdict(results)))
     return "\n\n".join([*parts, CELLS]) + "\n"
 
 

@@ -7,12 +7,13 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from runner.report.sweep.came_out import texts
 from runner.report.sweep.readings import axis_names, quantities
-from runner.report.sweep.tables import lines, recommended_rows, verdict
+from runner.report.sweep.tables import lines, recommended_rows
 
 
 def terminal_tables(results: dict[str, Any]) -> Group:
-    """Return the front, least leaky first, and the recommended setting measured afresh."""
+    """Return what came out, the front, least leaky first, and the recommended setting afresh."""
     titles = [quantity.header for quantity in quantities(results).values()]
     front = [
         [*line.values, line.num_models, *map(str, line.cells)] for line in lines(results, True)
@@ -22,7 +23,7 @@ def terminal_tables(results: dict[str, Any]) -> Group:
     shown = [_table(f"{results['sweep']}: the front", head, front)] if front else []
     if chosen:
         shown.append(_table("the recommended setting", ["", *titles], chosen))
-    return Group(*shown, Text(verdict(results)))
+    return Group(*(Text(f"- {text}") for text in texts(results)), *shown)
 
 
 def _table(title: str, head: list[str], rows: list[list[str]]) -> Table:
