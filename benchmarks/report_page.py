@@ -1,6 +1,6 @@
 """How long Chromium takes to load the page of 12 arms under 11 attacks, and how large it is.
 
-    python -m benchmarks.report_page
+    python benchmarks/report_page.py
 
 It draws the figures (which takes longest), writes the page into a temporary folder, and opens
 it so many times: from the first byte to the end of its scripts, as the page's own clock has it.

@@ -105,6 +105,10 @@ function chart(figure) {
         const ends = steps(scales.x, 60).map((at) => `${scales.x(at)} ${scales.y(at)}`);
         return drawn("path", { d: `M${ends.join("L")}`, class: "chance" });
       }
+      if (one.path) {
+        const corners = one.path.map(([x, y]) => `${scales.x(x)} ${scales.y(y)}`);
+        return drawn("path", { d: corners.length ? `M${corners.join("L")}` : "", class: "front" }, drawn("title", {}, one.name));
+      }
       const d = one.x === undefined
         ? `M${box.x} ${scales.y(one.y)}H${box.x + box.width}`
         : `M${scales.x(one.x)} ${box.y}V${box.y + box.height}`;
@@ -126,8 +130,9 @@ function chart(figure) {
 
   function pointOf(one) {
     const [x, left, right] = one.x.map(scales.x), [y, bottom, top] = one.y.map(scales.y);
-    const bars = { d: `M${left} ${y}H${right}M${x} ${bottom}V${top}`, stroke: series(one).color, class: "bars" };
-    return [drawn("path", bars), mark({ ...series(one), ...one.look }, x, y)];
+    const look = { ...series(one), ...one.look };
+    const bars = { d: `M${left} ${y}H${right}M${x} ${bottom}V${top}`, stroke: look.color, opacity: look.opacity ?? 1, class: "bars" };
+    return [drawn("path", bars), mark(look, x, y)];
   }
 
   // ---- reading off ----

@@ -7,12 +7,13 @@ import matplotlib
 from runner.report.blocks.events import events_html, events_markdown
 from runner.report.blocks.verdict import verdict_section
 from runner.report.contents import with_contents
-from runner.report.html import inline, rendered, sheet
+from runner.report.html import inline, policy, rendered, script, sheet
 from runner.report.style import RC, forms
 from runner.report.sweep import tables
 from runner.report.sweep.axis_figure import axis_caption, axis_figure
 from runner.report.sweep.came_out import texts
 from runner.report.sweep.pareto_figure import pareto_caption, pareto_figure
+from runner.report.sweep.pareto_live import pareto_live
 from runner.report.sweep.readings import axis_names, most_models, quantities, trials
 from runner.storage.cloud import Folder
 from runner.storage.store import fill
@@ -52,10 +53,13 @@ def sweep_html(results: dict[str, Any], svgs: dict[str, str]) -> str:
     """
     states = [trial["state"] for trial in results["trials"]]
     captions = {"pareto": pareto_caption(results), "axes": axis_caption(results)}
+    code, live = script(), {"pareto": pareto_live(results)}
     page = rendered(
         "sweep/page.html.j2",
         results=results,
         style=sheet(),
+        script=code,
+        policy=policy(code),
         counts={state: states.count(state) for state in dict.fromkeys(states)},
         axes=axis_names(results),
         quantities=quantities(results),
@@ -66,6 +70,10 @@ def sweep_html(results: dict[str, Any], svgs: dict[str, str]) -> str:
         most=most_models(results),
         happened=events_html(results, {}),
         rungs=sorted({trial.num_models for trial in trials(results)}),
-        figures={name: (inline(name, svg), captions[name]) for name, svg in svgs.items() if svg},
+        figures={
+            name: (inline(name, svg), captions[name], live.get(name))
+            for name, svg in svgs.items()
+            if svg
+        },
     )
     return with_contents(page)

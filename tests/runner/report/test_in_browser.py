@@ -3,8 +3,10 @@
 import pytest
 
 from runner.report.page import html
+from runner.report.sweep.page import sweep_html
 from tests.made.browser import chromium, opened
 from tests.made.many_arms import many_results, with_examples
+from tests.made.sweep_report import with_a_choice
 
 WIDTHS = (390, 768, 1280)
 DRAWN = (
@@ -200,6 +202,19 @@ def test_a_rate_on_the_roc_marks_the_examples_that_are_found_at_it(many):
     many.get_by_label("Class").select_option(label="3")
     assert rows.count() == 6
     assert set(many.locator(".examples tbody td:nth-child(3)").all_inner_texts()) == {"3"}
+
+
+def test_a_sweeps_settings_are_read_off_by_name(browser, tmp_path):
+    path = tmp_path / "sweep.html"
+    path.write_text(sweep_html(with_a_choice(), {"pareto": DRAWN, "axes": DRAWN}), "utf-8")
+    page = opened(browser, path, width=390)
+    plot = page.locator(".plot")
+    plot.press("ArrowRight")
+    assert plot.get_attribute("aria-valuetext").startswith("weight 1.0, 8 models: robust accuracy")
+    assert page.locator(".plot .front").get_attribute("d").count("L") == 4
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert overlapping(page) == page.complaints == []
+    page.close()
 
 
 def test_without_scripts_figures_stand_still_and_no_control_is_dead(browser, pages):
