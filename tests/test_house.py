@@ -34,7 +34,7 @@ ONLY_IN = {  # package -> the only rooms that may import it; the others must not
     "torch": {
         *("attacks", "defenses", "runner.data", "runner.models", "runner.experiment"),
         *("runner.plan", "runner.train", "runner.ask", "runner.fleet", "runner.forecast"),
-        *("runner.budget", "runner.demos", "runner.norms", "runner.sweep"),
+        *("runner.budget", "runner.demos", "runner.norms", "runner.sweep", "runner.foreign"),
     },
     "grpc": {"runner.cluster"},
     "optuna": {"runner.sweep"},

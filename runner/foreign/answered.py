@@ -82,9 +82,12 @@ def block_of(columns: Columns, views: tuple[str, ...] | None, first: int, told: 
 
 
 def _labels(columns: Columns, first: int, told: str) -> np.ndarray:
-    if "label" not in columns:
+    if "label" not in columns and not columns.keys() & {"logits", "view_logits"} and columns:
+        label = np.zeros(len(next(iter(columns.values()))), np.int32)  # log-odds have it in them
+    elif "label" not in columns:
         raise BadAnswers(told, f"it has no labels, only {', '.join(columns) or 'nothing'}", SCHEMA)
-    label = columns["label"]
+    else:
+        label = columns["label"]
     if label.ndim != 1 or not np.issubdtype(label.dtype, np.integer) or label.min() < 0:
         raise BadAnswers(
             told,
@@ -107,6 +110,9 @@ def _logits(
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """The logits of the plain image (B, C), and of all views (B, V, C), where they are given."""
     plain, of_views = columns.get("logits"), columns.get("view_logits")
+    if plain is not None and plain.shape in ((len(label),), (len(label), 1)) and label.max() < 2:
+        plain = plain.reshape(len(label))  # one logit z of two classes
+        plain = np.stack([np.zeros_like(plain), plain], axis=1)
     if plain is not None and plain.ndim == 3:
         if of_views is not None:
             raise BadAnswers(
@@ -200,6 +206,11 @@ def _check_numbers(name: str, values: np.ndarray, told: str) -> None:
 
 def _notes(columns: Columns) -> tuple[str, ...]:
     notes = []
+    if "label" not in columns:
+        notes.append(
+            "there are no labels: all examples are taken for one class, and what is told by class "
+            "is told of all"
+        )
     for name in ("logits", "view_logits", "log_odds"):
         if name not in columns:
             continue

@@ -1,18 +1,20 @@
 """Which membership attacks given answers allow."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from attacks.by_name import unknown
-from attacks.membership import MembershipAttack
+from attacks.membership import MembershipAttack, Needs
 from attacks.membership.label_only import LabelOnly
 from attacks.membership.lira import Lira
 from attacks.membership.rmia import RMIA
 from attacks.membership.threshold import Threshold
 from runner.faults import BadAnswers
 from runner.foreign.answered import PLAIN, Kind
+from runner.foreign.scarce import told_scarce
 from runner.foreign.schema import Audit
 from runner.plan.plan import others_of
 from runner.plan.shadows import even_shadows, num_others
@@ -49,6 +51,7 @@ class _Others(NamedTuple):
     judged: int  # that are judged on an example, trained on it or not
     all: int  # whatever they are judged on
     no_class: str  # which class no other was trained on, or all, for some target; "": none
+    scarce: Callable[[Needs], str]  # how many examples of a target lack an attack's shadows
     one_kind: bool = False  # whether what is kept of some target's is of one kind alone
 
 
@@ -69,7 +72,8 @@ def chosen(
         BadAnswers: an attack that was asked for reads what is not there, or needs more models.
     """
     others = _fewest_others(member, partner, labels)
-    if (even := even_shadows(member, partner, audit.seed)) and not even.of_both_kinds:
+    even = None if audit.shadows == "all" else even_shadows(member, partner, audit.seed)
+    if even and not even.of_both_kinds:
         others = others._replace(one_kind=True)
     if audit.asked:
         for name, attack in audit.membership.attacks.items():
@@ -83,6 +87,13 @@ def chosen(
     left_out = {n: why for n, why in every.items() if every.get(USUAL[n].instead_of, "yes")}
     made = {name: USUAL[name].attack for name, why in left_out.items() if not why}
     return made, [f"{name} is left out: {why}" for name, why in left_out.items() if why]
+
+
+def needs_of(audit: Audit, kind: Kind) -> list[Needs]:
+    """Return what the attacks that may be made need of other models."""
+    usual = {name: of.attack for name, of in USUAL.items()}
+    attacks = audit.membership.attacks if audit.asked else usual
+    return [attack.needs(len(attack.columns(kind.views))) for attack in attacks.values()]
 
 
 def check_names(audit: Audit, attacks: Attacks, arms: Collection[str]) -> None:
@@ -133,6 +144,7 @@ def _fewest_others(member: np.ndarray, partner: np.ndarray, labels: np.ndarray |
         judged=judged,
         all=min(map(len, others)),
         no_class="" if labels is None else _no_class(member, others, labels),
+        scarce=partial(told_scarce, member, partner),
     )
 
 
@@ -172,7 +184,7 @@ def _lacking(attack: MembershipAttack, kind: Kind, others: _Others, either: bool
         if there < needed and not either:
             yield (
                 f"it needs {needed} other models {which} for every example, and some have {there} "
-                f"(example {others.example} may be one)"
+                f"(example {others.example} may be one; {others.scarce(needs)})"
             )
     if others.one_kind and (needs.of_class or needs.num_shadows):
         yield (

@@ -86,6 +86,7 @@ def converted_code() -> Mapping[str, str]:
 def place_of(folder: Folder, arm: str, number: int, given: Given) -> Folder:
     """Return where a file is converted: another one, or the same one changed, goes elsewhere."""
     facts: list[Any] = [VERSION, BLOCK, given.told, given.size, given.modified, given.changed]
+    facts += [given.understood] if given.understood else []
     facts += [code] if (code := converted_code()) else []
     return folder / f"{arm}-m{number:03d}-{digest(facts)}"
 

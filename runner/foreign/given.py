@@ -103,14 +103,27 @@ def given_of(
     membership = audit.membership.model_copy(update={"attacks": attacks})
     null, arms = redrawn(member, audit.seed), dict.fromkeys(converted, ())
     even = even_shadows(member, partner, audit.seed)
+    uneven = [_with_uneven(member)] if even and audit.shadows == "all" else []
+    even = None if uneven else even
     plan = Plan(member, null, partner, others_of(partner), arms, even)
-    of_design = (even.told(member), *_with_all(attacks)) if even else ()
+    of_design = (even.told(member), *_with_all(attacks)) if even else uneven
     of_files = {
         f"{arm}: {note}": None for arm, of in converted.items() for c in of for note in c.notes
     }
     settled = audit.model_copy(update={"membership": membership})
     told = (*notes, *of_design, *of_files, *left_out)
     return GivenWork(settled, plan, converted, told, folder)
+
+
+def _with_uneven(member: np.ndarray) -> str:
+    """A sentence on shadows whose numbers tell the target's members."""
+    counts = np.unique((member == 1).sum(axis=0)[(member >= 0).any(axis=0)])
+    of = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return (
+        f"an example is in {of} of {len(member)} models, so the number of shadows that hold it "
+        "tells whether the target does, and shifts what hangs on it: all shadows are compared, "
+        "as other tools do; `shadows: even` keeps as many of a kind for every target"
+    )
 
 
 def _with_all(attacks: Attacks) -> list[str]:

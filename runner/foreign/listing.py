@@ -2,10 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from pyarrow import fs
@@ -26,12 +26,19 @@ class Located(NamedTuple):
 
 
 class Given(NamedTuple):
-    """One model's file of answers, as it lies there."""
+    """One model's file of answers, as it lies there.
+
+    opening: how it is opened, where it is no file of ours (`runner.foreign.reading.Read`).
+    understood: a digest of what its numbers were understood as.
+    """
 
     place: Located
     size: int | None  # bytes
     modified: int | None  # nanoseconds of the file system's clock
     changed: int | None = None  # likewise, which no copying keeps; of local files
+    called: str = ""  # where the model is not called as its file is
+    opening: Callable[[], Any] | None = None
+    understood: str = ""
 
     @property
     def told(self) -> str:
@@ -39,8 +46,8 @@ class Given(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What the file is called, without its ending."""
-        return self.place.path.rpartition("/")[2].rpartition(".")[0]
+        """What the model is called: as its file is, without the ending."""
+        return self.called or self.place.path.rpartition("/")[2].rpartition(".")[0]
 
 
 def locate(where: str) -> Located:
@@ -136,8 +143,12 @@ def _entries(place: Located, own: str) -> list[fs.FileInfo]:
             place.told, f"it cannot be listed ({error})", "check its name and your access to it"
         ) from None
     shown = [e for e in entries if e.base_name[:1] not in (".", "_") and e.path != own]
-    kept = [e for e in shown if e.type == fs.FileType.Directory or e.base_name.endswith(ENDINGS)]
+    kept = [e for e in shown if e.type == fs.FileType.Directory or _is_answers(e)]
     return sorted(kept, key=lambda entry: entry.base_name)
+
+
+def _is_answers(entry: fs.FileInfo) -> bool:
+    return entry.base_name.lower().endswith(ENDINGS)
 
 
 def _files(place: Located, own: str) -> list[fs.FileInfo]:
@@ -152,15 +163,7 @@ def _models(root: Located, arm: str, files: Sequence[fs.FileInfo]) -> list[Given
     if len(set(stems)) < len(stems):
         twice = next(stem for stem in stems if stems.count(stem) > 1)
         raise BadAnswers(told, f"{twice} is there twice, with two endings", "keep one of them")
-    counted = sorted(names, key=by_number)
-    if counted != names:
-        at = next(i for i, name in enumerate(names) if name != counted[i])
-        raise BadAnswers(
-            told,
-            f"files sorted by name are the rows of the member matrix, which makes {names[at]} row "
-            f"{at}, though by its number {counted[at]} is",
-            "write numbers with leading zeros, such as model_007",
-        )
+    _check_order(told, names)
     places = [root._replace(told=_in(root, file), path=file.path) for file in files]
     return [
         Given(place, file.size, file.mtime_ns, _changed(place))
@@ -168,10 +171,39 @@ def _models(root: Located, arm: str, files: Sequence[fs.FileInfo]) -> list[Given
     ]
 
 
+def _check_order(told: str, names: Sequence[str]) -> None:
+    """Refuse names whose order is another one by their numbers."""
+    counted = in_order(names)
+    if counted != list(names):
+        at = next(i for i, name in enumerate(names) if name != counted[i])
+        raise BadAnswers(
+            told,
+            f"files sorted by name are the rows of the member matrix, which makes {names[at]} row "
+            f"{at}, though by its number {counted[at]} is",
+            "write numbers with leading zeros, such as model_007",
+        )
+
+
 def _changed(place: Located) -> int | None:
     """When a local file was last changed: `cp -p` and `rsync -t` set when it was modified."""
     is_local = isinstance(place.filesystem, fs.LocalFileSystem)
     return Path(place.path).stat().st_ctime_ns if is_local else None
+
+
+def as_models(arms: Mapping[str, Sequence[Given]], told: str) -> Mapping[str, Sequence[Given]]:
+    """Return folders with one file each as the models of one arm, called as the folders are.
+
+    Raises:
+        BadAnswers: their names have no order.
+    """
+    _check_order(told, list(arms))
+    return {ONLY_ARM: [of._replace(called=name) for name, (of,) in arms.items()]}
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return names by their numbers; of one length, such as hashes, by the letters as they are."""
+    some = sorted(names)
+    return some if len(set(map(len, some))) == 1 else sorted(some, key=by_number)
 
 
 def by_number(name: str) -> list[tuple[int, str]]:

@@ -1,6 +1,5 @@
 """The member matrix of models trained elsewhere: read, checked, its pairs found, and redrawn."""
 
-import io
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -9,7 +8,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from runner.faults import BadAnswers
-from runner.foreign.listing import ENDINGS, by_number, locate
+from runner.foreign.listing import ENDINGS, in_order, locate
 from runner.foreign.reading import given_numbers, npz_arrays, readable
 from runner.storage.ids import generator_of
 
@@ -22,7 +21,8 @@ ROWS = "row m is the model of file m, sorted by name; entries 1 in, 0 out, -1 no
 def read_member(where: str, arms: Arms = ()) -> np.ndarray:
     """Return the (M, N) int8 member matrix of a .npy, .npz, .csv or .parquet file.
 
-    An npz has it under the key `member`; a Parquet file has one column a model. Columns that are
+    An npz has it under the key `member`; a Parquet file has one column a model, a CSV one line.
+    Columns, or lines, that are
     called as the files of an arm are, with or without their ending, are put into their order;
     others are taken as they stand, which must then be the order of the numbers in their names.
 
@@ -35,7 +35,7 @@ def read_member(where: str, arms: Arms = ()) -> np.ndarray:
     """
     place = locate(where)
     name = place.path.rpartition("/")[2]
-    ending = name.rpartition(".")[2]
+    ending = name.rpartition(".")[2].lower()
     with readable(place.told):
         is_folder = place.filesystem.get_file_info(place.path).type == fs.FileType.Directory
     if is_folder or ending not in READERS:
@@ -102,13 +102,19 @@ def check_member(member: np.ndarray, num_models: int, told: str) -> None:
             raise BadAnswers(told, f"rows {one} and {other} {said}", way_out)
 
 
-def with_counterparts(member: np.ndarray, told: str) -> tuple[np.ndarray, list[str]]:
+def with_counterparts(
+    member: np.ndarray, told: str, by_chance: bool = False
+) -> tuple[np.ndarray, list[str]]:
     """Return the matrix without what nothing can be told of, and a sentence on it if there is any.
 
     An example that every model was trained on, or none, of those judged on it, has no counterpart:
     how it is answered otherwise nobody has seen, so that what tells it from others may be what it
     is. Such examples are -1 in the matrix that comes back. One model alone has no counterparts at
     all, and is left as it is.
+
+    Args:
+        by_chance: leave those in that there are no more of than where each row is drawn by coins:
+            chance tells nothing of an example.
 
     Raises:
         BadAnswers: they were all members of a model, or all its non-members.
@@ -117,6 +123,8 @@ def with_counterparts(member: np.ndarray, told: str) -> tuple[np.ndarray, list[s
     judged = (member >= 0).any(axis=0)
     alone = judged & (everywhere | nowhere)
     if len(member) == 1 or not alone.any():
+        return member, []
+    if by_chance and alone.sum() <= _alone_by_chance(member):
         return member, []
     kept = np.where(alone, -1, member).astype(np.int8)
     inside = int((judged & everywhere).sum())
@@ -132,6 +140,15 @@ def with_counterparts(member: np.ndarray, told: str) -> tuple[np.ndarray, list[s
                     "were not",
                 )
     return kept, [f"{said}: they have no counterpart, and are left out of all that is judged"]
+
+
+def _alone_by_chance(member: np.ndarray) -> float:
+    """How many examples are in all models or in none, at the most, of rows drawn by coins."""
+    judged = np.maximum((member >= 0).sum(axis=1), 1)
+    rate = (member == 1).sum(axis=1) / judged
+    share = np.prod(rate) + np.prod(1 - rate)
+    expected = float(share * (member >= 0).any(axis=0).sum())
+    return expected + 5 * expected**0.5
 
 
 def partners(member: np.ndarray) -> np.ndarray:
@@ -237,8 +254,44 @@ def _from_npz(file: pa.NativeFile, told: str, _: Arms) -> np.ndarray:
     return arrays["member"]
 
 
-def _from_csv(file: pa.NativeFile, told: str, _: Arms) -> np.ndarray:
-    return np.loadtxt(io.BytesIO(file.read()), delimiter=",", ndmin=2)
+def _from_csv(file: pa.NativeFile, told: str, arms: Arms) -> np.ndarray:
+    """A line a model; with a header of the files' names, a column a model.
+
+    A header of other names and a first column of names are passed over, but for names of files,
+    which say whose line it is.
+    """
+    lines = [line for line in file.read().decode().splitlines() if line.strip()]
+    header = _cells(lines[0]) if lines and _is_header(_cells(lines[0])) else []
+    if header and len(lines) > 1 and _is_number(_cells(lines[1])[0]):
+        columns = np.loadtxt(lines[1:], delimiter=",", ndmin=2)
+        named = [_without_ending(name) for name in header]
+        if len(header) == columns.shape[1] and any(set(named) & set(of) for of in arms):
+            return columns.T[_order(header, arms, told)]
+        return columns
+    lines = lines[1:] if header and len(lines) > 1 else lines
+    first = [line.partition(",")[0].strip().strip('"') for line in lines]
+    if any(map(_is_number, first)):
+        return np.loadtxt(lines, delimiter=",", ndmin=2)
+    rows = np.loadtxt([line.partition(",")[2] for line in lines], delimiter=",", ndmin=2)
+    return rows[_order(first, arms, told)]
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip().strip('"') for cell in line.split(",")]
+
+
+def _is_header(cells: Sequence[str]) -> bool:
+    """Whether a line is names: all of it, or all but the numbers of examples from 0 on."""
+    numbered = cells[1:] == [str(n) for n in range(len(cells) - 1)] and len(cells) > 3
+    return not any(map(_is_number, cells)) or (numbered and not _is_number(cells[0]))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _from_parquet(file: pa.NativeFile, told: str, arms: Arms) -> np.ndarray:
@@ -267,7 +320,7 @@ def _order(names: Sequence[str], arms: Arms, told: str) -> Sequence[int]:
             )
         return [shown.index(file) for file in files]
     numbered = any(part.isdigit() for name in names for part in name)
-    counted = sorted(names, key=by_number)
+    counted = in_order(names)
     if numbered and counted != list(names):
         at = next(i for i, name in enumerate(names) if name != counted[i])
         raise BadAnswers(
@@ -280,7 +333,7 @@ def _order(names: Sequence[str], arms: Arms, told: str) -> Sequence[int]:
 
 def _without_ending(name: str) -> str:
     """A file's name as `Given.name` has it."""
-    return next((name.removesuffix(e) for e in ENDINGS if name.endswith(e)), name)
+    return next((name[: -len(e)] for e in ENDINGS if name.lower().endswith(e)), name)
 
 
 READERS: dict[str, Callable[[pa.NativeFile, str, Arms], np.ndarray]] = {

@@ -34,11 +34,14 @@ class Read(NamedTuple):
 @contextmanager
 def open_given(given: Given) -> Iterator[Read]:
     """Open a file of answers; what is wrong with it, then or while it is read, is BadAnswers."""
+    if given.opening:
+        yield given.opening()
+        return
     with readable(given.told):
         file = given.place.filesystem.open_input_file(given.place.path)
     with file:
         with readable(given.told):
-            read = (_npz if given.told.endswith(".npz") else _parquet)(file, given.told)
+            read = (_npz if given.told.lower().endswith(".npz") else _parquet)(file, given.told)
         yield read
 
 
@@ -117,12 +120,12 @@ def _npz(file: pa.NativeFile, told: str) -> Read:
         raise BadAnswers(told, f"arrays are of different N: {told_sizes}", SCHEMA)
 
     def blocks() -> Iterator[Columns]:
-        num_examples = sizes["label"][0] if sizes.get("label") else 0
+        num_examples = next(iter(sizes.values()), (0,))[0]
         for start in range(0, num_examples, BLOCK):
             yield {name: values[start : start + BLOCK] for name, values in whole.items()}
 
-    if "label" not in whole:
-        raise BadAnswers(told, f"it has no labels, only {', '.join(arrays) or 'nothing'}", SCHEMA)
+    if not whole or () in sizes.values():
+        raise BadAnswers(told, f"it has no answers, only {', '.join(arrays) or 'nothing'}", SCHEMA)
     return Read(blocks(), _names(views, told), _unread(names))
 
 

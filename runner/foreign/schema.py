@@ -4,7 +4,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat
 
@@ -42,6 +42,10 @@ class Audit(Keys):
     vulnerable: Vulnerable = Vulnerable()
     guarantee: Stated = Stated()  # whose delta lower bounds on epsilon are stated at
     claimed: dict[str, Claimed] = {}  # by arm
+    # Which shadows a target is compared with where each example is in so many models: `even` keeps
+    # as many of a kind for every target. None: `even`, but `all` of attacks that are asked for by
+    # name of another tool's tree, whose own figures they are compared with.
+    shadows: Literal["even", "all"] | None = None
     # Whether an arm's models were trained alike: "same", "unknown", or "differs: how".
     shadow_recipe: Annotated[str, AfterValidator(_shared)] = "unknown"
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from runner.faults import BadAnswers
+from runner.storage.answers import read_answers
 from tests.made.given import N, convert, labels_of, logits_of, member_of, write
 
 
@@ -87,6 +88,29 @@ def test_what_cannot_be_audited_is_refused_with_the_file_and_the_reason(tmp_path
         convert(tmp_path / "given", tmp_path / "to")
     assert "model_07.npz" in str(refused.value)
     assert all((folder / "DONE").exists() for folder in (tmp_path / "to").iterdir())
+
+
+def test_one_logit_of_two_classes_is_that_of_the_second(tmp_path: Path):
+    labels, one = labels_of() % 2, LOGITS[:, 0]
+    both = np.stack([np.zeros_like(one), one], axis=1)
+    for name, logits in (("vector", one), ("column", one[:, None]), ("both", both)):
+        (tmp_path / name).mkdir()
+        np.savez(tmp_path / name / "m.npz", labels=labels, logits=logits)
+    converted = {
+        n: convert(tmp_path / n, tmp_path / f"to_{n}") for n in ("vector", "column", "both")
+    }
+    odds = [read_answers(of["models"][0].path, "log_odds") for of in converted.values()]
+    np.testing.assert_array_equal(odds[0], odds[2])
+    np.testing.assert_array_equal(odds[1], odds[2])
+
+
+def test_log_odds_need_no_labels_and_that_there_are_none_is_said(tmp_path: Path):
+    (tmp_path / "given").mkdir()
+    np.savez(tmp_path / "given" / "m.NPZ".lower(), log_odds=LOGITS[:, 0])
+    (tmp_path / "given" / "m.npz").rename(tmp_path / "given" / "m.NPZ")
+    (one,) = convert(tmp_path / "given", tmp_path / "to")["models"]
+    np.testing.assert_array_equal(read_answers(one.path, "log_odds")[:, 0], LOGITS[:, 0])
+    assert any("there are no labels" in note for note in one.notes)
 
 
 @pytest.mark.parametrize("names", [["flip", "identity"], ["flip", "crop"], ["left", "up"]])

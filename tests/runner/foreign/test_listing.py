@@ -5,7 +5,7 @@ import pytest
 
 from runner.faults import BadAnswers
 from runner.foreign.converting import place_of
-from runner.foreign.listing import ONLY_ARM, listed, locate
+from runner.foreign.listing import ONLY_ARM, as_models, listed, locate
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -56,6 +56,19 @@ def test_a_file_written_anew_with_the_size_and_the_time_that_it_had_is_another(t
     assert (after[0] != before[0], after[1] == before[1]) == (True, True)
     places = [place_of(tmp_path, "a", 0, of[0]) for of in (before, after)]
     assert places[0] != places[1]
+
+
+def test_names_of_one_length_such_as_hashes_are_in_the_order_of_their_letters(tmp_path: Path):
+    hashes = ["0a10f3.npz", "0a9bc2.NPZ", "9f0012.npz", "10bbcc.npz"]
+    assert names(str(touch(tmp_path, *hashes)))[ONLY_ARM] == sorted(hashes)
+
+
+def test_folders_of_a_file_each_are_models_called_as_the_folders_are(tmp_path: Path):
+    touch(tmp_path, "b/logits.npz", "a/logits.npz")
+    arms = listed(str(tmp_path), "member.npy")
+    assert [given.name for given in as_models(arms, "x")[ONLY_ARM]] == ["a", "b"]
+    with pytest.raises(BadAnswers, match=r"makes 10 row 0.*leading zeros"):
+        as_models({"10": arms["a"], "9": arms["b"]}, "x")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,42 @@ from runner.storage.scores import members_to_bytes
 from tests.made.given import M, N, member_of
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "n0,n1,n2\n1,0,-1\n0,1,1\n",
+        "model,n0,n1,n2\nm1,0,1,1\nm0,1,0,-1\n",
+        "m1.npz,m0.npz\n0,1\n1,0\n1,-1\n",
+        "m0,1,0,-1\nm1,0,1,1\n",
+        "model,0,1,2\nm0,1,0,-1\nm1,0,1,1\n",
+        '"m0","m1"\n1,0\n0,1\n-1,1\n',
+    ],
+)
+def test_a_csv_may_have_a_header_and_names_of_files_say_whose_row_it_is(tmp_path: Path, text: str):
+    (tmp_path / "a.CSV").write_text(text)
+    found = read_member(str(tmp_path / "a.CSV"), [["m0", "m1"]])
+    np.testing.assert_array_equal(found, [[1, 0, -1], [0, 1, 1]])
+
+
+def test_a_csv_of_which_some_names_are_no_files_is_refused(tmp_path: Path):
+    (tmp_path / "a.csv").write_text("m0,x\n1,0\n0,1\n")
+    with pytest.raises(BadAnswers, match=r"no file is called x.*no column is called m1"):
+        read_member(str(tmp_path / "a.csv"), [["m0", "m1"]])
+
+
+def test_of_rows_drawn_by_coins_those_in_all_models_or_none_by_chance_may_stay():
+    coins = (np.random.default_rng(0).random((6, 400)) < 0.5).astype(np.int8)
+    alone = (coins == coins[0]).all(axis=0)
+    assert 0 < alone.sum() < 30
+    kept, notes = with_counterparts(coins, "member.npy", by_chance=True)
+    assert kept is coins
+    assert not notes
+    coins[:, :60] = 1
+    kept, notes = with_counterparts(coins, "member.npy", by_chance=True)
+    assert (kept[:, :60] == -1).all()
+    assert notes
+
+
 def test_every_kind_of_file_gives_the_same_matrix(tmp_path: Path):
     member = member_of()
     member[:, 3] = -1
@@ -46,7 +82,7 @@ def test_every_kind_of_file_gives_the_same_matrix(tmp_path: Path):
         ("a.npy", b"\x80\x04K\x01.", "pickled files can run code"),
         ("a.csv", b"1,0\n1,x\n", "cannot be read"),
         ("a.csv", b"1,0\n1\n", "cannot be read"),
-        ("a.csv", b"model,image\n1,0\n", "cannot be read"),
+        ("a.csv", b"model,image\n", "cannot be read"),
         ("a.parquet", b"PAR1", "cannot be read"),
     ],
 )
