@@ -1,4 +1,4 @@
-"""The command line: check, plan, run, sweep, audit, report, status, budget and demo."""
+"""The command line: check, plan, run, sweep, audit, report, list, compare, status and others."""
 
 import io
 import os
@@ -352,6 +352,41 @@ def _say_status(
     assert html is not None
     keep = web.keeper(html, storage, watch)
     sys.exit(status.say_all(names, storage, watch, as_json, Output(), keep))
+
+
+@app.command("list")
+def list_stored(
+    storage: Storage = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """Say what a storage has, a line each: kind, state, size, when, and the headline figure."""
+    with complaints():
+        from runner.driver.listing import list_all
+
+        list_all(_storage(storage), as_json, Output())
+
+
+@app.command()
+def compare(
+    named: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="EXPERIMENT...",
+            help="two or more: names in the storage, or folders, also of other storages "
+            "(results/experiments/NAME)",
+        ),
+    ],
+    storage: Storage = None,
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="write a page there too, and its CSV and JSON"),
+    ] = None,
+) -> None:
+    """Set finished experiments, sweeps and audits beside each other, each against the first."""
+    with complaints():
+        from runner.results.across.compare import compare_all
+
+        compare_all(named, _storage(storage), out, Output())
 
 
 def _show(results: dict[str, Any], folder: Folder, console: Console) -> None:

@@ -225,6 +225,8 @@ def test_the_help_waits_for_nothing_and_check_not_for_ray():
     assert not loaded(line.format("'--help'"), "torch", "ray", "numpy", "pyarrow")
     known = line.format("'status', '--help'") + "\nfrom runner.driver import status"
     assert not loaded(known, "torch", "ray", "numpy", "pyarrow")
+    beside = "import runner.driver.listing, runner.results.across.compare"
+    assert not loaded(beside, "torch", "ray")
     checked = line.format("'check', 'quickstart'")
     assert not loaded(checked, "ray", "matplotlib", "opacus", "torchvision")
 

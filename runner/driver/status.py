@@ -1,6 +1,5 @@
 """`runner status`: what is done, in work, failed and waiting, told from any terminal."""
 
-import difflib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from runner.driver import _standing
 from runner.driver._figures import FirstFigures
 from runner.driver._standing import FAILED, NOT_BEGUN, NOT_HEARD_OF, RUNNING, STOPPED
 from runner.driver.lock import STALE_S
+from runner.driver.named import not_there
 from runner.driver.progress import SHOWN, duration, say
 from runner.experiment import config
 from runner.experiment.config import ConfigError
@@ -163,12 +163,7 @@ def look(
     ]
     missing = [name for name in names if name not in {each for _, each in there}]
     if missing and not wait:
-        near = difflib.get_close_matches(missing[0], [name for _, name in there], n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "`runner status` lists what is there"
-        raise StorageError(
-            f"{at.root} has no experiment, sweep or audit {missing[0]!r}; {hint}, and --storage "
-            "names another storage"
-        )
+        raise StorageError(not_there(at, missing[0], there))
     return found + [_standing.not_begun(name) for name in missing]
 
 

@@ -1,6 +1,6 @@
 """The main table as Markdown, LaTeX, CSV, and on the terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich import box
@@ -75,8 +75,12 @@ def latex(results: dict[str, Any]) -> str:
     return "\n".join([*lines, r"\end{tabular}", ""])
 
 
-def terminal_table(results: dict[str, Any]) -> Group:
-    """Return the main table for a terminal: quantities run down, a few arms at a time across."""
+def terminal_table(results: dict[str, Any], below: Sequence[str] | None = None) -> Group:
+    """Return the main table for a terminal: quantities run down, a few arms at a time across.
+
+    Args:
+        below: lines that stand below it; None: `columns.notes`.
+    """
     shown = main_columns(results)
     made = rows(results, shown)
     parts = [made[i : i + ACROSS] for i in range(0, len(made), ACROSS)]
@@ -84,7 +88,7 @@ def terminal_table(results: dict[str, Any]) -> Group:
     # Text, not str: rich would read an arm's name for markup
     tables[0].title, tables[-1].caption = (
         Text(results["experiment"]),
-        Text("\n".join(notes(results))),
+        Text("\n".join(notes(results) if below is None else below)),
     )
     return Group(*tables)
 

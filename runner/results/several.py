@@ -3,32 +3,35 @@
 Letters: A attacks, M models, R resamples, F false positive rates.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from runner.audit.judged import Judged, read_judged, read_overlap
 from runner.experiment.judging import STRONGEST
-from runner.plan.subject import Subject
 from runner.results.membership import negatives
+from runner.statistics.averages import Averaging
 from runner.statistics.intervals import ERROR, Interval
 from runner.statistics.strongest import Strongest, strongest
 from runner.storage.cloud import Folder
 from runner.storage.scores import Reading
+
+if TYPE_CHECKING:  # it would be torch, which `compare` does not wait for
+    from runner.plan.subject import Subject
 
 BOTH_WAYS = (-1.0, 1.0)  # bounds of the difference of two shares
 Arrays = tuple[np.ndarray, np.ndarray]  # a figure of each model (M,), and resampled (M, R)
 Leakage = dict[str, Arrays]  # by figure
 
 
-def figures_of(work: Subject) -> list[str]:
+def figures_of(work: "Subject") -> list[str]:
     """Return what every attack has: "auc", "tpr_at_fpr/0.01" and so on."""
     return ["auc", *(f"tpr_at_fpr/{at:g}" for at in work.settings.membership.false_positive_rates)]
 
 
-def leakages(work: Subject, judged: Folder, arm: str, draws: int) -> dict[str, Leakage]:
+def leakages(work: "Subject", judged: Folder, arm: str, draws: int) -> dict[str, Leakage]:
     """Return every figure of each model by each reading of an arm, the strongest one first.
 
     The strongest is there where there is something to choose from: two attacks, or more. The
@@ -37,21 +40,32 @@ def leakages(work: Subject, judged: Folder, arm: str, draws: int) -> dict[str, L
     Raises:
         Corrupt: something that was finished cannot be read any more.
     """
-    read = _read(work, judged, arm, draws)
+    return leakages_of(_read(work, judged, arm, draws), figures_of(work), work.over)
+
+
+def leakages_of(
+    read: Mapping[str, Judged], figures: Sequence[str], over: Averaging
+) -> dict[str, Leakage]:
+    """Return what `leakages` does, of what was read already of an arm.
+
+    Args:
+        read: by the attack or the combination, all there are.
+        figures: as `figures_of` names them, in the order of the rates.
+    """
     of_each = {
         name: {
-            figure: (_points(one)[:, f], one.resampled[:, :, f])
-            for f, figure in enumerate(figures_of(work))
+            figure: (_points(one)[:, f], one.resampled[:, :, f]) for f, figure in enumerate(figures)
         }
         for name, one in read.items()
     }
     if len(read) == 1:
         return of_each
-    chosen = {figure: (one.point, one.resampled) for figure, one in _chosen(work, read).items()}
-    return {STRONGEST: chosen, **of_each}
+    chosen = _chosen(read, figures, over)
+    strong = {figure: (one.point, one.resampled) for figure, one in chosen.items()}
+    return {STRONGEST: strong, **of_each}
 
 
-def over_apart(work: Subject, one: Arrays, other: Arrays, error: float = ERROR) -> Interval:
+def over_apart(work: "Subject", one: Arrays, other: Arrays, error: float = ERROR) -> Interval:
     """Return how much more one arm leaks than another, model by model and resample by resample.
 
     Args:
@@ -61,7 +75,9 @@ def over_apart(work: Subject, one: Arrays, other: Arrays, error: float = ERROR) 
     return over.leakage(one[0] - other[0], one[1] - other[1], BOTH_WAYS)
 
 
-def strongest_figures(work: Subject, judged: Folder, arm: str, draws: int) -> dict[str, Any] | None:
+def strongest_figures(
+    work: "Subject", judged: Folder, arm: str, draws: int
+) -> dict[str, Any] | None:
     """Return `strongest` of an arm; docs/results_schema.md has its keys. None of a single attack.
 
     Raises:
@@ -75,7 +91,7 @@ def strongest_figures(work: Subject, judged: Folder, arm: str, draws: int) -> di
             **work.over.leakage(one.point, one.resampled)._asdict(),
             "chosen": {name: float(share) for name, share in zip(read, one.shares, strict=True)},
         }
-        for figure, one in _chosen(work, read).items()
+        for figure, one in _chosen(read, figures_of(work), work.over).items()
     }
     membership, num_out = work.settings.membership, next(iter(read.values())).num_out
     return {
@@ -90,7 +106,7 @@ def strongest_figures(work: Subject, judged: Folder, arm: str, draws: int) -> di
     }
 
 
-def overlap_figures(work: Subject, judged: Folder, arm: str, draws: int) -> dict[str, Any] | None:
+def overlap_figures(work: "Subject", judged: Folder, arm: str, draws: int) -> dict[str, Any] | None:
     """Return `overlap` of an arm; docs/results_schema.md has its keys. None of a single attack.
 
     Whoever calls a member whom any of several attacks calls one accuses more non-members than each
@@ -120,7 +136,7 @@ def overlap_figures(work: Subject, judged: Folder, arm: str, draws: int) -> dict
     return {"num_members": int(own.num_in.min()), "at_fpr": at}
 
 
-def changed_places(work: Subject, judged: Folder) -> dict[str, Any]:
+def changed_places(work: "Subject", judged: Folder) -> dict[str, Any]:
     """Return `places` of results.json: of which two arms leaks more hangs on the attack.
 
     A change is clear where one attack has the one arm above and another one the other, each with
@@ -145,7 +161,7 @@ def changed_places(work: Subject, judged: Folder) -> dict[str, Any]:
 
 
 def _change(
-    work: Subject, one: dict[str, Leakage], other: dict[str, Leakage], figure: str
+    work: "Subject", one: dict[str, Leakage], other: dict[str, Leakage], figure: str
 ) -> dict[str, Any] | None:
     """How each reading orders two arms by a figure; None where all order them alike."""
     points = [of[figure][0] - other[name][figure][0] for name, of in one.items()]
@@ -160,7 +176,7 @@ def _change(
     }
 
 
-def _distinct(work: Subject, judged: Folder) -> Iterator[str]:
+def _distinct(work: "Subject", judged: Folder) -> Iterator[str]:
     """The figures that are compared; of rates at zero false positives, which are one, the first."""
     yield "auc"
     membership, zero = work.settings.membership, False
@@ -173,19 +189,21 @@ def _distinct(work: Subject, judged: Folder) -> Iterator[str]:
         zero |= at_zero
 
 
-def _read(work: Subject, judged: Folder, arm: str, draws: int) -> dict[str, Judged]:
+def _read(work: "Subject", judged: Folder, arm: str, draws: int) -> dict[str, Judged]:
     """Every reading of an arm, by the attack or the combination."""
     names = work.settings.membership.readings
     return {name: read_judged(judged, Reading(arm, draws, name, "member")) for name in names}
 
 
-def _chosen(work: Subject, read: dict[str, Judged]) -> dict[str, Strongest]:
+def _chosen(
+    read: Mapping[str, Judged], figures: Sequence[str], over: Averaging
+) -> dict[str, Strongest]:
     """The strongest of all readings of an arm, chosen for each figure anew."""
     points = np.stack([_points(one) for one in read.values()])  # (A, M, 1 + F)
     resampled = np.stack([one.resampled for one in read.values()])
     return {
-        figure: strongest(points[:, :, f], resampled[:, :, :, f], work.over)
-        for f, figure in enumerate(figures_of(work))
+        figure: strongest(points[:, :, f], resampled[:, :, :, f], over)
+        for f, figure in enumerate(figures)
     }
 
 
@@ -194,7 +212,7 @@ def _points(one: Judged) -> np.ndarray:
     return np.column_stack([one.auc, one.tpr])
 
 
-def _jaccard(both: np.ndarray, i: int, j: int, work: Subject) -> dict[str, Any] | None:
+def _jaccard(both: np.ndarray, i: int, j: int, work: "Subject") -> dict[str, Any] | None:
     """Of the members that either attack finds, the share that both do; None where none is found."""
     either = both[:, i, i] + both[:, j, j] - both[:, i, j]
     with np.errstate(invalid="ignore"):  # a model of which neither finds anybody has no share

@@ -14,13 +14,13 @@ def comparisons_markdown(results: dict[str, Any]) -> str:
     compared = results.get("comparisons")
     if not compared:
         return ""
-    columns = {_title(results, one): dict(_figures(results, one)) for one in compared}
+    columns = {_title(results, one): dict(told_figures(results, one)) for one in compared}
     measures = list(dict.fromkeys(measure for column in columns.values() for measure in column))
     rows = [
-        [_of_row(measure), *(_cell(column.get(measure), measure) for column in columns.values())]
+        [of_row(measure), *(_cell(column.get(measure), measure) for column in columns.values())]
         for measure in measures
     ]
-    told = [sentence for one in compared for sentence in _sentences(results, one)]
+    told = [sentence for one in compared for sentence in sentences(results, one)]
     parts = [
         titled(results, "differences between arms"),
         headed(["first less second", *columns], rows),
@@ -40,7 +40,7 @@ def comparisons_csv(results: dict[str, Any]) -> str:
     return csv_of(("arm", "against", "draws", "measure", *INTERVAL), lines)
 
 
-def _figures(results: dict[str, Any], one: dict[str, Any]) -> Iterator[tuple[Quantity, Figure]]:
+def told_figures(results: dict[str, Any], one: dict[str, Any]) -> Iterator[tuple[Quantity, Figure]]:
     """What is told of a comparison; rates at zero false positives are one number, told once."""
     told: set[Quantity] = set()
     for name, figure in one["measures"].items():
@@ -69,12 +69,12 @@ def _unresolved(results: dict[str, Any], one: dict[str, Any], attack: str, rate:
     return any(figure.get("at_zero_false_positives") for figure in found)
 
 
-def _sentences(results: dict[str, Any], one: dict[str, Any]) -> list[str]:
+def sentences(results: dict[str, Any], one: dict[str, Any]) -> list[str]:
     """What rises and what falls, a sentence each, where intervals leave 0 out."""
     found: dict[str, list[str]] = {"raises": [], "lowers": []}
     draws = _told(results, one)
     noise = f" ({draws})" if draws else ""
-    for measure, figure in _figures(results, one):
+    for measure, figure in told_figures(results, one):
         if not _excludes_zero(figure):
             continue
         ends = [abs(figure[key]) * measure.scale for key in ("low", "high")]
@@ -112,7 +112,7 @@ def _excludes_zero(figure: Figure) -> bool:
     return figure["low"] > 0 or figure["high"] < 0
 
 
-def _of_row(measure: Quantity) -> str:
+def of_row(measure: Quantity) -> str:
     return f"{measure.title}, {measure.unit}" if measure.unit else measure.title
 
 

@@ -52,10 +52,10 @@ def privacy_robustness_figure(results: dict[str, Any]) -> Figure | None:
     num_across = len(across) if len(across) > 1 else min(len(found), 2)
     figure, panels = style.panels(len(found), num_across, width=4.6, height=3.8)
     for axes, (what, robustness, points) in zip(panels, found, strict=True):
-        _panel(axes, points, what)
+        panel(axes, points, what)
         over = any(robustness in reading.overstated for reading, _ in points)
         told = f"; {DAGGER} overstated" if over else ""
-        axes.set_xlabel(style.plain(f"{_accuracy(robustness).header}{told}"))
+        axes.set_xlabel(style.plain(f"{accuracy_under(robustness).header}{told}"))
         axes.set_ylabel(style.plain(f"{what.name}: {what.quantity.header}"))
         axes.set_title("lower right is better", loc="right", fontsize=8)
     points = {a: [p for _, p in one[-1]] for a, one in zip(panels, found, strict=True)}
@@ -72,9 +72,9 @@ def privacy_robustness_live(results: dict[str, Any]) -> live.Live | None:
     """Return the same panels, one of which is shown at a time."""
     drawn = [
         {
-            "name": f"{what.name}, {_accuracy(robustness).title}",
+            "name": f"{what.name}, {accuracy_under(robustness).title}",
             "hint": HINT,
-            "x": live.axis(_accuracy(robustness).header, *_span([p for _, p in points])),
+            "x": live.axis(accuracy_under(robustness).header, *_span([p for _, p in points])),
             "y": live.axis(what.quantity.header, what.least, _top(points, what)),
             "guides": [{"y": live.short(what.quantity.guess), "name": "a guess"}],
             "points": [
@@ -103,7 +103,7 @@ def _across(results: dict[str, Any]) -> list[str]:
 def _every_panel(results: dict[str, Any]) -> list[tuple[Found, str, Points]]:
     """The panels by rows: what is found, the attack on robustness, the points."""
     return [
-        (what, robustness, _points(results, what, robustness))
+        (what, robustness, points_of(results, what, robustness))
         for attack in attacks_of(results)
         for what in _found(results, attack)
         for robustness in _across(results)
@@ -122,7 +122,7 @@ def _top(points: Points, what: Found) -> float:
     return max(1.05 * max(p.top for _, p in points), 1.5 * what.quantity.guess - 0.5 * what.least)
 
 
-def _panel(axes: Axes, points: Points, what: Found) -> None:
+def panel(axes: Axes, points: Points, what: Found) -> None:
     """Draw the points, and leave room for their names."""
     for reading, p in points:
         axes.errorbar(
@@ -159,7 +159,7 @@ def _found(results: dict[str, Any], attack: str) -> list[Found]:
     return [Found(attack, name, tpr(shown_rate(rates)), least=0)] if rates else []
 
 
-def _accuracy(robustness: str) -> Quantity:
+def accuracy_under(robustness: str) -> Quantity:
     """The accuracy under an attack; natural accuracy if there is none."""
     if not robustness:
         return QUANTITIES["natural_accuracy"]
@@ -167,9 +167,9 @@ def _accuracy(robustness: str) -> Quantity:
     return accuracy._replace(title=f"{accuracy.title} under {robustness}")
 
 
-def _points(results: dict[str, Any], what: Found, robustness: str) -> Points:
+def points_of(results: dict[str, Any], what: Found, robustness: str) -> Points:
     """A panel's points; readings without both quantities are left out."""
-    found, accuracy = [], _accuracy(robustness)
+    found, accuracy = [], accuracy_under(robustness)
     for reading in readings(results):
         x = accuracy.read(reading.figures, robustness)
         y = what.quantity.read(reading.figures, what.attack)

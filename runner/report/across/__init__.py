@@ -1,0 +1,1 @@
+"""How several experiments beside each other are shown, written from compared.json alone."""
