@@ -49,6 +49,7 @@ from tests.conftest import NOISY, TINY
 from tests.made import defense_contract as contract
 from tests.made.epsilon import with_everything
 from tests.made.gathered import gathered
+from tests.made.half_done import told as driver_told
 from tests.made.memorization import DATA, Made, experiment_of, published
 from tests.made.vulnerable import Made as AtRiskMade
 from tests.made.vulnerable import experiment_of as at_risk_experiment
@@ -481,6 +482,7 @@ def test_the_schema_of_results_names_every_key_and_no_other(work: Work, tmp_path
         "arms": {**TINY["arms"], "private": {"defense": private}},
     }
     several = prepare(Experiment.model_validate({**TINY, **two}), tmp_path / "several")
+    driver_told(work.folder)  # how long it took
     found: dict[str, str] = {}
     for results in (
         *map(gathered, (work, noisy, several)),

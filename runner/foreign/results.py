@@ -64,6 +64,7 @@ def gather_given(
         runs={"trained": 0, "reused": len(plan.member) * len(plan.arms)},
         report={"against": None, "by": None, "baseline": None},
         notes=given.notes,
+        config=audit.model_dump(mode="json"),
     )
     return results_json(given, judged, blocks, events)
 

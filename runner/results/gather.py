@@ -12,7 +12,9 @@ from runner.results._epsilon import epsilon_figures
 from runner.results._memorization import leakage_by_memorization
 from runner.results.checks import checks_of
 from runner.results.comparisons import accuracies_of, compare
+from runner.results.provenance import devices_of
 from runner.results.skeleton import Blocks, results_json
+from runner.storage import store
 
 
 def gather(
@@ -67,5 +69,7 @@ def gather(
         memorization=leakage_by_memorization(work) if experiment.memorization else None,
         epsilon=epsilon_figures(work),
         notes=(*work.notes, *training_warnings(work)),
+        config=experiment.model_dump(mode="json"),
+        made_on=devices_of([store.facts(work.store.run(run.id)) for run in plan.runs]),
     )
     return results_json(work, judged, blocks, events)

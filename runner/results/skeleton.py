@@ -28,6 +28,7 @@ from runner.results.checks import (
 )
 from runner.results.comparisons import differences
 from runner.results.membership import membership_figures
+from runner.results.provenance import as_yaml, devices_of, made_by, without_hosts
 from runner.results.several import changed_places, overlap_figures, strongest_figures
 from runner.results.verdict import verdict
 from runner.results.verdict.evidence import Evidence
@@ -80,6 +81,8 @@ class Blocks(NamedTuple):
     memorization: Mapping[str, Any] | None = None
     epsilon: Mapping[str, Any] | None = None
     notes: Sequence[str] = ()  # further warnings
+    config: Mapping[str, Any] = {}  # as it was resolved
+    made_on: Mapping[str, Any] = {}  # as `provenance.devices_of` tells it
 
 
 def results_json(
@@ -145,7 +148,7 @@ def results_json(
         "memorization": blocks.memorization,
         "epsilon": blocks.epsilon,
         "runs": dict(blocks.runs),
-        "events": [*events],
+        "events": without_hosts(events, work.folder),
         "null_control": {**_null_of_all(work, aucs), "tolerance": NULL_TOLERANCE},
         "guards": [check._asdict() for check in checks],
         "warnings": [
@@ -156,6 +159,11 @@ def results_json(
             *alarms(blocks.epsilon),
             *blocks.notes,
         ],
+        "provenance": {
+            **made_by(work.folder),
+            **(blocks.made_on or devices_of([])),
+            "config": as_yaml(blocks.config),
+        },
         "git_commit": git_commit(),
         "code": code_facts(work.code),
         "versions": versions(),

@@ -17,6 +17,7 @@ from runner.experiment.sweep import Objectives, Setting, Sweep
 from runner.report.quantities import every_figure
 from runner.report.sweep.came_out import came_out
 from runner.report.text import csv_of
+from runner.results.provenance import as_yaml, devices_of, made_by, without_hosts
 from runner.results.versions import versions
 from runner.storage import store
 from runner.storage.cloud import Folder
@@ -68,7 +69,8 @@ def sweep_results(
     chosen: tuple[Mapping[str, Any] | None, str],
     runs: Mapping[str, int],
     warnings: Sequence[str],
-    events: Sequence[Event] = (),
+    events: Sequence[Event],
+    folder: Folder,
 ) -> dict[str, Any]:
     """Return what sweep.json holds.
 
@@ -76,6 +78,7 @@ def sweep_results(
         chosen: the recommended setting with its figures, and why.
         runs: how many models this command trained and reused.
         events: what went wrong on the way.
+        folder: of the sweep.
     """
     sweep = experiment.sweep
     assert sweep is not None
@@ -93,8 +96,13 @@ def sweep_results(
         "recommended": chosen[0],
         "recommended_why": chosen[1],
         "runs": dict(runs),
-        "events": [*events],
+        "events": without_hosts(events, folder),
         "warnings": [*warnings],
+        "provenance": {
+            **made_by(folder),
+            **devices_of([]),
+            "config": as_yaml(experiment.model_dump(mode="json")),
+        },
         "versions": versions(),
         "git_commit": git_commit(),
         "code": code_facts(),

@@ -140,6 +140,7 @@ def _sweep(
         chosen=(confirmed, why),
         runs=runs,
         warnings=_warnings(sweep, found),
+        folder=work.folder,
         events=driving.events,
     )
     _write(made, data, experiment, work.folder)

@@ -22,6 +22,7 @@ from runner.report.blocks import (
     leakage,
     memorization,
     privacy_robustness,
+    provenance,
     queries,
     robustness,
     roc,
@@ -57,6 +58,7 @@ BLOCKS: tuple[Block, ...] = (  # from the top of the page, which begins with the
     checks.BLOCK,
     samples.BLOCK,
     events.BLOCK,
+    provenance.BLOCK,
 )
 
 

@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import yaml
+
 from runner.driver.named import Named, find, storage_of
 from runner.faults import UserFault
 from runner.storage.cloud import Folder
@@ -26,7 +28,7 @@ class Stored(NamedTuple):
     def config(self) -> dict[str, Any] | None:
         """Its resolved YAML; None where none was stored."""
         told = (self.results.get("provenance") or {}).get("config")
-        return told or self.described.get("experiment")
+        return yaml.safe_load(told) if told else self.described.get("experiment")
 
 
 def read_all(named: Sequence[str], storage: Folder | str) -> list[Stored]:

@@ -58,7 +58,9 @@ def of_sweep(tmp_path: Path) -> dict[str, Any]:
     assert experiment.sweep
     trials = results.trials_of(experiment.sweep, settings, records, ended, tmp_path)
     sought, runs = Objectives(), {"trained": 1, "reused": 2}
-    return results.sweep_results(experiment, sought, trials, (None, "why"), runs, [], EVENTS)
+    return results.sweep_results(
+        experiment, sought, trials, (None, "why"), runs, [], EVENTS, Path()
+    )
 
 
 def test_what_went_wrong_is_in_the_results(of_sweep: dict[str, Any]):
