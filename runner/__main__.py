@@ -186,9 +186,29 @@ def sweep(config_path: ConfigPath, overrides: Overrides = None, storage: Storage
 
 
 @app.command()
-def report(config_path: ConfigPath, overrides: Overrides = None, storage: Storage = None) -> None:
+def report(
+    config_path: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONFIG",
+            help="a YAML file or a shipped name; with --public also a name, or path",
+        ),
+    ],
+    overrides: Overrides = None,
+    storage: Storage = None,
+    public: Annotated[
+        bool,
+        typer.Option(
+            "--public",
+            help="a page for outsiders, of what results.json has: by arm and class alone",
+        ),
+    ] = False,
+) -> None:
     """Write the report again from what a finished run left; needs no Ray and trains nothing."""
     with complaints():
+        if public:
+            _public(config_path, overrides, storage)
+            return
         experiment = _experiment(config_path, overrides)
         from runner import pipeline
         from runner.plan.work import prepare
@@ -387,6 +407,20 @@ def compare(
         from runner.results.across.compare import compare_all
 
         compare_all(named, _storage(storage), out, Output())
+
+
+def _public(named: str, overrides: list[str] | None, storage: str | None) -> None:
+    """Write the page for outsiders of an experiment, an audit or a sweep's recommended setting."""
+    from runner.driver.named import find, name_of
+    from runner.faults import UserFault
+    from runner.report.public import write_public
+    from runner.storage.store import REPORT, RESULTS, results_in
+
+    if overrides:
+        raise UserFault("report --public: --set changes no results that are there; leave it out")
+    found = find(name_of(named), _storage(storage))
+    results = results_in(found.folder / RESULTS)
+    print(f"page for outsiders: {write_public(results, found.folder / REPORT)}")
 
 
 def _show(results: dict[str, Any], folder: Folder, console: Console) -> None:

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from runner.driver import _standing
 from runner.driver._standing import ROOMS
+from runner.experiment import config
+from runner.experiment.config import ConfigError
 from runner.storage.cloud import Folder, folder_at
 from runner.storage.store import REPORT, RESULTS, SWEPT, TOPS, StorageError, Store
 
@@ -45,6 +47,21 @@ def find(named: str, storage: Folder | str) -> Named:
         told = " and ".join(kinds)
         raise StorageError(f"{named!r} is the name of {told} in {at.root}; say {rooms}")
     return _with_results(kinds[0], named, at.root / ROOMS[kinds[0]] / named)
+
+
+def name_of(named: str) -> str:
+    """Return what a configuration calls itself; what is no configuration is taken as it is.
+
+    Raises:
+        ConfigError: it is one, by its ending, and cannot be read.
+    """
+    try:
+        data, _ = config.read(config.locate(named), [])
+    except ConfigError:
+        if named.endswith((".yaml", ".yml")):
+            raise
+        return named
+    return str(data.get("name", named))
 
 
 def not_there(at: Store, missing: str, there: Sequence[tuple[str, str]]) -> str:

@@ -14,10 +14,8 @@ from runner.driver import _standing
 from runner.driver._figures import FirstFigures
 from runner.driver._standing import FAILED, NOT_BEGUN, NOT_HEARD_OF, RUNNING, STOPPED
 from runner.driver.lock import STALE_S
-from runner.driver.named import not_there
+from runner.driver.named import name_of, not_there
 from runner.driver.progress import SHOWN, duration, say
-from runner.experiment import config
-from runner.experiment.config import ConfigError
 from runner.storage.cloud import Folder, folder_at
 from runner.storage.store import StorageError, Store
 
@@ -165,14 +163,3 @@ def look(
     if missing and not wait:
         raise StorageError(not_there(at, missing[0], there))
     return found + [_standing.not_begun(name) for name in missing]
-
-
-def name_of(named: str) -> str:
-    """Return what a configuration calls itself; a name is taken as it is."""
-    try:
-        data, _ = config.read(config.locate(named), [])
-    except ConfigError:
-        if named.endswith((".yaml", ".yml")):
-            raise
-        return named
-    return str(data.get("name", named))

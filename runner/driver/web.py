@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.driver import _page, status
+from runner.driver.named import name_of
 from runner.faults import UserFault
 from runner.report.watch import policy
 from runner.storage import store
@@ -52,7 +53,7 @@ def show(
     at = Store(folder_at(storage))
     if every_s is None and not at.root.exists():
         raise StorageError(f"storage folder {at.root}: not there; name it with --storage FOLDER")
-    names = [status.name_of(each) for each in named]
+    names = [name_of(each) for each in named]
     with Server(_page.Watch(at, names, every_s or EVERY_S).page, port) as server:
         say(server.address)
         server.serve_forever()

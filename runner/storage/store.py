@@ -269,6 +269,21 @@ def write_json(path: Folder, facts: object) -> None:
     write(path, (json.dumps(facts, indent=1) + "\n").encode())
 
 
+def results_in(path: Folder) -> dict[str, Any]:
+    """Return what a results.json holds, or any JSON that was written beside it.
+
+    Raises:
+        StorageError: it is not the JSON that was written.
+    """
+    try:
+        found = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise StorageError(
+            f"{path}: not the JSON that was written ({error}); `runner report` writes it anew"
+        ) from None
+    return found if isinstance(found, dict) else {}
+
+
 def finish(folder: Folder, files: Sequence[str], facts: dict[str, Any]) -> None:
     """Mark a folder done: the sizes and hashes of its files, and a few facts to read back."""
     sums = {name: _sum((folder / name).read_bytes()) for name in files}

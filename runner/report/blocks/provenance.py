@@ -6,7 +6,7 @@ from typing import Any
 
 from runner.report.blocks._block import Block, Files
 from runner.report.html import rendered
-from runner.report.text import DASH, in_markdown, titled
+from runner.report.text import DASH
 
 HEADING = "Where it comes from"
 
@@ -15,15 +15,6 @@ def provenance_html(results: dict[str, Any], files: Files) -> str:
     """Return what is known as a list, and the resolved YAML to be opened; `files` are not read."""
     given = {"heading": HEADING, "lines": [*lines(results)], "config": config_yaml(results)}
     return rendered("blocks/provenance.html.j2", **given).rstrip("\n")
-
-
-def provenance_markdown(results: dict[str, Any]) -> str:
-    """Return the same as a list, with the resolved YAML below it."""
-    listed = "\n".join(f"- {name}: {in_markdown(text)}" for name, text in lines(results))
-    parts = [titled(results, "where it comes from"), listed]
-    if text := config_yaml(results):
-        parts += ["The configuration, with every default written out:", f"~~~~yaml\n{text}~~~~"]
-    return "\n\n".join(parts) + "\n"
 
 
 def lines(results: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -74,4 +65,4 @@ def _duration(seconds: float) -> str:
     return " ".join(f"{n} {unit}" for n, unit in parts[first:])
 
 
-BLOCK = Block("provenance", HEADING, markdown=provenance_markdown, html=provenance_html)
+BLOCK = Block("provenance", html=provenance_html)

@@ -147,6 +147,9 @@ def _notes(results: dict[str, Any], arms: dict[str, dict[str, Any]]) -> Iterator
         f"of {found['num_models']} models, which have a threshold each."
     )
     known = {name: one for name, one in arms.items() if one["num_examples"]}
+    if withheld := found.get("withheld"):
+        yield withheld
+        return
     if not known:
         yield (
             "No example is in the training data of four models or more, so nothing is said of "

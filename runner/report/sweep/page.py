@@ -5,7 +5,7 @@ from typing import Any
 import matplotlib
 
 from runner.report.blocks.events import events_html, events_markdown
-from runner.report.blocks.provenance import provenance_html, provenance_markdown
+from runner.report.blocks.provenance import provenance_html
 from runner.report.blocks.verdict import verdict_section
 from runner.report.contents import with_contents
 from runner.report.html import inline, policy, rendered, script, sheet
@@ -37,7 +37,6 @@ def write_sweep_report(results: dict[str, Any], folder: Folder) -> Folder:
         "trials.md": tables.trials_markdown(results).encode(),
         "pareto.md": tables.pareto_markdown(results, texts(results)).encode(),
         "events.md": events.encode() if events else None,
-        "provenance.md": provenance_markdown(results).encode(),
     }
     files |= forms(drawn)
     svgs = {name: (files[f"{name}.svg"] or b"").decode() for name in drawn}

@@ -1,6 +1,5 @@
 """What is stored of one experiment, sweep or audit, as far as it is set beside others."""
 
-import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -9,7 +8,7 @@ import yaml
 from runner.driver.named import Named, find, storage_of
 from runner.faults import UserFault
 from runner.storage.cloud import Folder
-from runner.storage.store import DESCRIBED, RESULTS, Store
+from runner.storage.store import DESCRIBED, RESULTS, Store, results_in
 
 ASKED = {"arms", "attacks", "data", "evaluation"}  # keys without which nothing can be set beside
 
@@ -53,7 +52,7 @@ def read_all(named: Sequence[str], storage: Folder | str) -> list[Stored]:
 
 
 def _stored(label: str, one: Named) -> Stored:
-    results = _json(one.folder / RESULTS)
+    results = results_in(one.folder / RESULTS)
     if not results.keys() >= ASKED:
         missing = ", ".join(sorted(ASKED - results.keys()))
         raise UserFault(
@@ -61,15 +60,5 @@ def _stored(label: str, one: Named) -> Stored:
             f"{missing}; `runner report` writes it anew"
         )
     described = one.folder / DESCRIBED
-    told = _json(described) if described.is_file() else {}
+    told = results_in(described) if described.is_file() else {}
     return Stored(label, one.kind, one.folder, results, told, storage_of(one.folder))
-
-
-def _json(path: Folder) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise UserFault(
-            f"{path}: not the JSON that was written ({error}); `runner report` writes it anew"
-        ) from None
-    return found if isinstance(found, dict) else {}

@@ -1,4 +1,4 @@
-from runner.report.blocks.provenance import BLOCK, lines, provenance_html, provenance_markdown
+from runner.report.blocks.provenance import lines, provenance_html
 from tests.made.report import small_results
 
 KNOWN = {
@@ -25,9 +25,7 @@ def test_all_that_is_known_is_told_and_the_configuration_is_yaml():
     assert told["Trained on"] == "A100 (16 models)"
     assert told["Report written on"] == "Linux x86_64, 2 processors, 7.8 GiB"
     assert told["Own source and files (weights), part of each id"] == "mine.py 0f"
-    assert "~~~~yaml\nname: small\narms:\n  erm:\n" in provenance_markdown(results)
-    assert "<pre" in provenance_html(results, {})
-    assert BLOCK.markdown is provenance_markdown
+    assert "<code>name: small\narms:\n  erm: {}\n</code>" in provenance_html(results, {})
 
 
 def test_results_that_know_nothing_of_it_still_tell_the_commit():
@@ -36,4 +34,4 @@ def test_results_that_know_nothing_of_it_still_tell_the_commit():
         "Commit of the code": "0123456789ab",
         "Versions": "python 3.12.1, torch 2.11.0",
     }
-    assert "yaml" not in provenance_markdown(small_results())
+    assert "<details>" not in provenance_html(small_results(), {})
