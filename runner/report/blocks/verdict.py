@@ -1,5 +1,6 @@
 """What came out, in the sentences of results.json, which stand first on every form."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,8 +17,9 @@ def verdict_html(results: dict[str, Any]) -> str:
 
 
 def verdict_section(sentences: Sequence[str], note: str = "") -> str:
-    """Return sentences as a section of a page, and what stands below them."""
-    return rendered("blocks/verdict.html.j2", sentences=sentences, note=note).rstrip("\n")
+    """Return sentences as a section of a page, and what stands below them. No interval breaks."""
+    whole = [re.sub(r"\[(\S+), (\S+)\]", "[\\1,\u00a0\\2]", text) for text in sentences]
+    return rendered("blocks/verdict.html.j2", sentences=whole, note=note).rstrip("\n")
 
 
 def verdict_markdown(results: dict[str, Any]) -> str:

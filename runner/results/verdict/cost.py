@@ -60,8 +60,11 @@ def _against(evidence: Evidence, arms: list[str], base: str) -> Sentence:
     for arm, measure in ((a, m) for a in arms for m in measures if (a, m) not in compared):
         figure = measure.of(evidence.arms[arm])
         assert measured(figure)
-        figures.append(quoted(measure, figure, arm))
-        most = f"has {told(measure.quantity, figure)} of {_name(measure)} at the most"
+        beside = measure.of(evidence.arms[base])
+        assert measured(beside)
+        figures += [quoted(measure, figure, arm), quoted(measure, beside, base)]
+        own, other = (told(measure.quantity, one) for one in (figure, beside))
+        most = f"has at the most {own} of {_name(measure)} ({base} {other})"
         parts.setdefault(arm, []).append(most)
     each = [f"{evidence.arms[arm].label} {listed(said)}" for arm, said in parts.items()]
     text = f"Against {called(evidence.results, base)}: {'; '.join(each)}."

@@ -100,7 +100,7 @@ def reference(results: dict[str, Any]) -> str:
     or the first."""
     arms = results["arms"]
     named = (results.get("report") or {}).get("baseline")
-    if named in arms:
+    if named is not None and named in arms:
         return named
     plain = [name for name, arm in arms.items() if _undefended(arm)]
     return plain[0] if len(plain) == 1 else next(iter(arms))
