@@ -81,7 +81,7 @@ def _in_words(
     if kind == "fault":  # of a part, whose class put it in words
         return at, (error["msg"], given)
     if kind in ("value_error", "assertion_error"):
-        return at, (f"{raised}{origin.at(raised)}", given)
+        return at, (f"{raised}{origin.at(cast(Exception, raised))}", given)
     if kind == "extra_forbidden" and len(at) == 1:
         return at, (_unknown_key(cls, str(at[0])), given)
     if kind == "invalid_key" and len(at) == 1:

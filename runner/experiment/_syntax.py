@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 
-def in_words(error: Exception, text: str) -> tuple[str, int | None]:
+def in_words(error: BaseException, text: str) -> tuple[str, int | None]:
     """Return what is wrong and the way out, and the line where it is to be mended, from 1.
 
     Args:
@@ -55,7 +55,7 @@ def _of_block(problem: str) -> str:
     return "the indentation of this line fits none of the lines above it"
 
 
-def _else(error: Exception, problem: str) -> str:
+def _else(error: BaseException, problem: str) -> str:
     if found := re.search(
         r"found character '(.)' that cannot start|content, but found '(.)'", problem
     ):
