@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
+from pyarrow import csv
 
 from attacks.membership import log_odds
 
@@ -197,7 +197,7 @@ def table(root: Path, seed: int = 0, kind: str = "parquet") -> Truth:
     root.mkdir(parents=True)
     if kind == "csv":
         columns |= {f"logits{c}": logits[:, c] for c in range(C)}
-        pa.csv.write_csv(pa.table(columns), root / "everything.csv")
+        csv.write_csv(pa.table(columns), root / "everything.csv")
     else:
         whole = pa.table({**columns, "logits": pa.array(list(logits), pa.list_(pa.float32()))})
         if kind == "parquet":

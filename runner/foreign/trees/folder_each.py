@@ -16,6 +16,7 @@ from runner.foreign.trees.tree import Tree
 from runner.foreign.trees.understood import Choice, Found, Options
 
 LAYOUT = "folders"
+PARTLY = "not of all models, and not read"  # how a line on arrays begins
 WHAT = "a folder a model, with a vector of its own members in it"
 
 
@@ -75,5 +76,9 @@ def _found(tree: Tree, kept: Family, numbers: list[Family]) -> Found | None:
     lines.insert(0, f"members: {kept.told}, of {len(names)} models: {names[0]} to {names[-1]}")
     if left:
         lines.append(f"left out, without answers: {', '.join(left)}")
+    partly = [family for family in numbers if family not in whole]
+    if partly:
+        of = ", ".join(f"{f.told} ({len(set(f.arrays) & set(names))})" for f in partly[:3])
+        lines.append(f"{PARTLY}: {of}")
     spoken_for = tuple(array.place for array in kept.arrays.values())
     return Found(LAYOUT, tuple(lines), member, tuple(names), choices, spoken_for=spoken_for)

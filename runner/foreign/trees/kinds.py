@@ -142,7 +142,7 @@ class _Look:
         self.on_least += int((values == self.least).sum())
         self.on_largest += int((values == self.largest).sum())
         if len(self.distinct) <= FEW:
-            self.distinct.update(np.unique(values)[: FEW + 1].tolist())
+            self.distinct.update(np.unique(values.ravel()[: 100 * FEW])[: FEW + 1].tolist())
         self.some.append(values.ravel()[:1000])
         if by_class:
             rows = values.reshape(-1, values.shape[-1]).astype(np.float64)

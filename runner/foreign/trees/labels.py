@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attacks.membership import log_odds
 from runner.faults import BadAnswers
 from runner.foreign.reading import readable
 from runner.foreign.trees.axes import Numbers
 from runner.foreign.trees.tree import Array, Tree, look_at_file
 
 MODELS = 4  # whose answers are asked whether labels fit
+AT_ONCE = 1024  # examples of which all classes of all views are compared
 SOME = 2048  # examples, spread over all, that they are asked of
 FITS = 0.02  # nats, and their share, within which a score is that of a class
 FLOOR = 80.0  # nats, beyond which float32 of whoever computed scores may have ended
@@ -111,17 +111,18 @@ def labels_by_scores(logits: Sequence[Numbers], scores: Sequence[Numbers]) -> np
     for numbers, stored in zip(few(logits), few(scores), strict=True):
         start = 0
         for block, score in zip(numbers.blocks(), stored.blocks(), strict=True):
-            values = block.reshape(len(block), -1, num_classes)
-            score = score.reshape(len(score), -1).astype(np.float64)
-            if values.shape[1] != score.shape[1]:
-                return None
-            end = start + len(block)
-            for label in range(num_classes):
-                odds = _log_odds(values, np.full(len(block), label))
-                off = np.abs(odds - score) / (FITS + FITS * np.abs(score))
-                off[(np.abs(score) > FLOOR) & (odds * np.sign(score) > FLOOR)] = 0
-                apart[start:end, label] = np.maximum(apart[start:end, label], _median(off))
-            start = end
+            for first in range(0, len(block), AT_ONCE):
+                some = block[first : first + AT_ONCE]
+                here = slice(start + first, start + first + len(some))
+                score_of = score[first : first + AT_ONCE].reshape(len(some), -1, 1)
+                odds = _log_odds(some.reshape(len(some), -1, num_classes).astype(np.float64))
+                if score_of.shape[1] != odds.shape[1]:
+                    return None
+                off = np.abs(odds - score_of) / (FITS + FITS * np.abs(score_of))
+                off[(np.abs(score_of) > FLOOR) & (odds * np.sign(score_of) > FLOOR)] = 0
+                # In the middle over views: at the floors of scores one may be apart.
+                apart[here] = np.maximum(apart[here], np.median(off, axis=1))
+            start += len(block)
     fitting = (apart <= 1).sum(axis=1)
     return apart.argmin(axis=1) if (fitting == 1).all() else None
 
@@ -136,13 +137,17 @@ def places(num_examples: int) -> np.ndarray:
     return np.arange(0, num_examples, max(1, num_examples // SOME))
 
 
-def _median(off: np.ndarray) -> np.ndarray:
-    """In the middle over views: at the floors of scores one may be apart."""
-    return np.median(off, axis=1)
-
-
-def _log_odds(values: np.ndarray, label: np.ndarray) -> np.ndarray:
-    return np.stack([log_odds(values[:, v], label) for v in range(values.shape[1])], axis=1)
+def _log_odds(logits: np.ndarray) -> np.ndarray:
+    """The log-odds of every class, (..., C) float64, also of one that is nearly all of the sum."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    p = np.exp(shifted)
+    others = p.sum(axis=-1, keepdims=True) - p
+    most = logits.argmax(axis=-1)[..., None]
+    rest = p.copy()
+    np.put_along_axis(rest, most, 0.0, axis=-1)
+    np.put_along_axis(others, most, rest.sum(axis=-1, keepdims=True), axis=-1)
+    with np.errstate(divide="ignore"):
+        return shifted - np.log(others)
 
 
 def _of_examples(

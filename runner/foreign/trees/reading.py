@@ -59,4 +59,4 @@ def _read(
 
 
 def _sum(values: np.ndarray | None) -> str:
-    return "" if values is None else hashlib.sha256(np.ascontiguousarray(values)).hexdigest()
+    return "" if values is None else hashlib.sha256(values.tobytes()).hexdigest()

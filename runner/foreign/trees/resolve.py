@@ -1,6 +1,7 @@
 """Which arrays are the answers, what their axes and numbers are, and whose labels: by facts."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -93,14 +94,22 @@ def resolve(tree: Tree, found: Found, options: Options) -> Understood:
 
 
 def _ways(choice: Choice, num_examples: int) -> list[_Taken]:
-    """A choice with every order that its axes may have; all its arrays are of one shape."""
-    shape = choice.first.shape
-    rows = choice.rows
+    """A choice with every order that its axes may have.
+
+    Raises:
+        BadAnswers: a model's array is of another shape than most.
+    """
+    every = [array for of_arm in choice.arms.values() for array in of_arm]
+    shapes = Counter(array.shape for array in every)
+    shape, rows = shapes.most_common(1)[0][0], choice.rows
     stored = num_examples if rows is None else shape[0] if shape else 0
-    if any(array.shape != shape for of in choice.arms.values() for array in of):
-        return []
+    ways = orders(shape, stored, choice.num_models)
+    if ways and len(shapes) > 1:
+        odd = next(array for array in every if array.shape != shape)
+        why = f"its shape is {odd.shape}, that of most models {shape}"
+        raise BadAnswers(odd.place, why, "every model answers all examples, members and others")
     found = []
-    for axes in orders(shape, stored, choice.num_models):
+    for axes in ways:
         arms = {
             arm: [
                 Numbers(

@@ -154,7 +154,8 @@ def held(place: str, path: Path, values: np.ndarray) -> Array:
 
 def open_array(path: Path) -> np.ndarray:
     """Return a whole .npy file mapped into memory; nothing is unpickled."""
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+    with readable(str(path)):
+        return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 def _files(root: Path) -> Iterator[Path]:
@@ -216,7 +217,7 @@ def _npz_headers(path: Path, place: str) -> Iterator[tuple[Any, ...]]:
 
 @lru_cache(maxsize=1)  # an array of all models is asked for by each of them
 def _from_npz(path: Path, key: str, written: int) -> np.ndarray:
-    with np.load(path, allow_pickle=False) as arrays:
+    with readable(str(path)), np.load(path, allow_pickle=False) as arrays:
         return arrays[key]
 
 

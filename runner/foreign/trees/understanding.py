@@ -34,8 +34,13 @@ ALL: tuple[Reader, ...] = (
     csv_each,
 )
 READERS = {reader.LAYOUT: reader for reader in ALL}
-CLEARLY = 2.0  # how many times as far above 1/2 members must be told by one of two vectors
-DOUBTS = ("not verified", SATURATED)  # how lines begin that are warnings, too
+CLEARLY = 2.0  # standard errors by which members must be told better by one of two vectors
+DOUBTS = (
+    "not verified",
+    "could not be read",
+    folder_each.PARTLY,
+    SATURATED,
+)  # how lines begin that are warnings, too
 OURS = "or write one file a model for --answers (docs/foreign_answers.md)"
 
 
@@ -125,9 +130,9 @@ def _clearest(tree: Tree, found: Sequence[Found], options: Options) -> Understoo
             faults.append(fault)
     if not ways:
         raise faults[0]
-    told = [better_by(way) for way in ways]
+    told, errors = np.transpose([better_by(way) for way in ways])
     first, *others = np.argsort(told)[::-1]
-    if others and told[first] < CLEARLY * max(told[others[0]], 0):
+    if others and told[first] < told[others[0]] + CLEARLY * np.hypot(*errors[[first, others[0]]]):
         which = " or ".join(way.found.lines[0] for way in ways)
         raise BadAnswers(tree.told, f"members may be {which}", "say which with --member")
     return ways[first]

@@ -12,7 +12,7 @@ from runner.foreign.trees.labels import FITS, FLOOR
 from runner.foreign.trees.understood import Understood
 from runner.statistics import metrics
 
-SOME = 8192  # examples of each model that are looked at, or up to twice as many
+SOME = 2048  # examples of each model that are looked at, or up to twice as many
 ERRORS = 3.0  # standard errors of chance that members must be answered better by, over the models
 SAME = 0.99  # the share of stored scores that are those recomputed
 MEANT = 0.9  # the correlation with those recomputed from which on numbers are meant to be scores
@@ -58,19 +58,23 @@ def odds_of(numbers: Numbers, said: Said, labels: np.ndarray, places: np.ndarray
     return np.stack([log_odds(rows[:, v], label) for v in range(rows.shape[1])], axis=1)
 
 
-def better_by(of: Understood) -> float:
-    """Return by how much members are answered better, as an AUC above 1/2 over the models."""
+def better_by(of: Understood) -> tuple[float, float]:
+    """Return by how much members are answered better, an AUC less 1/2, and its standard error."""
     member = of.found.member
     places = np.arange(0, member.shape[1], max(1, member.shape[1] // SOME))
     labels = np.zeros(member.shape[1], np.int64) if of.labels is None else of.labels
-    found = []
+    found, errors = [], []
     for models in of.answers.values():
         for one, row in zip(models, member[:, places], strict=True):
-            there = row >= 0
-            if 0 < (row == 1).sum() < there.sum():
+            there, inside = row >= 0, int((row == 1).sum())
+            outside = int(there.sum()) - inside
+            if inside and outside:
                 odds = odds_of(one, of.said, labels, places).mean(axis=1)
                 found.append(metrics.auc(odds[there], row[there] == 1) - 0.5)
-    return float(np.mean(found)) if found else 0.0
+                errors.append(_error(inside, outside))
+    if not found:
+        return 0.0, 0.0
+    return float(np.mean(found)), float(np.mean(errors)) / ((len(found) + 1) // 2) ** 0.5
 
 
 Checks = list[tuple[str, bool]]  # a sentence, and whether it confirms
@@ -84,7 +88,7 @@ def _members(arm: str, odds: Sequence[np.ndarray], member: np.ndarray) -> Checks
         outside = int(there.sum()) - inside
         if inside and outside:
             aucs.append(metrics.auc(values[there], row[there] == 1))
-            errors.append(np.sqrt((inside + outside + 1) / (12 * inside * outside)))
+            errors.append(_error(inside, outside))
     if not aucs:
         return []
     better = sum(auc > 0.5 for auc in aucs)
@@ -95,6 +99,11 @@ def _members(arm: str, odds: Sequence[np.ndarray], member: np.ndarray) -> Checks
     )
     sure = 2 * better > len(aucs) and mean > 0.5 + ERRORS * float(np.mean(errors)) / units**0.5
     return [(said, bool(sure))]
+
+
+def _error(inside: int, outside: int) -> float:
+    """The standard error of an AUC of scores that say nothing."""
+    return float(np.sqrt((inside + outside + 1) / (12 * inside * outside)))
 
 
 def _accuracy(

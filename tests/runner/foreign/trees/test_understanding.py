@@ -127,6 +127,15 @@ def test_models_without_answers_are_named_and_longer_vectors_cut(tmp_path: Path)
     assert any("are of 203 examples and the answers of 200" in line for line in asked.lines)
 
 
+def test_a_later_epoch_that_not_all_models_have_is_not_read_and_said(tmp_path: Path):
+    truth = made.folders(tmp_path / "tree", epochs=(80, 100), scores=False)
+    (truth.root / "experiment-2_8/logits/0000000100.npy").write_bytes(b"")
+    asked = asked_of(truth)
+    assert any(line.startswith("answers: */logits/0000000080") for line in asked.lines)
+    assert "not of all models, and not read: */logits/0000000100 (7)" in asked.doubts
+    assert any(line.startswith("could not be read: experiment-2_8/") for line in asked.doubts)
+
+
 def test_the_plain_image_is_in_the_middle_of_shifted_views(tmp_path: Path):
     truth = made.matrix(tmp_path / "tree")
     save(truth.root / "labels.npy", made.world(0, 18).labels)
@@ -227,6 +236,16 @@ def two_sets(truth: Truth) -> None:
     shutil.copytree(truth.root.parent / "both/a", truth.root / "other")
 
 
+def shorter(truth: Truth) -> None:
+    path = truth.root / "experiment-2_8/logits/0000000100.npy"
+    np.save(path, np.load(path)[:-5])
+
+
+def torn(truth: Truth) -> None:
+    path = truth.root / "experiment-2_8/logits/0000000100.npy"
+    path.write_bytes(path.read_bytes()[:-99])
+
+
 REFUSED: dict[str, tuple[Maker, str]] = {
     "a subset": (
         lambda root: made.signals(root, some=100),
@@ -279,6 +298,8 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     ),
     "influence": (broken(influence), "one memorization score an example, of no model"),
     "trials": (broken(trials), "two lists of one canary's scores: an epsilon, not an audit"),
+    "one of another shape": (broken(shorter), "its shape is (195, 1, 2, 5), that of most models"),
+    "one torn": (broken(torn), "0000000100.npy: it cannot be read"),
     "two sets": (broken(two_sets), "several sets of models lie in it: ., again, other"),
 }
 
@@ -292,6 +313,22 @@ def test_what_is_not_enough_or_contradicts_itself_is_refused_with_the_reason(
     with pytest.raises(BadAnswers) as refused:
         asked_of(truth)
     assert reason in str(refused.value)
+
+
+def test_of_two_vectors_the_one_that_tells_members_is_taken(tmp_path: Path):
+    """A fork keeps a part of each model's members beside them."""
+    truth, rng = made.folders(tmp_path / "tree"), np.random.default_rng(0)
+    for m, row in enumerate(truth.member):
+        part = (row == 1) & (rng.random(N) < 0.5)
+        save(truth.root / f"experiment-{m}_8/keep_sampled.npy", part)
+    np.testing.assert_array_equal(asked_of(truth).member, truth.member)
+    asked = asked_of(truth, member="keep_sampled.npy")
+    assert (asked.member <= truth.member).all()
+    for m, row in enumerate(truth.member):
+        nearly = np.append(row[:-1], 1 - row[-1]) == 1
+        save(truth.root / f"experiment-{m}_8/keep_sampled.npy", nearly)
+    with pytest.raises(BadAnswers, match=r"members may be .*say which with --member"):
+        asked_of(truth)
 
 
 def test_what_speaks_against_a_tree_is_said_and_not_refused_if_a_user_wants(tmp_path: Path):
