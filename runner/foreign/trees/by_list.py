@@ -18,8 +18,8 @@ from runner.foreign.trees.family import Family, families
 from runner.foreign.trees.tree import Tree
 from runner.foreign.trees.understood import Choice, Found, Options
 
-LAYOUT = "lists"
-WHAT = "a text with a list of members of each model, and a file of answers a model"
+LAYOUT: str = "lists"
+WHAT: str = "a text with a list of members of each model, and a file of answers a model"
 ENTRY = re.compile(r"""["']?([\w.-]+)["']?\s*:\s*\[([\d\s,]*)\]""")
 
 Lists = dict[str, np.ndarray]  # by model

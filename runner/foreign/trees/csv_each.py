@@ -21,8 +21,8 @@ from runner.foreign.trees.members import given_matrix, is_matrix, matrices, ways
 from runner.foreign.trees.tree import Array, Tree, csv_numbers, has_header
 from runner.foreign.trees.understood import Choice, Found, Options
 
-LAYOUT = "csv"
-WHAT = "a CSV of probabilities, logits or log-odds a model, and a member matrix"
+LAYOUT: str = "csv"
+WHAT: str = "a CSV of probabilities, logits or log-odds a model, and a member matrix"
 LABELS = ("label", "labels", "y", "target", "class", "true_label")  # of a column, in any case
 
 

@@ -15,9 +15,9 @@ from runner.foreign.trees.members import loaded, vectors
 from runner.foreign.trees.tree import Tree
 from runner.foreign.trees.understood import Choice, Found, Options
 
-LAYOUT = "folders"
+LAYOUT: str = "folders"
 PARTLY = "not of all models, and not read"  # how a line on arrays begins
-WHAT = "a folder a model, with a vector of its own members in it"
+WHAT: str = "a folder a model, with a vector of its own members in it"
 
 
 def recognise(tree: Tree, options: Options) -> list[Found]:

@@ -14,8 +14,8 @@ from runner.foreign.trees.members import given_matrix, is_matrix
 from runner.foreign.trees.tree import Array, Tree
 from runner.foreign.trees.understood import Choice, Found, Options
 
-LAYOUT = "indexed"
-WHAT = "a file of answers a model, with the numbers of its examples beside it"
+LAYOUT: str = "indexed"
+WHAT: str = "a file of answers a model, with the numbers of its examples beside it"
 FIVE_LINES = """in that tool's own environment, which can read its pickles:
     import glob, pickle, re, numpy as np
     files = sorted(glob.glob("TREE/attack_objects/**/metadata_*.pkl", recursive=True),

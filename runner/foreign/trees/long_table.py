@@ -23,8 +23,8 @@ from runner.foreign.reading import given_numbers, readable
 from runner.foreign.trees.tree import Tree, held
 from runner.foreign.trees.understood import Choice, Found, Options
 
-LAYOUT = "table"
-WHAT = "one long table with a row for each model and example"
+LAYOUT: str = "table"
+WHAT: str = "one long table with a row for each model and example"
 NAMES = {  # of columns, in any case
     "model": ("model", "model_id", "model_name", "run", "shadow", "shadow_model", "artifact_index"),
     "example": ("example", "example_id", "index", "idx", "id", "sample", "sample_index", "row"),

@@ -12,8 +12,8 @@ from runner.foreign.trees.one_matrix import answered
 from runner.foreign.trees.tree import Array, Tree, look_at_file
 from runner.foreign.trees.understood import Choice, Found, Options
 
-LAYOUT = "array"
-WHAT = "one array of all models' answers, and a member matrix"
+LAYOUT: str = "array"
+WHAT: str = "one array of all models' answers, and a member matrix"
 
 
 def recognise(tree: Tree, options: Options) -> list[Found]:

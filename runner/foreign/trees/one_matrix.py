@@ -14,8 +14,8 @@ from runner.foreign.trees.members import given_matrix, is_matrix, matrices, ways
 from runner.foreign.trees.tree import Array, Tree
 from runner.foreign.trees.understood import Choice, Found, Options
 
-LAYOUT = "matrix"
-WHAT = "one member matrix, and a folder or a file of answers a model"
+LAYOUT: str = "matrix"
+WHAT: str = "one member matrix, and a folder or a file of answers a model"
 
 
 def recognise(tree: Tree, options: Options) -> list[Found]:

@@ -60,15 +60,8 @@ class Found(NamedTuple):
 class Reader(Protocol):
     """A file of this folder that knows one family of layouts."""
 
-    @property
-    def LAYOUT(self) -> str:
-        """What `--as` calls it."""
-        ...
-
-    @property
-    def WHAT(self) -> str:
-        """What it looks like, in a few words."""
-        ...
+    LAYOUT: str  # what `--as` calls it
+    WHAT: str  # what it looks like, in a few words
 
     @staticmethod
     def recognise(tree: Tree, options: Options) -> list[Found]:
