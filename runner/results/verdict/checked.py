@@ -13,6 +13,8 @@ def checked(evidence: Evidence) -> list[Sentence]:
     if passed:
         other = "other check" if passed == 1 else "other checks"
         parts.append(f"{passed} {other if failed else f'of {len(guards)} checks'} passed")
+    if unknown := sum(check["verdict"] == "unknown" for check in guards):
+        parts.append(f"{unknown} could not be made")
     undecided = [f'"{check["name"]}"' for check in guards if check["verdict"] == "undecided"]
     if undecided:
         told = "is undecided: chance alone may" if len(undecided) == 1 else "are undecided: chance"

@@ -81,7 +81,7 @@ def test_the_csv_has_every_choice_and_every_overlap():
 def test_the_page_and_its_figure_open_with_the_strongest_attack():
     results = several_results()
     page = html(results, {})
-    assert page.index("The strongest attack</h2>") < page.index("How to read them")
+    assert page.index("The strongest attack</h2>") < page.index("How to read them</h2>")
     figure = privacy_robustness_figure(results)
     assert figure is not None
     assert figure.axes[0].get_ylabel() == "strongest attack: TPR at 1 % FPR (%)"

@@ -83,6 +83,9 @@ def test_every_check_that_is_made_has_its_say():
 
 def test_undecided_checks_are_named_and_do_not_pass():
     results = results_of({"erm": 0.7, "a": 0.6})
-    results["guards"] = [{"name": f"check {v}", "verdict": v} for v in ("pass", "undecided")]
-    said = sentences(results)["checks"]
-    assert said.startswith('1 of 2 checks passed; "check undecided" is undecided: chance alone may')
+    verdicts = ("pass", "undecided", "unknown")
+    results["guards"] = [{"name": f"check {v}", "verdict": v} for v in verdicts]
+    assert sentences(results)["checks"] == (
+        '1 of 3 checks passed; 1 could not be made; "check undecided" is undecided: chance alone '
+        "may be behind it, and more models would tell."
+    )
