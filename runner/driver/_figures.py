@@ -1,7 +1,7 @@
 """First figures of models that are done: what their folders' DONE say, without opening a file."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from statistics import fmean
 from typing import Any
@@ -19,7 +19,7 @@ class FirstFigures:
         self._at = at
         self._facts: dict[str, dict[str, Any]] = {}
 
-    def of_arms(self, told: Mapping[str, Any], done: Sequence[str]) -> dict[str, dict[str, Any]]:
+    def of_arms(self, told: Mapping[str, Any], done: Collection[str]) -> dict[str, dict[str, Any]]:
         """Return by arm and figure the mean, lowest, highest and number of its models.
 
         Args:
@@ -28,7 +28,7 @@ class FirstFigures:
         """
         asked, experiment = told.get("asked", {}), told["experiment"]
         attacks = [*(experiment.get("robustness") or {}).get("attacks", {})]
-        of_arm: dict[str, dict[str, dict[str, float]]] = {}
+        of_arm: dict[str, dict[str, dict[str, str]]] = {}  # by arm and Run, names by folder
         for arm, runs in told["runs"].items():
             best = experiment["arms"].get(arm, {}).get("checkpoint") == "best"
             of_arm[arm] = {

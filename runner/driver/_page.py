@@ -156,7 +156,7 @@ def _arms(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     return shown
 
 
-def _cell(figure: Mapping[str, Any] | None) -> Printed:
+def _cell(figure: dict[str, Any] | None) -> Printed:
     """A mean in percent, the lowest and highest, and of how many models, always said."""
     cell = printed(figure, 100, 1, num_models=0)
     if not figure:

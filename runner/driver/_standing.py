@@ -131,7 +131,7 @@ def _arms(
         is_done = dict(zip(every, pool.map(done, every), strict=True))
     working = {each["run"]: each for each in told["working"].values()} if alive and told else {}
     failed = told["failed"] if told else {}
-    first = figures.of_arms(described, [r for r in every if is_done[r]]) if figures else {}
+    first = figures.of_arms(described, {r for r in every if is_done[r]}) if figures else {}
     return {
         arm: {
             "total": len(of_arm),

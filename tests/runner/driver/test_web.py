@@ -131,7 +131,7 @@ def test_it_stays_up_when_the_driver_dies_and_when_the_storage_goes(work: Work):
         page = Page(ask(server)[2])
         assert "Driver gone since 2001-09-09T01:46:40+00:00" in page.text
         assert "3/12 models done" in page.text
-        root = work.store.root
+        root = Path(str(work.store.root))
         root.rename(root.with_name("away"))
         root.write_text("no folder")
         watch._looked = 0.0
