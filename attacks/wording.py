@@ -74,10 +74,10 @@ def expected(kind: Any) -> str:
     if kind is Path:
         return "a path"
     if origin is tuple:
-        each = f"each {expected(parts[0])}"
+        each = f", each {expected(parts[0])}" if parts[0] is not Any else ""
         least = _of(rules, "min_length")
         num = str(len(parts)) if parts[-1] is not ... else f"{least} or more" if least else ""
-        return f"a list{f' of {num}' if num else ''}, {each}"
+        return f"a list{f' of {num}' if num else ''}{each}"
     if origin is dict:
         return "a mapping of names" + (", at least one" if _of(rules, "min_length") else "")
     if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -153,14 +153,19 @@ def _way_out(kind: Any, value: Any) -> str:
         return f"write {shown({under: value})}"
     if isinstance(value, list | str) and origin is dict:
         return _named(parts[1], value if isinstance(value, list) else [value])
-    if isinstance(value, list) and len(value) == 1 and (origin is Literal or kind in SCALARS):
-        return f"write {_bare(value[0])}"
+    if (
+        isinstance(value, list)
+        and len(value) == 1
+        and isinstance(value[0], bool | int | float | str)
+    ):
+        fits = value[0] in parts if origin is Literal else kind in SCALARS
+        return f"write {_bare(value[0])}" if fits else ""
     if origin is tuple and parts[-1] is ... and not isinstance(value, list | dict):
         return f"write {shown([value])}"
     if kind is str and isinstance(value, bool | int | float):
         return f"write {str(value)!r}, in quotes"
-    if kind is str and _of(rules, "pattern"):
-        like = re.sub(r"[^a-z0-9_-]+", "_", str(value).lower()).strip("_-")
+    if kind is str and isinstance(value, str) and _of(rules, "pattern"):
+        like = re.sub(r"[^a-z0-9_-]+", "_", value.lower()).strip("_-")
         like = like[: _of(rules, "max_length") or None]
         return f"did you mean {like!r}?" if like and like != value else ""
     if not isinstance(value, str):

@@ -1,12 +1,22 @@
 """What a user reads who wrote something wrong: the place, the reason, the way out, word by word."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import ValidationError
 
+from attacks.by_name import Keys
+from attacks.evasion.pgd import PGD
+from attacks.membership.lira import Lira
+from defenses.dp_sgd import DPSGD
+from runner.data.npz import Npz
 from runner.experiment.config import ConfigError, load
 from runner.experiment.experiment import Experiment
+from runner.experiment.fields import Arm
+from runner.experiment.sweep import Axis
 
 FILE = """\
 name: mine
@@ -439,3 +449,32 @@ def test_no_message_speaks_as_pydantic_does():
     for _, _, said in IN_THE_FILE:
         for jargon in ("input should", "valid", "field required", "dictionary", "type=", "{'"):
             assert jargon not in said.lower()
+
+
+JUNK = (
+    *(None, True, 3, -1, 2.5, 1e9, float("inf"), float("nan"), "x", "10%", "", [], [1], ["x"]),
+    *([[1, 2]], [None], {}, {"a": 1}, {"a": {"b": [1]}}, {1: 2}, {"name": "x"}, {"name": 3}),
+)
+
+
+def blocks(cls: type[Keys]) -> Iterator[type[Keys]]:
+    """A class and those of its keys, but for what is found by name."""
+    yield cls
+    for field in cls.model_fields.values():
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, Keys) and not field.metadata:
+                yield from blocks(kind)
+
+
+@pytest.mark.parametrize("cls", [*blocks(Experiment), Arm, Axis, PGD, Lira, DPSGD, Npz])
+def test_whatever_stands_behind_a_key_is_accepted_or_refused_in_our_words(cls: type[Keys]):
+    for key in cls.model_fields:
+        for value in JUNK:
+            errors = []
+            try:
+                cls.model_validate({key: value})
+            except ValidationError as invalid:
+                errors = invalid.errors()
+            for error in errors:
+                assert error["type"] in ("fault", "value_error"), (key, value, error)  # ours
+                assert "put should" not in error["msg"]
