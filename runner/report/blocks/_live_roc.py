@@ -9,6 +9,7 @@ from runner.report.readings import ArmFigures, membership, readings, with_shadow
 
 HINT = "Point at the curves, or use the arrow keys, to read them off; drag to see a part"
 CEILING = "1.5 3"
+MANY = 60  # curves, of which every second point is enough: a page has 1.5 MB
 
 
 def roc_live(results: dict[str, Any]) -> Live | None:
@@ -46,6 +47,7 @@ class _Drawn:
         self, results: dict[str, Any], arms: list[ArmFigures], attacks: list[str], smallest: float
     ) -> None:
         self.smallest = smallest
+        self.every = 2 if len(arms) * len(attacks) > MANY else 1  # of the points of a curve
         self.grids: list[list[float]] = []
         self.curves: list[Live] = []
         self.series = live.of_arms(results)
@@ -96,6 +98,7 @@ class _Drawn:
     def _added(self, curve: dict[str, Any]) -> int:
         """The place of a curve among all, without what lies far below what can be seen."""
         seen = [i for i, rate in enumerate(curve["fpr"]) if rate >= self.smallest / 2]
+        seen = seen[:: -self.every][::-1]  # with the last one
         grid = live.shorts((curve["fpr"][i] for i in seen), 100)
         if grid not in self.grids:
             self.grids.append(grid)
