@@ -203,19 +203,30 @@ def report(
             help="a page for outsiders, of what results.json has: by arm and class alone",
         ),
     ] = False,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="also print it, in short, to report.pdf: by Chromium")
+    ] = False,
 ) -> None:
     """Write the report again from what a finished run left; needs no Ray and trains nothing."""
     with complaints():
+        from runner.report.pdf import find_browser, write_pdf
+
+        browser = find_browser() if pdf else None
         if public:
-            _public(config_path, overrides, storage)
+            folder = _public(config_path, overrides, storage)
+            if browser:
+                print(f"in short: {write_pdf(folder, browser)}")
             return
         experiment = _experiment(config_path, overrides)
         from runner import pipeline
         from runner.plan.work import prepare
+        from runner.storage import store
 
         work = prepare(experiment, _storage(storage))
         pipeline.report(work, {"trained": 0, "reused": len(work.plan.runs)})
         print(f"report: {page_at(work.folder)}")
+        if browser:
+            print(f"in short: {write_pdf(work.folder / store.REPORT, browser)}")
 
 
 @app.command("audit")
@@ -409,11 +420,15 @@ def compare(
         compare_all(named, _storage(storage), out, Output())
 
 
-def _public(named: str, overrides: list[str] | None, storage: str | None) -> None:
-    """Write the page for outsiders of an experiment, an audit or a sweep's recommended setting."""
+def _public(named: str, overrides: list[str] | None, storage: str | None) -> Folder:
+    """Write the page for outsiders of an experiment, an audit or a sweep's recommended setting.
+
+    Returns:
+        The folder that it is in.
+    """
     from runner.driver.named import find, name_of
     from runner.faults import UserFault
-    from runner.report.public import write_public
+    from runner.report.public import PUBLIC, write_public
     from runner.storage.store import REPORT, RESULTS, results_in
 
     if overrides:
@@ -421,6 +436,7 @@ def _public(named: str, overrides: list[str] | None, storage: str | None) -> Non
     found = find(name_of(named), _storage(storage))
     results = results_in(found.folder / RESULTS)
     print(f"page for outsiders: {write_public(results, found.folder / REPORT)}")
+    return found.folder / REPORT / PUBLIC
 
 
 def _show(results: dict[str, Any], folder: Folder, console: Console) -> None:

@@ -1,5 +1,6 @@
 """The report as one HTML page that needs nothing beside itself."""
 
+import re
 from typing import Any
 
 from runner.report import blocks, columns
@@ -11,6 +12,8 @@ from runner.report.main_table import by_arms, by_attacks
 from runner.report.quantities import every_quantity
 from runner.report.readings import ArmFigures, by_draws, readings
 from runner.report.text import Printed
+
+PRINTED = ("reading", "figures", "checks", "untried")  # what print has of the parts below the table
 
 
 def html(
@@ -48,11 +51,17 @@ def html(
         note=" ".join(columns.notes(results)),
         checks=checks_in_short(results),
         remarks=_remarks(results["arms"]),
-        parts=blocks.on_page(results, svgs, also),
+        parts=[(part, _is_short(part)) for part in blocks.on_page(results, svgs, also)],
         details={name: _details(results, name) for name in results["arms"]},
         recipes=_recipes(results["arms"]),
     )
     return with_contents(page)
+
+
+def _is_short(part: str) -> bool:
+    """Whether a part of the page is printed too, by the id of its heading."""
+    heading = re.search(r'<h2 id="([^"]+)"', part)
+    return heading is not None and heading[1] in PRINTED
 
 
 def _remarks(arms: dict[str, Any]) -> list[tuple[list[str], list[str]]]:

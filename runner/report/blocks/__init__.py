@@ -29,6 +29,7 @@ from runner.report.blocks import (
     samples,
     strongest,
     thresholds,
+    untried,
     vulnerable,
 )
 from runner.report.blocks._block import Block, Files
@@ -56,6 +57,7 @@ BLOCKS: tuple[Block, ...] = (  # from the top of the page, which begins with the
     queries.TABLE,
     robustness.TABLES,
     checks.BLOCK,
+    untried.BLOCK,
     samples.BLOCK,
     events.BLOCK,
     provenance.BLOCK,

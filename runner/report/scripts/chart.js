@@ -10,7 +10,8 @@ function chart(figure) {
   const told = made("output", { class: "told", "aria-live": "polite" });
   const legend = made("div", { class: "legend", role: "group", "aria-label": "Curves on and off" });
   const bar = made("div", { class: "controls bar" });
-  const live = made("div", { class: "live" }, bar, plot, told, legend);
+  const title = made("p", { class: "panel" }); // in print, which has no controls
+  const live = made("div", { class: "live" }, bar, title, plot, told, legend);
   let scales, width;
 
   const panel = () => data.panels[view.panel];
@@ -69,6 +70,7 @@ function chart(figure) {
     plot.setAttribute("width", width);
     plot.setAttribute("height", height);
     const box = { x: EDGE.left, y: EDGE.top, width: width - EDGE.left - EDGE.right, height: height - EDGE.top - EDGE.bottom };
+    title.textContent = panel().name;
     const seen = `${box.x} ${box.y} ${box.width} ${box.height}`;
     const inside = drawn("svg", { ...box, viewBox: seen, overflow: "hidden" }); // what lies outside is cut off
     plot.replaceChildren(...frame(scales, panel(), width, height), inside);

@@ -1,10 +1,14 @@
 """The page as Chromium shows it: what fits, what is told apart, what a keyboard reaches."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from runner.report.page import html
+from runner.report.pdf import NoPrinter, write_pdf
 from runner.report.sweep.page import sweep_html
-from tests.made.browser import chromium, opened
+from tests.made.browser import PATH, SANDBOX, chromium, opened
 from tests.made.many_arms import many_results, with_examples
 from tests.made.sweep_report import with_a_choice
 
@@ -226,11 +230,37 @@ def test_without_scripts_figures_stand_still_and_no_control_is_dead(browser, pag
     page.close()
 
 
-def test_print_has_the_static_figures_and_no_controls(many):
+def test_print_has_what_the_screen_shows_without_controls_or_a_heading_left_behind(many):
     many.emulate_media(media="print")
-    assert many.locator(".static svg").first.is_visible()
-    for what in (".live", ".controls", "button.chip"):
+    assert many.locator("figure[data-live=roc] .plot").is_visible()
+    assert many.locator("figure[data-live=roc] .panel").inner_text() == "attack_0"
+    for what in (".controls", "[data-examples]", "nav", ".told", "#every"):
         assert not many.locator(what).first.is_visible()
+    heads = many.locator("h1, h2, h3").evaluate_all(
+        "all => all.map((one) => getComputedStyle(one).breakAfter)"
+    )
+    assert set(heads) == {"avoid"}
+
+
+@pytest.mark.parametrize("name", ["many", "one"])
+def test_the_pdf_has_six_pages_at_the_most(browser, pages, tmp_path, name):
+    (tmp_path / "index.html").write_bytes((pages / f"{name}.html").read_bytes())
+    assert PATH is not None
+    written = Path(str(write_pdf(tmp_path, PATH, [SANDBOX])))
+    assert written == tmp_path / "report.pdf"
+    content = written.read_bytes()
+    assert 1 <= len(re.findall(rb"/Type\s*/Page\b", content)) <= 6
+
+
+def test_who_has_nothing_to_print_with_is_told_so(tmp_path):
+    with pytest.raises(NoPrinter, match=r"did not print: .*print report/index.html from any"):
+        write_pdf(_folder_with_a_page(tmp_path), "false")
+    assert not (tmp_path / "report.pdf").exists()
+
+
+def _folder_with_a_page(folder: Path) -> Path:
+    (folder / "index.html").write_text("<p>a page</p>")
+    return folder
 
 
 def test_what_a_user_named_is_text_and_nothing_that_is_slipped_in_runs(browser, tmp_path):
