@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.special import logit, stdtrit
 from scipy.stats import binom, binomtest
 
@@ -177,3 +178,20 @@ def test_the_normal_interval_holds_the_mean_of_normal_values_95_times_in_100():
     held = np.mean([one.low <= 0.5 <= one.high for one in found])
     assert held == pytest.approx(0.95, abs=0.012)  # 3.5 standard errors of 4,000 tries
     assert normal_interval(np.array([0.3])) == (0.3, 0.0, 1.0, 1)
+
+
+@pytest.mark.parametrize("error", [0.05, 0.01, 0.05 / 66])
+def test_an_interval_of_another_error_is_that_of_the_oracle(error: float):
+    values = np.random.default_rng(0).normal(0.5, 0.02, 12)
+    sure, scale = 1 - error, values.std(ddof=1) / np.sqrt(12)
+    found = mean_interval(values, error=error)
+    assert found[1:3] == pytest.approx(stats.t.interval(sure, 11, values.mean(), scale))
+    normal, reach = normal_interval(values, error=error), stats.norm.ppf(1 - error / 2) * scale
+    assert normal.high - normal.mean == pytest.approx(1.96 / stats.norm.ppf(0.975) * reach)
+    replicates = values[:, None] + np.random.default_rng(1).normal(0, 0.01, (12, 400))
+    wide = bootstrap_interval(values, replicates, bounds=(-np.inf, np.inf), error=error)
+    usual = bootstrap_interval(values, replicates, bounds=(-np.inf, np.inf))
+    assert wide.mean == usual.mean
+    assert (wide.high - wide.low) / (usual.high - usual.low) == pytest.approx(
+        stats.t.ppf(1 - error / 2, 11) / stats.t.ppf(0.975, 11), rel=0.02
+    )

@@ -9,7 +9,7 @@ from runner.results.verdict import verdict
 from runner.results.verdict.evidence import auc_measure
 from runner.results.verdict.least import ranking
 from runner.statistics.intervals import ERROR, Interval, mean_interval
-from tests.made.report import several_results
+from tests.made.report import noisy_results, several_results
 from tests.made.verdict import evidence_of, results_of, sentences
 
 PARTNER = np.arange(16) ^ 1
@@ -84,6 +84,14 @@ def test_the_strongest_attack_is_read_where_there_is_one():
     said = sentences(several_results())
     assert "under the strongest attack" in said["least/tpr"]
     assert "17.0 % [16.0, 18.0] of the members of erm" in said["least/tpr"]
+
+
+def test_a_randomized_arm_is_read_by_the_mean_of_its_draws_and_says_so():
+    results = noisy_results()
+    del results["arms"]["dp_sgd"]
+    said = sentences(results, reach=1e-5)["least/tpr"]
+    assert "half · mean of 10 draws or one · mean of 10 draws leaks least" in said
+    assert "at the most" in sentences(results, reach=1e-5)["cost"]  # pgd20 averages over no draws
 
 
 def test_without_a_membership_attack_nothing_is_said_of_leakage():
