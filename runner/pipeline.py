@@ -25,7 +25,7 @@ from runner.plan.plan import Run
 from runner.plan.work import Work
 from runner.results.gather import gather
 from runner.results.versions import versions
-from runner.storage import store
+from runner.storage import hashed_ids, store
 from runner.storage.cloud import discreet
 from runner.storage.scores import members_to_bytes
 from runner.storage.sources import ids_to_bytes
@@ -98,13 +98,19 @@ def report(
     data = work.dataset
     found = find_vulnerable(work, in_ray)
     told = _events(work) if events is None else events
-    results = results_of(work, runs, found.figures, told)
-    samples, examples = None, examples_file(data.pool_labels, found.examples, data.pool_ids)
+    names, figures, images = None, found.figures, data.pool_images
+    if work.experiment.report.ids == "hashed":
+        names = hashed_ids.hashes(hashed_ids.key_of(work.folder), len(data.pool_labels))
+        figures = hashed_ids.renamed(figures, names)
+        images = dict(zip(names.tolist(), images, strict=True))
+    results = results_of(work, runs, figures, told)
+    samples = None
+    examples = examples_file(data.pool_labels, found.examples, data.pool_ids, names)
     examples["examples.png"] = None  # what an earlier report showed goes
     if work.images != "none":
         samples = sample_png(data.pool_images, data.pool_labels, data.num_classes)
     if work.images == "all":
-        examples["examples.png"] = vulnerable_png(results, data.pool_images)
+        examples["examples.png"] = vulnerable_png(results, images)
     listed = work.images == "all"
     write_report(results, work.folder / store.REPORT, samples, examples, listed)
     return results

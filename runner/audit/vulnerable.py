@@ -154,7 +154,10 @@ MOST_LINES = 200_000  # of CSV; more examples are written as Parquet
 
 
 def examples_file(
-    labels: np.ndarray, examples: Mapping[str, AtRisk], ids: Ids
+    labels: np.ndarray,
+    examples: Mapping[str, AtRisk],
+    ids: Ids,
+    hashes: np.ndarray | None = None,
 ) -> dict[str, bytes | None]:
     """Return examples.csv, or examples.parquet where there are many; the other one is None.
 
@@ -165,13 +168,17 @@ def examples_file(
     Args:
         labels: (N,) int.
         ids: columns (N,).
+        hashes: (N,) str, in place of all ids and of places, by which rows are then sorted: their
+            order would tell the places.
     """
-    columns = id_columns(ids)
-    columns |= {"place_in_pool": pa.array(np.arange(len(labels))), "label": pa.array(labels)}
+    columns = id_columns(ids) | {"place_in_pool": pa.array(np.arange(len(labels)))}
+    columns = {"id": pa.array(hashes.tolist())} if hashes is not None else columns
+    columns |= {"label": pa.array(labels)}
     for arm, one in examples.items():
         for key, values in one._asdict().items():
             columns[f"{arm}.{key}"] = pa.array(values, from_pandas=True)  # NaN is null
     table, out = pa.table(columns), pa.BufferOutputStream()
+    table = table.sort_by("id") if hashes is not None else table
     if many := len(labels) > MOST_LINES:
         pq.write_table(table, out)
     else:

@@ -84,6 +84,7 @@ class Report(Keys):
     by: str | None = None  # a line for each value of this number of the defenses
     baseline: Name | None = None  # the arm that stands at 0 of every line
     images: Images | None = None
+    ids: Literal["plain", "hashed"] = "plain"  # of examples, in results.json and in the report
 
 
 class Fields(Keys):

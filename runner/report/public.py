@@ -14,60 +14,109 @@ PUBLIC = "public"  # the folder of that page, below that of the report
 FEWEST = 10  # examples of a class whose figures are told
 UNTOLD = "not told to outsiders"
 
-# What of results.json is told. True: as it is; TEXT: its texts without places; a mapping: of those
-# keys; under EACH: of every key.
-EACH, TEXT = "<each>", "text"
-FIGURE = dict.fromkeys(("mean", "low", "high", "num_models"), True)
-RATE = {**FIGURE, "num_negatives": True, "at_zero_false_positives": True, "chosen": True}
+# What of results.json is told. True: a value, or a list of some; TEXT: the same, its texts without
+# places; NUMBER: no text; a mapping: of these keys; under EACH: of every key; [it]: of each one.
+EACH, TEXT, NUMBER = "<each>", "text", "number"
+
+
+def _all(told: Any, *keys: str) -> dict[str, Any]:
+    return dict.fromkeys(keys, told)
+
+
+FIGURE = _all(True, "mean", "low", "high", "num_models")
+CHOSEN = {**FIGURE, "chosen": {EACH: NUMBER}}
+RATE = {**CHOSEN, **_all(True, "num_negatives", "at_zero_false_positives")}
 NULL = {"auc": FIGURE, "verdict": True, "tolerance": True}
 ATTACK = {
-    "auc": {**FIGURE, "chosen": True},
+    "auc": CHOSEN,
     "tpr_at_fpr": {EACH: RATE},
-    "roc": dict.fromkeys(("fpr", "tpr", "low", "high"), True),
+    "roc": _all(True, "fpr", "tpr", "low", "high"),
     "shadow_arm": True,
-    "at_shadow_thresholds": {EACH: {"fpr": FIGURE, "tpr": FIGURE, "ppv": FIGURE, "prior": True}},
-    "thresholds": {EACH: {"precision": FIGURE, "recall": FIGURE}},
+    "at_shadow_thresholds": {EACH: {**_all(FIGURE, "fpr", "tpr", "ppv"), "prior": True}},
+    "thresholds": {EACH: _all(FIGURE, "precision", "recall")},
     "epsilon_lower_bound": {**FIGURE, "delta": True, "largest": True},
 }
+RISE = _all(True, "difference", "error")
+POINT = _all(True, "at", "accuracy", "error")
+SANE = {"verdict": True, "points": [POINT], "rises": [RISE], "chance": True}
 READING = {
     "draws": True,
-    **dict.fromkeys(("natural_accuracy", "train_accuracy", "generalization_gap"), FIGURE),
+    **_all(FIGURE, "natural_accuracy", "train_accuracy", "generalization_gap"),
     "robust_accuracy": {EACH: FIGURE},
-    "worst_case": {EACH: {"attacks": True, "accuracy": FIGURE, "pairs": True, "notes": TEXT}},
-    "sanity": True,
-    "strongest": {"auc": ATTACK["auc"], "tpr_at_fpr": ATTACK["tpr_at_fpr"]},
-    "overlap": True,
+    "worst_case": {
+        EACH: {
+            "attacks": True,
+            "accuracy": FIGURE,
+            "pairs": [{"attacks": True, "difference": FIGURE, "only": True, "num_images": True}],
+            "notes": TEXT,
+        }
+    },
+    "sanity": {
+        **_all(True, "num_models", "num_images", "eps"),
+        **_all(SANE, "eps_monotone", "chance_at_large_eps"),
+        **_all(SANE, "more_steps_not_weaker", "black_box_not_stronger"),
+        "beside": [{**POINT, "pgd_less": RISE}],
+    },
+    "strongest": {"auc": CHOSEN, "tpr_at_fpr": {EACH: RATE}},
+    "overlap": {
+        "num_members": True,
+        "at_fpr": {
+            EACH: {
+                "any": _all(FIGURE, "tpr", "fpr"),
+                "pairs": [{"attacks": True, "jaccard": FIGURE}],
+            }
+        },
+    },
     "membership": {EACH: ATTACK},
 }
+PROVED = {"auc": True, "mu": True, "tpr_at_fpr": {EACH: NUMBER}, "roc": _all(True, "fpr", "tpr")}
 ARM = {
-    **dict.fromkeys(("defense", "recipe", "guarantee", "remarks"), TEXT),
-    **dict.fromkeys(("dials", "randomized", "checkpoint", "overstated", "ceiling"), True),
+    "defense": TEXT,
+    "recipe": _all(TEXT, "model", "training"),
+    "remarks": TEXT,
+    "dials": {EACH: NUMBER},
+    **_all(True, "randomized", "checkpoint", "overstated"),
     **READING,
     "averaged": READING,
+    "guarantee": {**_all(True, "epsilon", "delta", "status", "of"), "why": TEXT},
+    "ceiling": {
+        "by": True,
+        "one_example": PROVED,
+        "audit": {**PROVED, "neighbours": True, "copies": True},
+    },
     "null_controls": {EACH: NULL},
     "null_control": NULL,
     "train_time_s": FIGURE,
 }
+BEHIND = {**FIGURE, **_all(True, "arm", "against", "measure", "confidence")}
 TOLD = {
     "experiment": TEXT,
-    "data": dict.fromkeys(
-        ("name", "pool", "augment", "num_pool", "num_test", "num_members", "num_negatives"), True
+    "data": _all(
+        *(True, "name", "pool", "augment"),
+        *("num_pool", "num_test", "num_members", "num_negatives"),
     ),
-    "design": True,
-    "evaluation": True,
-    "report": dict.fromkeys(("against", "by", "baseline"), True),
-    "attacks": TEXT,
+    "design": {"name": True, "num_models": True, "canaries": _all(True, "kind", "num", "copies")},
+    "evaluation": _all(True, "on", "num_examples", "tpr_rule"),
+    "report": _all(True, "against", "by", "baseline"),
+    "attacks": {
+        **_all({EACH: TEXT}, "robustness", "membership"),
+        "views": {EACH: True},
+        **_all(True, "alone", "adversarial"),
+    },
     "selection": TEXT,
-    "averages": True,
+    "averages": _all(True, "num_models", "interval"),
     "arms": {EACH: ARM},
-    "came_out": TEXT,
-    "comparisons": True,
-    "places": True,
-    "runs": True,
+    "came_out": [{"rule": True, "arms": True, "text": TEXT, "figures": [BEHIND], "because": True}],
+    "comparisons": [{**_all(True, "arm", "against", "draws"), "measures": {EACH: FIGURE}}],
+    "places": {
+        "num_compared": True,
+        "changes": [{**_all(True, "arms", "figure", "change"), "under": {EACH: FIGURE}}],
+    },
+    "runs": _all(True, "trained", "reused"),
     "null_control": NULL,
     "git_commit": True,
     "code": {"digest": True},
-    "versions": True,
+    "versions": {EACH: True},
     "provenance": {"date": True, "training_s": True},
 }
 # A text that may name a file, a folder or a machine: a name with an ending, a path, an address.
@@ -77,6 +126,7 @@ NAMES_A_PLACE = re.compile(
     r"|\b\d{1,3}(?:\.\d{1,3}){3}\b"
 )
 LEFT_OUT = "[left out]"
+SCALARS = (bool, int, float, str)
 SAFE_WARNINGS = ("robust accuracy under PGD is not to be trusted", "robust accuracy is overstated")
 
 
@@ -91,8 +141,8 @@ def for_public(results: dict[str, Any]) -> dict[str, Any]:
         results: what results.json holds; it is not changed.
     """
     told = _kept(results, TOLD)
-    for name, arm in results["arms"].items():
-        told["arms"][name]["vulnerable"] = _by_class(arm.get("vulnerable"))
+    for name, arm in told["arms"].items():
+        arm["vulnerable"] = _by_class(results["arms"][name].get("vulnerable"))
     checks = [
         {"name": check["name"], "verdict": check["verdict"], "says": ""}
         for check in results.get("guards") or []
@@ -124,24 +174,29 @@ def write_public(results: dict[str, Any], report: Folder) -> Folder:
 
 
 def _kept(value: Any, told: Any) -> Any:
-    """What is told of a value; its texts have no places in them."""
-    if told is True or told == TEXT:
-        return value if told is True else _scrubbed(value)
+    """What is told of a value; None where it is of another shape than is told."""
+    if told is True or told in (TEXT, NUMBER):
+        flat = value if isinstance(value, list) else [value]
+        kinds = (bool, int, float, type(None)) if told == NUMBER else (*SCALARS, type(None))
+        if not all(isinstance(each, kinds) for each in flat):
+            return None
+        return _scrubbed(value) if told == TEXT else value
+    if isinstance(told, list):
+        kept = value if isinstance(value, list) else []
+        return [one for each in kept if (one := _kept(each, told[0])) is not None]
     if not isinstance(value, Mapping):
-        return None  # as where nothing was measured: no text stands where figures do
-    if EACH in told:
-        return {key: _kept(each, told[EACH]) for key, each in value.items()}
-    return {key: _kept(value[key], of) for key, of in told.items() if key in value}
+        return None
+    if EACH not in told:
+        return {key: _kept(value[key], of) for key, of in told.items() if key in value}
+    found = {key: _kept(each, told[EACH]) for key, each in value.items()}
+    return {key: one for key, one in found.items() if one is not None or value[key] is None}
 
 
 def _scrubbed(value: Any) -> Any:
-    if isinstance(value, str):
-        return NAMES_A_PLACE.sub(LEFT_OUT, value)
-    if isinstance(value, Mapping):
-        return {key: _scrubbed(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
+    """Texts without what may name a place."""
+    if isinstance(value, list):
         return [_scrubbed(each) for each in value]
-    return value
+    return NAMES_A_PLACE.sub(LEFT_OUT, value) if isinstance(value, str) else value
 
 
 def _by_class(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -181,10 +236,10 @@ def _told(num_small: int) -> str:
 
 def _warnings(results: dict[str, Any], checks: Sequence[Mapping[str, str]]) -> list[str]:
     """The checks that failed, and warnings of which every word is ours or a name of arms."""
-    found = [f"failed check: {one['name']}" for one in checks if one["verdict"] == "fail"]
-    every = results.get("warnings") or []
-    found += [_scrubbed(text) for text in every if text.startswith(SAFE_WARNINGS)]
-    num_left = len(every) - len(found)
-    if num_left > 0:
+    failed = [f"failed check: {one['name']}" for one in checks if one["verdict"] == "fail"]
+    every = [text for text in results.get("warnings") or [] if not text.startswith("failed check")]
+    ours = [_scrubbed(text) for text in every if text.startswith(SAFE_WARNINGS)]
+    found = failed + ours
+    if num_left := len(every) - len(ours):
         found.append(f"{num_left} more of the whole report's warnings may name data or files.")
     return found

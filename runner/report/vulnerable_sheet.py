@@ -2,6 +2,7 @@
 
 import io
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib
@@ -21,7 +22,9 @@ DPI = 128  # a power of two, so that whole pixels are exact in inches
 PAPER = 255
 
 
-def vulnerable_png(results: dict[str, Any], images: np.ndarray) -> bytes | None:
+def vulnerable_png(
+    results: dict[str, Any], images: np.ndarray | Mapping[str, np.ndarray]
+) -> bytes | None:
     """Return a PNG file of the examples most at risk of up to three arms; None if there is none.
 
     Below each: its class, in how many of the models trained on it it is called a member, and its
@@ -29,8 +32,8 @@ def vulnerable_png(results: dict[str, Any], images: np.ndarray) -> bytes | None:
 
     Args:
         results: what results.json holds.
-        images: (N, channels, H, W) uint8, the pool. Three channels are red, green and blue; of any
-            other number the first is drawn, in grey.
+        images: (N, channels, H, W) uint8, the pool, or each by the name that results have for it.
+            Three channels are red, green and blue; of any other number the first is drawn, in grey.
     """
     shown = sheet_arms(results)
     if not shown:

@@ -62,7 +62,7 @@ def gather(
         },
         checks=checks_of(work),
         runs=runs,
-        report=experiment.report.model_dump(exclude={"images"}),
+        report=experiment.report.model_dump(exclude={"images", "ids"}),
         robustness={name: one_line(a) for name, a in experiment.robustness.attacks.items()},
         adversarial=[*experiment.answers.adversarial],
         selection=experiment.selection and fields_in_line(experiment.selection),
