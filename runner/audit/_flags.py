@@ -151,4 +151,4 @@ def _added(found: Sequence[Mapping[str, np.ndarray]], calling: Calling) -> Flags
             by_class[i, model] = of_target[kind]
     chance = float(np.mean([of_target["chance"] for of_target in found]))
     counts = (num_in, flagged_in, num_out, flagged_out, chance, *by_class)
-    return Flags(*counts, _in_half(found, calling.member))
+    return Flags(*counts, found_from=_in_half(found, calling.member))

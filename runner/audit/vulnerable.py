@@ -109,7 +109,7 @@ def _at_risk(memory: Memorized, flags: Flags) -> AtRisk:
     counts = [getattr(flags, key).sum(0) for key in COUNTS]
     unknown = np.full(len(memory.score), np.nan)
     found_from = unknown if flags.found_from is None else flags.found_from
-    return AtRisk(memory.score, memory.standard_error, *counts, found_from)
+    return AtRisk(memory.score, memory.standard_error, *counts, found_from=found_from)
 
 
 def _over_examples(

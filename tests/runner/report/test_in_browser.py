@@ -33,7 +33,7 @@ def pages(tmp_path_factory):
     """Files by what they hold: many arms and attacks; one arm under many attacks."""
     folder = tmp_path_factory.mktemp("pages")
     for name, results in (("many", many_results(12, 11)), ("one", many_results(1, 11))):
-        table = {"examples.csv": with_examples(results, 60)}
+        table: dict[str, bytes | None] = {"examples.csv": with_examples(results, 60)}
         (folder / f"{name}.html").write_text(html(results, SVGS, None, table, True), "utf-8")
     return folder
 
