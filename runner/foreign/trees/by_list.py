@@ -14,7 +14,7 @@ import numpy as np
 
 from runner.faults import BadAnswers
 from runner.foreign.reading import readable
-from runner.foreign.trees.family import Family, families
+from runner.foreign.trees.family import Family, Parts, families
 from runner.foreign.trees.tree import Tree
 from runner.foreign.trees.understood import Choice, Found, Options
 
@@ -23,6 +23,7 @@ WHAT: str = "a text with a list of members of each model, and a file of answers 
 ENTRY = re.compile(r"""["']?([\w.-]+)["']?\s*:\s*\[([\d\s,]*)\]""")
 
 Lists = dict[str, np.ndarray]  # by model
+_Arm = tuple[str, dict[str, str], Family]  # its name, the list of each file, the files
 
 
 def recognise(tree: Tree, options: Options) -> list[Found]:
@@ -65,7 +66,7 @@ def read_lists(path: Path) -> Lists:
 def _found(tree: Tree, place: str, lists: Lists, numbers: list[Family]) -> list[Found]:
     """The sets of arms of which each file has a list; the longest axis is that of the examples."""
     last = max((int(of.max()) for of in lists.values() if len(of)), default=-1)
-    sets: dict[tuple[object, ...], list[tuple[str, dict[str, str], Family]]] = defaultdict(list)
+    sets: dict[tuple[Parts, tuple[int, ...]], list[_Arm]] = defaultdict(list)
     for family in numbers:
         key_of = {name: key for name in family.arrays if (key := _key(name, lists)) is not None}
         num_examples = max(family.first.shape)
@@ -74,7 +75,7 @@ def _found(tree: Tree, place: str, lists: Lists, numbers: list[Family]) -> list[
             sets[tuple(above), family.first.shape].append((arm, key_of, family))
     if not sets:
         return []
-    sizes = {max(shape) for _, shape in sets}  # pyright: ignore[reportArgumentType, reportGeneralTypeIssues]
+    sizes = {max(shape) for _, shape in sets}
     if len(sizes) > 1:
         why = f"answers are to {' and '.join(map(str, sorted(sizes)))} examples"
         raise BadAnswers(tree.told, why, "say which with --only PATH, a part of their place")
@@ -89,7 +90,7 @@ def _found(tree: Tree, place: str, lists: Lists, numbers: list[Family]) -> list[
         for arm, key_of, family in of:
             file_of = {key: name for name, key in key_of.items()}
             of_arms[arm] = [family.arrays[file_of[key]] for key in names]
-        told = "/".join((*above, "*" if len(of) > 1 else of[0][0], "*"))  # pyright: ignore[reportGeneralTypeIssues]
+        told = "/".join((*above, "*" if len(of) > 1 else of[0][0], "*"))
         choices.append(Choice(told, of_arms))
     lines = [f"members: {place}, a list each, of {len(names)} models: {names[0]} to {names[-1]}"]
     missing = [key for key in lists if key not in keys]
