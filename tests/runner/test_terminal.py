@@ -5,6 +5,7 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -25,17 +26,17 @@ LOOKS, MOVES = re.compile(r"\x1b\[[0-9;]*m"), re.compile(r"\x1b\[[0-9;?]*[a-zA-Z
 
 
 def on_terminal(
-    *words: str, env: Mapping[str, str], types: Callable[[str], bytes] = lambda shown: b""
+    *words: str, env: Mapping[str, str], ends: Callable[[str], bool] = lambda shown: False
 ) -> tuple[int, list[str]]:
     """The exit code of a command, and all lines that stood in its terminal, its codes left out.
 
     Args:
-        types: what a person types who sees this, once.
+        ends: whether a person who sees this presses Ctrl-C, once.
     """
     ours, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 30, COLUMNS, 0, 0))
     env = {key: value for key, value in env.items() if key not in ("COLUMNS", "LINES", "NO_COLOR")}
-    shown = typed = b""
+    shown, pressed = b"", False
     with subprocess.Popen(
         [sys.executable, "-m", "runner", *words],
         cwd=HOUSE,
@@ -43,15 +44,13 @@ def on_terminal(
         stdin=its,
         stdout=its,
         stderr=its,
-        start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     ) as one:
         os.close(its)
         with contextlib.suppress(OSError):  # nobody has the other end any more
             while part := os.read(ours, 1 << 16):
                 shown += part
-                if not typed and (typed := types(shown.decode(errors="replace"))):
-                    os.write(ours, typed)
+                if not pressed and (pressed := ends(shown.decode(errors="replace"))):
+                    one.send_signal(signal.SIGINT)
         code = one.wait(timeout=60)
     os.close(ours)
     return code, [*filter(None, MOVES.split(LOOKS.sub("", shown.decode())))]
@@ -60,9 +59,7 @@ def on_terminal(
 def test_a_watch_that_is_left_by_ctrl_c_says_nothing_of_a_stopped_experiment(work: Work):
     told(work.folder, half_done(work), at=events.now())
     command = ["status", "tiny", "--watch", "0.2", "--storage", str(work.store.root)]
-    code, lines = on_terminal(
-        *command, env=without_ray(), types=lambda shown: b"\x03" * ("3/12" in shown)
-    )
+    code, lines = on_terminal(*command, env=without_ray(), ends=lambda shown: "3/12" in shown)
     assert code == 130
     assert not [line for line in lines if "stopped" in line or "same command" in line], lines
     assert [line for line in lines if "running (training)" in line]
