@@ -143,6 +143,10 @@ def test_a_killed_worker_and_then_a_killed_driver_lose_nothing_that_was_finished
         assert len(workers) == 2
         workers[0].kill()
         wait_for(lambda: len(done(tmp_path)) == 4 and standing(tmp_path) == 2, process)
+        wait_for(
+            lambda: "died" in (tmp_path / "storage/experiments/tiny/driver.json").read_text(),
+            process,
+        )
         process.kill()
         out, _ = process.communicate()
     assert "died" in out
@@ -156,7 +160,7 @@ def test_a_killed_worker_and_then_a_killed_driver_lose_nothing_that_was_finished
     assert results(undisturbed)["events"] == []
     *of_workers, of_driver = (event["text"] for event in results(tmp_path)["events"])
     assert any("died" in text for text in of_workers)
-    assert f"process {process.pid} on " in of_driver
+    assert f"process {process.pid}, begun at " in of_driver, "no machine's name"
     assert "did not say how it ended" in of_driver
     assert "in the report; the last was, at " in out
     page = (tmp_path / "storage/experiments/tiny/report/index.html").read_text()

@@ -89,7 +89,7 @@ def test_a_run_shows_its_own_words_alone_and_one_line_of_80_columns(
     )
     bars = [line for line in lines if " models" in line and ("━" in line or "╺" in line)]
     begin = next(i for i, line in enumerate(lines) if line.startswith("audit: "))
-    end = next(i for i, line in enumerate(lines) if line.strip() == "tiny")
+    end = next(i for i, line in enumerate(lines) if line.startswith("- ") or line.strip() == "tiny")
     assert [line for line in lines[begin + 1 : end] if line.strip()] == [], "of Ray Data"
     assert not [line for line in lines if re.search(r"Dataset|ray::|Ray|WARN|pid=", line)][1:]
     assert bars

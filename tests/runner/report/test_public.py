@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runner.report.public import FEWEST, for_public, write_public
+from runner.report.public import FEWEST, PUBLIC, for_public, write_public
 from tests.made.commands import invoke
 from tests.made.html_page import Page
 from tests.made.report import figure, several_results
@@ -84,7 +84,9 @@ def results() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def written(results: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_public(results, tmp_path_factory.mktemp("report")).parent
+    folder = tmp_path_factory.mktemp("report")
+    write_public(results, folder)
+    return folder / PUBLIC
 
 
 def test_no_file_of_it_has_an_example_a_place_or_an_image(written: Path):

@@ -77,7 +77,8 @@ def results(folder: Path) -> dict[str, Any]:
 
 def found(folder: Path) -> dict[str, Any]:
     """Everything in sweep.json that is not about its commands or their seconds."""
-    kept = {key: value for key, value in results(folder).items() if key not in ("runs", "events")}
+    of_commands = ("runs", "events", "provenance")
+    kept = {key: value for key, value in results(folder).items() if key not in of_commands}
     for trial in kept["trials"]:
         trial["figures"].pop("train_time_s", None)
     return kept
