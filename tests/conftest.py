@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import secrets
+import signal
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -66,8 +67,11 @@ NOISY = {  # a randomized arm, and the protocol of residual perturbation's paper
 
 
 def pytest_configure() -> None:
-    """Give this process a token for the Ray clusters that it starts; Ray reads it on its import."""
+    """Give this process a token for its Ray clusters, which Ray reads on its import, and Ctrl-C."""
     os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    # A job in the background ignores SIGINT, and so would what its tests start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @cache

@@ -130,16 +130,8 @@ with complaints(), hold(Path(folder), print) if how == "held" else nullcontext()
 """
 
 
-# A job in the background ignores SIGINT, and so would what its tests start.
-HEARS_CTRL_C = """
-import os, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
-"""
-
-
 def talks(how: str, folder: Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", HEARS_CTRL_C, "-c", TALKS, how, str(folder)]
+    command = [sys.executable, "-c", TALKS, how, str(folder)]
     return subprocess.Popen(command, cwd=HOUSE, stdout=-1, stderr=-1, text=True)
 
 
@@ -182,7 +174,7 @@ def test_a_watch_that_is_left_says_nothing_of_a_stop(tmp_path: Path, words: list
     (tmp_path / "experiments" / "x").mkdir(parents=True)
     command = ["status", "later", "--watch", "0.1", "--storage", str(tmp_path), *words]
     with subprocess.Popen(
-        [sys.executable, "-c", HEARS_CTRL_C, "-m", "runner", *command],
+        [sys.executable, "-m", "runner", *command],
         cwd=HOUSE,
         stdout=-1,
         stderr=-1,

@@ -37,7 +37,8 @@ def test_undecided_is_explained_only_where_it_stands():
     assert checks_markdown(small_results()) is None
 
 
-def test_checks_come_last_of_the_parts_but_for_where_they_come_from():
-    *_, last, provenance = on_page(checked("pass"), {}, {})
+def test_checks_come_last_of_the_parts_but_for_what_was_not_tried_and_where_they_come_from():
+    *_, last, untried, provenance = on_page(checked("pass"), {}, {})
     assert last.lstrip().startswith('<h2 id="checks">Checks</h2>')
+    assert untried.lstrip().startswith('<h2 id="untried">')
     assert provenance.startswith('<h2 id="provenance">')
