@@ -14,7 +14,16 @@ from runner.code._digests import source_at
 OURS = {
     *("PIL", "cloudpickle", "jinja2", "markdown_it", "matplotlib", "numpy", "opacus", "optuna"),
     *("pyarrow", "pyautoattack", "pydantic", "pydantic_core", "ray", "rich", "safetensors"),
-    *("scipy", "sklearn", "tensorboard", "torch", "torchvision", "typer", "typing_extensions"),
+    *(
+        "scipy",
+        "sklearn",
+        "tensorboard",
+        "timm",
+        "torch",
+        "torchvision",
+        "typer",
+        "typing_extensions",
+    ),
     "yaml",
 }
 SHIPPED = ("attacks", "defenses", "runner")  # our own packages

@@ -50,7 +50,8 @@ class Arm(Keys):
 
     def remarks(self, shape: ImageShape) -> tuple[str, ...]:
         """Return what a reader of this arm's figures must know."""
-        return self.defense.remarks(_shapes_of(lambda: built(self.model, shape)))
+        network = _shapes_of(lambda: built(self.model, shape))
+        return (*self.model.remarks(shape), *self.defense.remarks(network))
 
 
 def _shapes_of(build: Callable[[], nn.Module]) -> nn.Module:

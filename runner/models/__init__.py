@@ -1,4 +1,4 @@
-"""Networks for images of 32x32 pixels and smaller. One file is one architecture."""
+"""Networks: our own, for images of 32x32 pixels and smaller, one file each; and borrowed ones."""
 
 from __future__ import annotations
 
@@ -58,6 +58,15 @@ class Model(Keys):
         Its first layer is `Normalize`, so that attacks work in pixel units.
         """
         raise NotImplementedError
+
+    @property
+    def unsaid(self) -> set[str]:
+        """Return the keys that move no weight, or do so by a file whose digest counts."""
+        return set()
+
+    def remarks(self, shape: ImageShape) -> tuple[str, ...]:
+        """Return what a reader of the figures must know, in sentences."""
+        return ()
 
 
 def built(model: Model, shape: ImageShape) -> nn.Module:

@@ -62,7 +62,7 @@ class Run:
             "weights_version": self.version,
             "data": self.data_digest,
             "augment": self.augment.model_dump(mode="json"),
-            "model": self.model.model_dump(mode="json"),
+            "model": self.model.model_dump(mode="json", exclude=self.model.unsaid),
             "defense": self.defense.model_dump(mode="json"),
             "training": self.training.model_dump(mode="json", exclude=self.training.unsaid),
             "member": hashlib.sha256(self.member.tobytes()).hexdigest(),

@@ -91,12 +91,13 @@ class Work(NamedTuple):
 
     @property
     def advice(self) -> dict[str, list[str]]:
-        """What might be asked for instead, and the arms that it is about."""
-        told = {}
+        """What might be asked for instead, what networks begin with, and the arms it is about."""
+        told, shape = {}, image_shape(self.dataset)
         for name, arm in self.experiment.arms.items():
             run = self.plan.arms[name][0]
             at, epochs = run.training.batch_size, run.training.epochs
-            told[name] = arm.defense.advice(len(run.members), at, epochs)
+            advice = arm.defense.advice(len(run.members), at, epochs)
+            told[name] = (*advice, *arm.model.remarks(shape))
         return _by_sentence(told)
 
     @property

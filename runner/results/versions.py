@@ -15,6 +15,6 @@ def own() -> str:
 def versions() -> dict[str, str]:
     """Return the versions that figures may depend on."""
     packages = {"torch", "torchvision", "ray", "numpy", "scipy", "pyarrow"}
-    packages |= {"opacus", "scikit-learn", "pyautoattack", "optuna"}
+    packages |= {"opacus", "scikit-learn", "pyautoattack", "optuna", "timm"}
     installed = {d.name: d.version for d in metadata.distributions() if d.name in packages}
     return {"python": platform.python_version(), **dict(sorted(installed.items()))}
