@@ -13,7 +13,13 @@ from runner.report.quantities import every_quantity
 from runner.report.readings import ArmFigures, by_draws, readings
 from runner.report.text import Printed
 
-PRINTED = ("reading", "figures", "checks", "untried")  # what print has of the parts below the table
+PRINTED = (
+    "reading",
+    "figures",
+    "checks",
+    "untried",
+    "provenance",
+)  # what print has of the parts below the table
 
 
 def html(

@@ -32,7 +32,7 @@ from runner.results.provenance import as_yaml, devices_of, made_by, without_host
 from runner.results.several import changed_places, overlap_figures, strongest_figures
 from runner.results.verdict import verdict
 from runner.results.verdict.evidence import Evidence
-from runner.results.verdict.forbidden import SANE
+from runner.results.verdict.forbidden import MEANS
 from runner.results.versions import versions
 from runner.statistics.intervals import Interval, mean_interval
 from runner.storage.cloud import Folder
@@ -251,7 +251,7 @@ def _doubtful(arms: Mapping[str, ArmBlocks]) -> list[str]:
     """Robust accuracies that a sanity check of their attack speaks against."""
     failed: dict[str, list[str]] = {}
     for name, arm in arms.items():
-        for check, (_, why) in SANE.items():
+        for check, why in MEANS.items():
             if ((arm.once.get("sanity") or {}).get(check) or {}).get("verdict") == "fail":
                 failed.setdefault(why, []).append(name)
     return [

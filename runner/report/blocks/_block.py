@@ -1,5 +1,6 @@
 """What a block of the report is, and how its Markdown stands on the page."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +11,8 @@ from runner.report.html import rendered
 
 Results = dict[str, Any]  # what results.json holds
 Files = Mapping[str, bytes | None]  # pictures and tables that are made beside the report, by name
+
+MOST_ROWS = 12  # of a table that stands open on the page
 
 
 class Block(NamedTuple):
@@ -41,6 +44,8 @@ def as_html(
 ) -> str:
     """Return a block's Markdown as HTML under its heading, and where the same lies as files.
 
+    A table of more than MOST_ROWS rows is folded up, and print leaves it out.
+
     Args:
         text: its first line is a title, in whose place the page has the heading.
         csv: whether there is a CSV file.
@@ -50,7 +55,16 @@ def as_html(
     reader = MarkdownIt("commonmark", {"html": False}).enable("table")
     _, _, body = text.partition("\n")
     html = reader.render(body.replace("\n## ", "\n### "))
-    scrolling = html.replace("<table>", '<div class="scroll"><table class="block">')
-    html = scrolling.replace("</table>", "</table></div>")
+    html = re.sub("<table>.*?</table>", _in_its_place, html, flags=re.DOTALL)
     given = {"name": name, "heading": heading, "html": html, "csv": csv}
     return rendered("blocks/_block.html.j2", **given, picture=picture, also=also)
+
+
+def _in_its_place(table: re.Match[str]) -> str:
+    """A table that is scrolled sideways where it is wide, and folded up where it is long."""
+    num_rows = table[0].count("<tr>") - 1
+    wide = table[0].replace("<table>", '<table class="block">')
+    box = f'<div class="scroll">{wide}</div>'
+    if num_rows <= MOST_ROWS:
+        return box
+    return f"<details><summary>The table: {num_rows} rows</summary>\n{box}\n</details>"

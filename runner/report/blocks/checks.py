@@ -3,11 +3,10 @@
 from typing import Any
 
 from runner.report.blocks._block import Block, Files, as_html
-from runner.report.blocks.robustness import CHECKS
 from runner.report.html import rendered
 from runner.report.quantities import QUANTITIES
-from runner.report.readings import readings
 from runner.report.text import headed, titled
+from runner.report.verdicts import verdicts
 
 HEADING = "Checks"
 NULL = QUANTITIES["null_control/auc"]
@@ -26,9 +25,10 @@ def checks_in_short(results: dict[str, Any]) -> str:
     Every check that may mark the report counts, also those of the attacks on robustness, arm by
     arm, and of a proved epsilon: else "7 passed" would stand beside a warning.
     """
-    found = {"privacy": [check["verdict"] for check in results.get("guards") or []]}
-    found |= {"robustness": _sane(results), "epsilon": _epsilon(results)}
-    told = {of: _counted(verdicts) for of, verdicts in found.items() if verdicts}
+    found: dict[str, list[str]] = {}
+    for one in verdicts(results):
+        found.setdefault(one.of, []).append(one.verdict)
+    told = {of: _counted(each) for of, each in found.items()}
     if set(told) <= {"privacy"}:
         return told.get("privacy", "")
     return "; ".join(f"of {of}: {counted}" for of, counted in told.items())
@@ -51,32 +51,26 @@ def checks_html(results: dict[str, Any], files: Files) -> str:
     return rendered(
         "blocks/checks.html.j2",
         block=as_html("checks", HEADING, text, csv=False) if text else "",
+        short=checks_in_short(results),
+        by_arm=_by_arm(results),
         null=_null(results),
         nulls={name: _null(arm) for name, arm in results["arms"].items()},
         tolerance=results["null_control"]["tolerance"],
     )
 
 
-def _counted(verdicts: list[str]) -> str:
-    known = ((verdicts.count(verdict), said) for verdict, said in SAID.items())
+def _counted(each: list[str]) -> str:
+    known = ((each.count(verdict), said) for verdict, said in SAID.items())
     return ", ".join(f"{number} {said}" for number, said in known if number)
 
 
-def _sane(results: dict[str, Any]) -> list[str]:
-    """The verdict of each sanity check of the attacks on robustness, of each arm."""
-    sane = (reading.figures.get("sanity") or {} for reading in readings(results))
-    return [one[check]["verdict"] for one in sane for check in CHECKS if one.get(check)]
-
-
-def _epsilon(results: dict[str, Any]) -> list[str]:
-    """Of each arm that canaries were planted in whether they speak against what is proved of it."""
-    found = []
-    for arm in ((results.get("epsilon") or {}).get("arms") or {}).values():
-        if arm.get("alarm") or (arm.get("own") or {}).get("alarm"):
-            found.append("fail")
-        elif (arm.get("stated") or {}).get("status") == "proved":
-            found.append("pass")
-    return found
+def _by_arm(results: dict[str, Any]) -> list[str]:
+    """The checks of robustness and of epsilon that did not pass, with the arms that they are of."""
+    arms: dict[tuple[str, str], list[str]] = {}
+    for one in verdicts(results):
+        if one.of != "privacy" and one.verdict != "pass":
+            arms.setdefault((one.check, SAID[one.verdict]), []).append(one.arm)
+    return [f"{check}: {said} of {', '.join(of)}" for (check, said), of in arms.items()]
 
 
 def _null(holder: dict[str, Any]) -> dict[str, Any] | None:

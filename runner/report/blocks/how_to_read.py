@@ -25,9 +25,20 @@ def how_to_read(results: dict[str, Any], files: Files) -> str:
         draws=by_draws(several[0]) if several else "",
         strongest=STRONGEST in attacks_of(results),
         combined=COMBINED in attacks,
+        seen=_seen_besides(results),
         shadows={name: shadows_told(results, name) for name in attacks},
         smallest=percent(float(f"{1 / max(results['data']['num_negatives'], 1):.2g}")),
     )
+
+
+def _seen_besides(results: dict[str, Any]) -> list[str]:
+    """What attacks see that an answer does not show: losses of the training, moved images."""
+    attacks, lines = results["attacks"], (results["attacks"].get("membership") or {}).items()
+    traces = [name for name, line in lines if line.startswith("loss_trace")]
+    found = [f"{name}, which saw the losses of the training" for name in traces]
+    if moved := attacks.get("adversarial"):
+        found.append(f"queries of images that were moved against the model ({', '.join(moved)})")
+    return found
 
 
 BLOCK = Block("how_to_read", html=how_to_read)

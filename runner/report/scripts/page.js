@@ -66,3 +66,14 @@ function renewed(place, ...parts) {
   place.replaceChildren(...parts);
   if (at >= 0) controls()[at]?.focus();
 }
+
+/** What is wider than the window is scrolled by the keyboard too: it can be reached by it. */
+function scrolledByKeyboard() {
+  const seen = new ResizeObserver((entries) => {
+    for (const { target } of entries) {
+      if (target.scrollWidth > target.clientWidth + 1) target.tabIndex = 0;
+      else target.removeAttribute("tabindex");
+    }
+  });
+  document.querySelectorAll(".scroll").forEach((box) => seen.observe(box));
+}

@@ -63,23 +63,8 @@ function tableOf(box) {
   }
   const beside = box.dataset.table === "arm" ? "attack" : "arm"; // what groups of columns are
   const inOrder = [...table.tBodies[0].rows];
-  let sorted = null;
 
-  [...lead, ...heads].forEach((head, i) => {
-    const text = head.textContent;
-    head.replaceChildren(button(text, () => sort(i), { class: "sort" }));
-  });
-
-  function sort(i) {
-    sorted = sorted?.i === i ? (sorted.up ? null : { i, up: true }) : { i, up: false };
-    [...lead, ...heads].forEach((head, j) => {
-      if (sorted?.i === j) head.setAttribute("aria-sort", sorted.up ? "ascending" : "descending");
-      else head.removeAttribute("aria-sort");
-    });
-    const rows = [...inOrder];
-    if (sorted) rows.sort((a, b) => order(a.cells[i], b.cells[i], sorted.up));
-    table.tBodies[0].append(...rows);
-  }
+  sortable(table, [...lead, ...heads]);
 
   /** Show the columns that are on; of an arm alone where attacks are rows of another table. */
   function refresh(alone) {
@@ -107,11 +92,32 @@ function tableOf(box) {
   };
 }
 
+/** Have a table sorted by a click on a head: descending, ascending, and as it was. */
+function sortable(table, heads) {
+  const inOrder = [...table.tBodies[0].rows];
+  let sorted = null;
+
+  function sort(i) {
+    sorted = sorted?.i === i ? (sorted.up ? null : { i, up: true }) : { i, up: false };
+    heads.forEach((head, j) => {
+      if (sorted?.i === j) head.setAttribute("aria-sort", sorted.up ? "ascending" : "descending");
+      else head.removeAttribute("aria-sort");
+    });
+    const rows = [...inOrder];
+    if (sorted) rows.sort((a, b) => order(a.cells[i], b.cells[i], sorted.up));
+    table.tBodies[0].append(...rows);
+  }
+
+  heads.forEach((head, i) => {
+    head.replaceChildren(button(head.textContent, () => sort(i), { class: "sort" }));
+  });
+}
+
 /** What a cell is sorted by: its figure or its text; null where nothing was measured. */
 function worth(cell) {
   if (cell.dataset.value !== undefined) return Number(cell.dataset.value);
   const text = cell.textContent.trim();
-  return text === "–" ? null : /^\d+$/.test(text) ? Number(text) : text;
+  return text === "–" ? null : /^[-+]?\d+(\.\d+)?(e[-+]?\d+)?$/i.test(text) ? Number(text) : text;
 }
 
 /** Compare two cells; what was not measured is last, whichever way the others go. */

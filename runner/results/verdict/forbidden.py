@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 from runner.report.readings import readings
+from runner.report.verdicts import SANE
 from runner.results.ceilings import NAME as CEILING
 
 Of = Literal["leakage", "understated", "proof", "robustness"]
@@ -44,17 +45,11 @@ BY_CHECK: dict[str, tuple[Of, str]] = {
     ),
     CEILING: ("proof", "no bound may be called proved of this training"),
 }
-SANE = {  # a sanity check of PGD, what it is called, and what it means that it fails
-    "eps_monotone": ("accuracy falls as eps grows", "a larger radius leaves more images standing"),
-    "chance_at_large_eps": (
-        "accuracy falls to chance at eps 1",
-        "a radius of 1 leaves more than chance",
-    ),
-    "more_steps_not_weaker": ("more steps are not weaker", "more steps leave more images standing"),
-    "black_box_not_stronger": (
-        "Square is not stronger than PGD",
-        "Square, which sees no gradient, is the stronger attack",
-    ),
+MEANS = {  # that a sanity check of PGD fails
+    "eps_monotone": "a larger radius leaves more images standing",
+    "chance_at_large_eps": "a radius of 1 leaves more than chance",
+    "more_steps_not_weaker": "more steps leave more images standing",
+    "black_box_not_stronger": "Square, which sees no gradient, is the stronger attack",
 }
 
 
@@ -98,7 +93,7 @@ def _alarmed(results: dict[str, Any]) -> Iterator[Forbids]:
 
 def _insane(results: dict[str, Any]) -> Iterator[Forbids]:
     """Each sanity check of PGD that failed, with the arms that it failed on."""
-    for check, (name, _) in SANE.items():
+    for check, name in SANE.items():
         arms = [
             reading.arm
             for reading in readings(results)

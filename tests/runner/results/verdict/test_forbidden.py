@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from runner.report.verdicts import SANE
 from runner.results import checks
 from runner.results.ceilings import NAME
-from runner.results.verdict.forbidden import BY_CHECK, SANE, forbidden
+from runner.results.verdict.forbidden import BY_CHECK, forbidden
 from tests.made.verdict import results_of, sentences
 
 LEAKAGE = [name for name, (of, _) in BY_CHECK.items() if of == "leakage"]
@@ -56,7 +57,7 @@ def test_no_gain_is_quoted_of_an_accuracy_whose_attack_failed_a_check(check: str
     assert " gains " not in said["cost"]
     most = "has at the most 80.0 % [48.0, 52.0] of accuracy under pgd20 (erm 50.0 % [48.0, 52.0])"
     assert most in said["cost"]
-    assert f'The check "{SANE[check][0]}" failed' in said["checks"]
+    assert f'The check "{SANE[check]}" failed' in said["checks"]
     results["attacks"]["robustness"]["pgd20"] = "autoattack(eps 0.1)"
     assert "gains 30.0 points" in sentences(results, reach=0.001)["cost"]
 
