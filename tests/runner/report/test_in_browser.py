@@ -32,6 +32,7 @@ def browser():
 def pages(tmp_path_factory):
     """Files by what they hold: many arms and attacks; one arm under many attacks."""
     folder = tmp_path_factory.mktemp("pages")
+    (folder / "sweep.html").write_text(sweep_html(with_a_choice(), {"pareto": DRAWN}), "utf-8")
     for name, results in (("many", many_results(12, 11)), ("one", many_results(1, 11))):
         table: dict[str, bytes | None] = {"examples.csv": with_examples(results, 60)}
         (folder / f"{name}.html").write_text(html(results, SVGS, None, table, True), "utf-8")
@@ -46,13 +47,14 @@ def many(browser, pages):
     page.close()
 
 
-@pytest.mark.parametrize("name", ["many", "one"])
+@pytest.mark.parametrize("name", ["many", "one", "sweep"])
 def test_a_page_is_as_wide_as_its_window_and_nothing_complains(browser, pages, name):
     page = opened(browser, pages / f"{name}.html")
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert overlapping(page) == []
+        assert torn_names(page) == []
     page.emulate_media(media="print")
     assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[-1]
     assert page.complaints == []
@@ -79,11 +81,20 @@ def overlapping(page) -> list[list[str]]:
     )
 
 
+def torn_names(page) -> list[str]:
+    """Names of rows of a main table that stand a few letters below each other."""
+    return page.locator(".main th.name").evaluate_all(
+        """all => all.filter((one) => one.checkVisibility() && one.textContent.length < 9
+          && one.getBoundingClientRect().width < 90).map((one) => one.textContent)"""
+    )
+
+
+@pytest.mark.parametrize("name", ["one", "sweep"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_contrasts_names_and_roles_are_those_that_wcag_asks_for(browser, pages, scheme):
+def test_contrasts_names_and_roles_are_those_that_wcag_asks_for(browser, pages, scheme, name):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    page = opened(browser, pages / "one.html", color_scheme=scheme)
-    page.locator("details.controls").evaluate("one => { one.open = true; }")
+    page = opened(browser, pages / f"{name}.html", 390, color_scheme=scheme)
+    page.locator("details").evaluate_all("all => all.forEach((one) => { one.open = true; })")
     page.locator(".plot").first.press("ArrowRight")
     asked = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
     found = axe.run(page, options=asked).response["violations"]
@@ -218,6 +229,14 @@ def test_a_sweeps_settings_are_read_off_by_name(browser, tmp_path):
     assert page.locator(".plot .front").get_attribute("d").count("L") == 4
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert overlapping(page) == page.complaints == []
+    settings = page.locator("table[data-sort]").last.locator("tbody th")
+    head = page.locator("table[data-sort]").last.locator("button", has_text="TPR")
+    head.press("Enter")
+    assert settings.all_inner_texts() == ["t0", "t2", "t3", "t1", "t4"]  # t4 was not measured
+    head.press("Enter")
+    assert settings.all_inner_texts() == ["t1", "t3", "t2", "t0", "t4"]
+    page.emulate_media(media="print")
+    assert page.locator("td", has_text="failed: loss is NaN").is_visible()
     page.close()
 
 
@@ -236,6 +255,8 @@ def test_print_has_what_the_screen_shows_without_controls_or_a_heading_left_behi
     assert many.locator("figure[data-live=roc] .panel").inner_text() == "attack_0"
     for what in (".controls", "[data-examples]", "nav", ".told", "#every"):
         assert not many.locator(what).first.is_visible()
+    for what in ("#verdict, #table", "#reading", "#checks", "#untried", "#provenance", "#trained"):
+        assert many.locator(what).first.is_visible()
     heads = many.locator("h1, h2, h3").evaluate_all(
         "all => all.map((one) => getComputedStyle(one).breakAfter)"
     )

@@ -37,8 +37,9 @@ def test_the_page_shows_each_event_with_its_time(results: dict[str, Any]):
 def test_more_than_ten_events_are_folded_up(results: dict[str, Any]):
     for number, opened in ((10, True), (11, False)):
         results["events"] = events(number)
-        (folded,) = details(Page(html(results, {})))
+        (folded,) = details(Page(events_html(results, {})))
         assert ("open" in folded) == opened
+        assert events_html(results, {}) in html(results, {})
         assert f"<summary>{number} events</summary>" in events_html(results, {})
 
 
@@ -50,7 +51,7 @@ def test_without_events_the_page_says_so_and_results_of_before_say_nothing(
     read = Page(html(results, {}))
     assert "No driver told of anything that went wrong." in read.text
     assert "While they were made" not in read.text
-    assert not details(read)
+    assert not details(Page(events_html(results, {})))
     assert events_markdown(results) is None
     assert events_in_short(results) == ""
 
