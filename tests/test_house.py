@@ -30,7 +30,7 @@ FLOORS = (  # from the ground up; who is on a floor takes only from the floors b
 FLOOR = {room: number for number, rooms in enumerate(FLOORS, 1) for room in rooms}
 ONLY_IN = {  # package -> the only rooms that may import it; the others must not wait for it
     "ray": {"runner.cluster", "runner.fleet", "runner.audit", "runner.sweep"},
-    "pyarrow": {"runner.storage", "runner.audit", "runner.foreign"},
+    "pyarrow": {"runner.data", "runner.storage", "runner.audit", "runner.foreign"},
     "torch": {
         *("attacks", "defenses", "runner.data", "runner.models", "runner.experiment"),
         *("runner.plan", "runner.train", "runner.ask", "runner.fleet", "runner.forecast"),

@@ -1,10 +1,10 @@
-"""Data sets: one file reads one family of them, as uint8 images on the CPU."""
+"""Data sets: one file reads one family of them, as uint8 images or tables of floats on the CPU."""
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import AfterValidator, NonNegativeInt, PositiveInt, field_validator
@@ -24,6 +24,7 @@ class Dataset:
 
     pool_images (N, channels, H, W) uint8 and pool_labels (N,) int64; test_images and test_labels
     likewise, empty where the pool holds everything. mean and std are per channel, of [0, 1] pixels.
+    Rows of a table are images of 1 x 1 pixels, (N, columns, 1, 1) float32 in [0, 1].
 
     pool_ids and test_ids say what each example is called where it comes from, so that its owner
     finds it: first a column of ids (`source_row`, `file`), then what else tells it from others
@@ -42,6 +43,20 @@ class Dataset:
     test_ids: Ids = field(default_factory=dict)
     published: bool = False  # bytes that everybody can have, or a part of them: nobody's secret
     remarks: tuple[str, ...] = ()  # what a reader of figures of these data must know
+    class_names: tuple[str, ...] = ()  # of each class; none where numbers say it all
+    by_group: bool = False  # every example of the pool has a `group`, which is not torn apart
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """Which group each example of the pool is of, (N,) int64 from 0 on; None: each alone."""
+        if not self.by_group:
+            return None
+        return np.unique(self.pool_ids["group"], return_inverse=True)[1]
+
+    @property
+    def tabular(self) -> bool:
+        """Whether these are rows of a table, which nobody looks at as images."""
+        return self.pool_images.dtype == np.float32 and self.pool_images.shape[2:] == (1, 1)
 
     def digest(self) -> str:
         """Return a hash of everything a model could learn from, so that a Run knows its data."""
@@ -75,6 +90,8 @@ class Data(Keys):
     `classes: [0, 6]` makes a task of two classes out of both splits. A mean and std that are
     published with a data set stay those of all its classes: they only normalise.
     """
+
+    tabular: ClassVar[bool] = False  # rows of a table, which have no neighbouring pixels
 
     name: str
     root: Annotated[Path, AfterValidator(_at_home)] = Path(

@@ -38,7 +38,14 @@ def doubts(name: str, pool: np.ndarray, labels: np.ndarray, test: np.ndarray) ->
     return [*found, *_one_colour(pool), *_twice(pool, labels, test)]
 
 
-def shortened(classes: Sequence[int]) -> str:
+def repeated(name: str, pool: np.ndarray, labels: np.ndarray, test: np.ndarray) -> list[str]:
+    """Return a sentence on the rows of a table that are there more than once; as for `doubts`."""
+    if len(pool) > 1 and (pool == pool[:1]).all():
+        raise ValueError(f"all {len(pool)} rows of {name} are the same: nothing can be learned")
+    return [*_twice(pool, labels, test, "rows")]
+
+
+def shortened(classes: Sequence[int | str]) -> str:
     """Return the first of many classes, and how many there are."""
     named = ", ".join(map(str, classes[:MOST_NAMED]))
     return named if len(classes) <= MOST_NAMED else f"{named}, ... ({len(classes)} in all)"
@@ -50,7 +57,9 @@ def _one_colour(pool: np.ndarray) -> Iterator[str]:
         yield f"{flat.sum():,} of the pool's {len(pool):,} images show one colour and nothing else"
 
 
-def _twice(pool: np.ndarray, labels: np.ndarray, test: np.ndarray) -> Iterator[str]:
+def _twice(
+    pool: np.ndarray, labels: np.ndarray, test: np.ndarray, what: str = "images"
+) -> Iterator[str]:
     """Images that are there more than once: in the pool, under two labels, in both splits."""
     _, group = copies(pool)
     count = np.bincount(group)
@@ -58,16 +67,16 @@ def _twice(pool: np.ndarray, labels: np.ndarray, test: np.ndarray) -> Iterator[s
         least, most = np.full(len(count), labels.max()), np.zeros(len(count), labels.dtype)
         np.minimum.at(least, group, labels)
         np.maximum.at(most, group, labels)
-        repeated = int((count > 1)[group].sum())
+        more = int((count > 1)[group].sum())
         two = int((least < most)[group].sum())
         yield (
-            f"{repeated:,} of the pool's {len(pool):,} images are there more than once, {two:,} of "
+            f"{more:,} of the pool's {len(pool):,} {what} are there more than once, {two:,} of "
             "them under different labels: a member's twin may be a non-member, which hides leakage"
         )
     known = set(keys(pool))
     both = sum(key in known for key in keys(test))
     if both:
         yield (
-            f"{both:,} of the {len(test):,} test images are in the pool too: accuracy on the test "
+            f"{both:,} of the {len(test):,} test {what} are in the pool too: accuracy on the test "
             "split is in part accuracy on what models were trained on"
         )

@@ -1,13 +1,14 @@
 """From the splits that a file holds to a Dataset: pool, subset, and pixel statistics."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from runner.data import Data, Dataset, Ids
-from runner.data._doubts import doubts, shortened
+from runner.data._doubts import doubts, repeated, shortened
 
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]  # mean and std per channel
 SEED = 0  # splits and subsets belong to a data set, so that every experiment sees the same ones
 
 
@@ -39,14 +40,37 @@ def joined(parts: Sequence[Split]) -> Split:
     return Split(np.concatenate(images), np.concatenate(labels), names)
 
 
+class Seen(NamedTuple):
+    """What a model is shown of the chosen examples."""
+
+    pool: np.ndarray  # (N, channels, H, W) uint8, or (N, columns, 1, 1) float32
+    test: np.ndarray
+    statistics: Statistics | None = None
+    remarks: Sequence[str] = ()
+
+
+class Own(NamedTuple):
+    """What data of one's own have and published ones do not."""
+
+    class_names: tuple[str, ...] = ()  # of all classes; none: they are numbers
+    by_group: bool = False  # whether the `group` of the ids is kept whole
+    # From the `images` of both splits, which stand for them, to what is shown: read is only what
+    # was chosen. None: they are the images.
+    see: Callable[[np.ndarray, np.ndarray], Seen] | None = None
+
+
+NOTHING = Own()
+
+
 def assemble(
     data: Data,
     train: Split,
     test: Split,
     num_classes: int,
-    statistics: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
+    statistics: Statistics | None = None,
     published: bool = False,
     remarks: Sequence[str] = (),
+    own: Own = NOTHING,
 ) -> Dataset:
     """Return the Dataset that `pool`, `classes` and `num_examples` ask for.
 
@@ -56,6 +80,7 @@ def assemble(
             `normalize` is false.
         published: as of `Dataset`; other images are looked at for what is wrong with them.
         remarks: as of `Dataset`; what is odd about the images is added.
+        own: what data of one's own bring besides.
 
     Raises:
         ValueError: the pool is empty, has none of a class in `classes`, or has fewer examples than
@@ -64,12 +89,18 @@ def assemble(
     pool, test = train.of("train"), test.of("test")
     if data.pool == "train+test":
         pool, test = joined([pool, test]), test.take(np.arange(0))
+    if own.by_group and (pool.ids["group"] == "").any():
+        raise ValueError(
+            "data.pool: train+test, but the examples of the test split are of no group: tell "
+            "theirs too, or use `pool: train`"
+        )
     if len(pool.labels) == 0:
         raise ValueError(f"the pool of {data.name} is empty: a model needs examples to train on")
     if data.classes is not None:
         _check_classes(data, data.classes, pool.labels, num_classes)
         pool, test = (only(data.classes, split, num_classes) for split in (pool, test))
         num_classes = len(data.classes)
+        own = own._replace(class_names=tuple(own.class_names[c] for c in data.classes if own[0]))
     if data.num_examples is not None:
         if data.num_examples > len(pool.labels):
             raise ValueError(
@@ -84,8 +115,16 @@ def assemble(
             "know them: give data.num_examples a number that leaves some of each, or name the "
             "classes that are there in data.classes",
         )
+    if own.class_names:
+        named = shortened([f"{k} is {name}" for k, name in enumerate(own.class_names)])
+        remarks = (*remarks, f"classes by their names: {named}")
+    if own.see is not None:
+        seen = own.see(pool.images, test.images)
+        pool, test = pool._replace(images=seen.pool), test._replace(images=seen.test)
+        statistics, remarks = seen.statistics, (*remarks, *seen.remarks)
     if not published:
-        remarks = (*remarks, *doubts(data.name, pool.images, pool.labels, test.images))
+        look = doubts if pool.images.dtype == np.uint8 else repeated
+        remarks = (*remarks, *look(data.name, pool.images, pool.labels, test.images))
     if data.normalize:
         mean, std = statistics or pixel_statistics(pool.images)
     else:
@@ -100,6 +139,8 @@ def assemble(
         test_ids=test.ids,
         published=published,
         remarks=tuple(remarks),
+        class_names=own.class_names,
+        by_group=own.by_group,
     )
 
 
@@ -132,10 +173,28 @@ def proportional(labels: np.ndarray, count: int) -> np.ndarray:
     return np.sort(np.lexsort((labels, place))[:count])
 
 
-def halve(whole: Split, num_test: int) -> tuple[Split, Split]:
-    """Return (train, test) with `num_test` test examples, each class in proportion."""
+def halve(whole: Split, num_test: int, by_group: bool = False) -> tuple[Split, Split]:
+    """Return (train, test) with `num_test` test examples, each class in proportion.
+
+    By group, whole groups at random: as near to that number as they come, no class looked at.
+    """
     rows = proportional(whole.labels, num_test)
+    if by_group:
+        rows = whole_groups(whole.ids["group"], num_test)
     return whole.take(np.setdiff1d(np.arange(len(whole.labels)), rows)), whole.take(rows)
+
+
+def whole_groups(groups: np.ndarray, count: int) -> np.ndarray:
+    """Return the row numbers, ascending, of seeded whole groups: about `count`, never all.
+
+    Args:
+        groups: (N,), the group of each row.
+    """
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order = np.random.RandomState(SEED).permutation(len(sizes))
+    taken = np.append(0, sizes[order].cumsum())[:-1]  # rows of the first 0, 1, ... groups
+    chosen = order[: int(np.abs(taken - count).argmin())] if len(taken) else order
+    return np.flatnonzero(np.isin(group, chosen))
 
 
 def pixel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:

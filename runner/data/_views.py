@@ -80,9 +80,11 @@ def view(images: Tensor, name: str) -> Tensor:
 
 
 def to_float(images: Tensor) -> Tensor:
-    """Return uint8 images as float32 in [0, 1], in channels_last memory."""
+    """Return uint8 images as float32 in [0, 1], in channels_last memory; a table's rows are."""
     import torch
 
+    if images.dtype == torch.float32:  # a copy, as of images
+        return images.clone(memory_format=torch.channels_last)
     assert images.dtype == torch.uint8, images.dtype
     return images.to(torch.float32, memory_format=torch.channels_last).div_(255)
 

@@ -24,6 +24,7 @@ def faults_of(experiment: Fields) -> Iterator[Fault]:
             "with data.pool: train+test no test split is left; use `on: non_members`, as the "
             "DeMem protocol does",
         )
+    yield from _of_tables(experiment)
     yield from _of_design(experiment.design)
     yield from _of_canaries(experiment)
     yield from _of_workers(experiment)
@@ -40,6 +41,21 @@ def faults_of(experiment: Fields) -> Iterator[Fault]:
     if averaged is not None and averaged > there:
         why = f"there are only {there} models (design.num_models); ask for no more"
         yield ("averages", "num_models"), why
+
+
+def _of_tables(experiment: Fields) -> Iterator[Fault]:
+    """Networks and pictures that the rows of a table do not go with."""
+    if not experiment.data.tabular:
+        return
+    for name, arm in experiment.arms.items():
+        if arm.model.needs_pixels:
+            yield (
+                ("arms", name, "model"),
+                f"{arm.model.name} looks at pixels beside each other, and columns of a table are "
+                "none; use `model: mlp`",
+            )
+    if experiment.report.images in ("samples", "all"):
+        yield ("report", "images"), "rows of a table are no images to show; leave it out"
 
 
 def _of_design(design: Design) -> Iterator[Fault]:

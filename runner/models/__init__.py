@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from attacks.by_name import Keys
 from runner.models._shape import ImageShape
@@ -49,6 +49,8 @@ def image_shape(data: Pictures) -> ImageShape:
 
 class Model(Keys):
     """The contract: one subclass a file; its fields are its YAML keys."""
+
+    needs_pixels: ClassVar[bool] = False  # it looks at neighbours, which a table's columns are not
 
     name: str
 

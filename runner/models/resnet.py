@@ -5,7 +5,7 @@ The stem is one 3x3 convolution of stride 1, and nothing is pooled before the la
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import PositiveInt
 
@@ -26,6 +26,8 @@ def __getattr__(name: str) -> Any:
 
 class ResNet(Model):
     """`{name: resnet18}`, `{name: resnet8, width: 32, norm: group}`."""
+
+    needs_pixels: ClassVar[bool] = True
 
     name: Literal["resnet8", "resnet18", "resnet50"]
     width: PositiveInt | None = None  # channels of the first stage; None: the published number

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import PositiveInt
 
@@ -27,6 +27,8 @@ class SmallCnn(Model):
     Each convolution after the first halves the sides, until 4x4 positions are left. They are
     flattened, not averaged: a net this shallow sees too little of an image from each of them.
     """
+
+    needs_pixels: ClassVar[bool] = True
 
     name: Literal["small_cnn"] = "small_cnn"
     width: PositiveInt = 32  # channels of the first convolution; the next two double them

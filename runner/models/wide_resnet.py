@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import PositiveInt, field_validator
 
@@ -23,6 +23,8 @@ def __getattr__(name: str) -> Any:
 
 class WideResNet(Model):
     """WRN-28-10 as `{name: wide_resnet}`; WRN-16-4 as `{name: wide_resnet, depth: 16, ...}`."""
+
+    needs_pixels: ClassVar[bool] = True
 
     name: Literal["wide_resnet"] = "wide_resnet"
     depth: int = 28  # 6n + 4: three stages of n blocks

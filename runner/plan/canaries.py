@@ -40,6 +40,7 @@ def planted(dataset: Dataset, experiment: Experiment) -> Dataset:
         pool_images=np.concatenate([dataset.pool_images[left], images[copied]]),
         pool_labels=np.concatenate([dataset.pool_labels[left], labels[copied]]),
         pool_ids=_ids(dataset.pool_ids, left, taken, canaries),
+        by_group=False,  # of canaries each has a coin of its own, and nobody else is judged
     )
 
 
@@ -107,6 +108,11 @@ def _drawn(
         taken = generator.choice(len(pool), num, replace=False)
         wrong = dataset.pool_labels[taken] + generator.integers(1, num_classes, num)
         return pool[taken], wrong % num_classes, taken
+    if dataset.tabular:
+        raise ValueError(
+            f"design.canaries.kind: {canaries.kind} is an image, and these are rows of a table; "
+            "use `kind: mislabelled`"
+        )
     if canaries.kind == "noise":
         labels = generator.integers(0, num_classes, num)
         return generator.integers(0, 256, shape, np.uint8), labels, nowhere

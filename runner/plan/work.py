@@ -107,7 +107,12 @@ class Work(NamedTuple):
 
     @property
     def images(self) -> Images:
-        """Which images a report may show: what the YAML says, else all of what is published."""
+        """Which images a report may show: what the YAML says, else all of what is published.
+
+        The rows of a table are none.
+        """
+        if self.dataset.tabular:
+            return "none"
         return self.experiment.report.images or ("all" if self.dataset.published else "none")
 
     @property

@@ -44,7 +44,7 @@ def blind_aucs(
         member: (M, N) int8: 1 in, 0 out, -1 not judged.
         partner: (M,) int, the model complementary to each, or the model itself.
         labels: (N,) int.
-        images: (N, channels, H, W) uint8; None: there are none.
+        images: (N, channels, H, W) uint8, or a table's rows in [0, 1]; None: there are none.
 
     Returns:
         of up to NUM_TARGETS targets, less those with fewer than two of a kind in a half.
@@ -83,7 +83,7 @@ def _seen(some: np.ndarray, labels: np.ndarray, images: np.ndarray | None) -> It
     within = np.argsort(np.argsort(labels, kind="stable"))[some]  # place, class after class
     places = [some, *(some % each for each in PERIODS), within, labels[some]]
     yield np.stack(places, axis=1).astype(np.float32)
-    if images is not None:
+    if images is not None and images.dtype == np.uint8:
         parts = np.array_split(some, -(-len(some) // AT_ONCE))
         yield np.concatenate([_of_images(images[part]) for part in parts])
 
@@ -106,7 +106,8 @@ def _telling(images: np.ndarray, is_member: np.ndarray) -> np.ndarray:
     """The pixels whose means differ most between members and others, for their spread, (k,)."""
     flat = images.reshape(len(images), -1)
     apart = flat[is_member].mean(0) - flat[~is_member].mean(0)
-    spread = flat[:AT_ONCE].std(0) + 1  # a grey level: of a pixel that is mostly alike
+    level = 1 if images.dtype == np.uint8 else 1 / 255
+    spread = flat[:AT_ONCE].std(0) + level  # a grey level: of a pixel that is mostly alike
     return np.argsort(-np.abs(apart) / spread, kind="stable")[:SINGLE]
 
 

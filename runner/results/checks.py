@@ -197,10 +197,9 @@ def twins_check(dataset: Dataset, judged: np.ndarray) -> Check:
     twins = find_twins(dataset.pool_images, judged)
     num_judged = int(judged.sum())
     share = len(twins.near) / num_judged
-    told = (
-        f"{len(twins.exact):,} of {num_judged:,} examples have an exact duplicate in the pool, "
-        f"{len(twins.near):,} one within {twins.radius:g} grey levels (root mean square)"
-    )
+    told = f"{len(twins.exact):,} of {num_judged:,} examples have an exact duplicate in the pool"
+    if not dataset.tabular:
+        told += f", {len(twins.near):,} one within {twins.radius:g} grey levels (root mean square)"
     if len(twins.near):
         told += f" (such as {', '.join(map(str, twins.near[:5]))})"
     if share > TOLERATED:

@@ -29,12 +29,15 @@ def find_twins(images: np.ndarray, judged: np.ndarray, radius: float = RADIUS) -
     which both have a twin already.
 
     Args:
-        images: (N, channels, H, W) uint8.
+        images: (N, channels, H, W) uint8; of rows of a table, float32, copies alone are looked for.
         judged: (N,) bool.
         radius: grey levels.
     """
     first, group = copies(images)
     exact = np.bincount(group)[group] > 1
+    if images.dtype != np.uint8:
+        found = np.flatnonzero(exact & judged)
+        return Twins(found, found, 0.0)
     near = exact | _near_another(images, first, radius)[first][group]
     return Twins(np.flatnonzero(exact & judged), np.flatnonzero(near & judged), radius)
 

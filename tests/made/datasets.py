@@ -36,7 +36,13 @@ def check(loaded: Dataset) -> None:
         (loaded.pool_images, loaded.pool_labels),
         (loaded.test_images, loaded.test_labels),
     ):
-        assert images.dtype == np.uint8
+        if loaded.tabular:
+            assert images.dtype == np.float32
+            assert images.shape[2:] == (1, 1)
+            assert images.min(initial=0) >= 0
+            assert images.max(initial=0) <= 1
+        else:
+            assert images.dtype == np.uint8
         assert labels.dtype == np.int64
         assert images.shape == (len(labels), *loaded.pool_images.shape[1:])
         assert labels.min(initial=0) >= 0

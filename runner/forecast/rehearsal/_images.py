@@ -22,12 +22,15 @@ def faults_of_data(dataset: Dataset) -> Iterator[Fault]:
     if classes < 2:
         yield Fault("data", f"num_classes is {classes}; expected two classes or more")
     for split, (images, labels) in splits.items():
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != shape:
+        plain = images.dtype == (np.float32 if dataset.tabular else np.uint8)
+        if not plain or images.ndim != 4 or images.shape[1:] != shape:
             yield Fault(
                 "data",
                 f"{split}_images: expected (N, channels, H, W) uint8, of one shape with the pool's "
                 f"{shape}, got {images.shape} {images.dtype}",
             )
+        elif dataset.tabular and not (0 <= images.min(initial=0) <= images.max(initial=0) <= 1):
+            yield Fault("data", f"{split}_images: expected float32 in [0, 1], got others too")
         if labels.shape != (len(images),) or labels.dtype != np.int64:
             yield Fault(
                 "data",

@@ -89,12 +89,12 @@ ZEROS = functools.partial(np.zeros, dtype=np.uint8)
     [
         ({"images": ZEROS((40, 3, 6, 3))}, "images of .* cannot tell the channels"),
         ({"images": ZEROS((40, 6, 5, 4))}, "images of .* cannot tell the channels"),
-        ({"images": np.zeros((40, 6, 5, 3))}, r"expected .* uint8, got \(40, 6, 5, 3\) float64"),
+        ({"images": np.zeros((40, 6, 5, 3), np.int64)}, r"expected .* got \(40, 6, 5, 3\) int64"),
         ({"images": ZEROS((40, 30))}, r"images of .* got \(40, 30\) uint8"),
         ({"images": ZEROS((0, 6, 5, 3)), "labels": ZEROS(0)}, "expected every class"),
         ({"images": None}, "images of .* it is not there; the file has labels, test_images"),
         ({"labels": np.zeros(39, int)}, r"labels of .*expected \(40,\) integers.*got \(39,\)"),
-        ({"labels": np.zeros((40, 1), int)}, r"expected \(40,\) integers"),
+        ({"labels": np.zeros((40, 2), int)}, r"expected \(40,\) integers"),
         ({"labels": np.arange(40) % 4 * 1.0}, "got .* float64"),
         ({"labels": np.arange(40) % 4 + 1}, r"expected every class of 0 to C-1, got \[1 2 3 4\]"),
         ({"labels": np.arange(40) % 4 - 1}, "expected 0 or more, got -1"),
@@ -157,10 +157,75 @@ def test_a_layout_that_takes_a_side_for_the_channels_is_refused(
         npz(tmp_path, content, layout=layout)
 
 
-def test_floats_are_refused_with_what_to_write(tmp_path: Path):
-    content = arrays(images=RNG().random((40, 6, 5, 3)))
-    with pytest.raises(ValueError, match=r"got \(40, 6, 5, 3\) float64; write uint8, 0 to 255: of"):
+@pytest.mark.parametrize("factor", [255, -1, np.nan])
+def test_floats_outside_0_to_1_are_refused_with_where_they_lie(tmp_path: Path, factor: float):
+    content = arrays(images=factor * RNG().random((40, 6, 5, 3)))
+    with pytest.raises(
+        ValueError, match=r"images of .*floats are pixels in \[0, 1\], and these go"
+    ):
         npz(tmp_path, content)
+
+
+def test_floats_in_0_to_1_become_the_nearest_level_and_it_is_said_where_that_moves_them(
+    tmp_path: Path,
+):
+    levels = arrays()["images"]
+    for kind in (np.float16, np.float32, np.float64):
+        loaded = npz(tmp_path, arrays(images=(levels / 255).astype(kind)))
+        assert np.array_equal(loaded.pool_images.transpose(0, 2, 3, 1), levels)
+        assert loaded.remarks == ()
+    between = RNG().random((40, 6, 5, 3))
+    loaded = npz(tmp_path, arrays(images=between))
+    assert np.abs(loaded.pool_images.transpose(0, 2, 3, 1) / 255 - between).max() <= 0.5 / 255
+    assert "rounded to the nearest of 256 levels" in loaded.remarks[0]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train_images", "train_labels", "test_images", "test_labels"),
+        ("x_train", "y_train", "x_test", "y_test"),
+    ],
+)
+def test_the_names_of_medmnist_and_of_keras_are_known(tmp_path: Path, names: tuple[str, ...]):
+    ours, more = arrays(), {"val_images": np.zeros((2, 6, 5, 3), np.uint8)}
+    theirs = dict(zip(names, ours.values(), strict=True))
+    theirs[names[1]] = theirs[names[1]][:, None]  # (N, 1), as MedMNIST has them
+    np.savez(tmp_path / "my.npz", **theirs, **more)
+    loaded = load("npz", (tmp_path / "my.npz").rename(tmp_path / "my.NPZ"))
+    assert loaded.digest() == npz(tmp_path, ours).digest()
+    assert loaded.pool_ids["array"][0] == names[0]
+    assert loaded.remarks == ("val_images of the file are not read",)
+
+
+def test_keys_name_other_arrays_with_text_for_labels_ids_and_groups(tmp_path: Path):
+    names = np.array(["ill", "well"])
+    content = {
+        "scans": arrays()["images"],
+        "told": names[np.arange(40) % 2],
+        "who": np.arange(100, 140),
+        "patient": np.arange(40) // 2,
+    }
+    keys = {"images": "scans", "labels": "told", "ids": "who", "group": "patient"}
+    loaded = npz(tmp_path, content, keys=keys, test_fraction=0.25)
+    assert loaded.class_names == ("ill", "well")
+    assert (len(loaded.pool_labels), len(loaded.test_labels)) == (30, 10)
+    place = int(loaded.pool_ids["id"][3]) - 100
+    assert loaded.pool_ids["class"][3] == content["told"][place]
+    assert not {*loaded.pool_ids["group"]} & {*loaded.test_ids["group"]}
+    groups = loaded.groups
+    assert groups is not None
+    assert np.array_equal(np.unique(loaded.pool_ids["group"])[groups], loaded.pool_ids["group"])
+    content["who"][1] = 100
+    with pytest.raises(ValueError, match=r"who of .*100 stand there more than once; name another"):
+        npz(tmp_path, content, keys=keys)
+    with pytest.raises(ValueError, match=r"images of .*: it is not there.*data.keys.images"):
+        npz(tmp_path, content)
+    with pytest.raises(ValueError, match=r"site of .*: site is not there; the file has scans"):
+        npz(tmp_path, content, keys={**keys, "group": "site"})
+    content["patient"][:] = 7
+    with pytest.raises(ValueError, match=r"patient of .*: 1 groups.* it takes 10 or more"):
+        npz(tmp_path, content, keys={**keys, "ids": None})
 
 
 def test_more_images_to_test_than_to_train_on_are_said(tmp_path: Path):
