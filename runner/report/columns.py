@@ -111,6 +111,24 @@ def rates(results: dict[str, Any], attack: str) -> list[float]:
     return sorted({rate(at, figure) for rates in of_each for at, figure in rates.items()})
 
 
+def path_of(results: dict[str, Any], column: Column) -> str:
+    """Return where `comparisons` has differences of a column; "" of what is proved.
+
+    Of several rates below one false positive, which are one column, it is the first.
+    """
+    quantity, attack = column.quantity, column.attack
+    if quantity.of == "evasion":
+        return f"{quantity.key}/{attack}"
+    if quantity.of != "membership":
+        return quantity.key if quantity.of == "arm" else ""
+    if quantity.by != "rate":
+        return f"membership/{attack}/{quantity.key}"
+    of_each = [rates_of(reading.figures, attack) for reading in readings(results)]
+    every = (pair for rates in of_each for pair in rates.items())
+    at = next(at for at, figure in every if rate(at, figure) == quantity.at)
+    return f"membership/{attack}/tpr_at_fpr/{at}"
+
+
 def num_negatives(results: dict[str, Any], attack: str) -> int:
     """Return the number of non-members behind an attack's ROC curves: the fewest of any arm."""
     of_arms = [

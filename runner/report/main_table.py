@@ -2,12 +2,11 @@
 
 from typing import Any, NamedTuple
 
-from runner.report.columns import Column, main_columns, rows
+from runner.report.columns import Column, main_columns, path_of, rows
 from runner.report.quantities import Quantity
-from runner.report.readings import Figure, finite, label, measured, readings
+from runner.report.readings import Figure, label, measured, readings
 from runner.report.text import DASH, Printed
 
-MORE, LESS = ("natural_accuracy", "robust_accuracy"), ("auc", "tpr_at_fpr")  # which end is better
 MOST_SHOWN = 14  # columns that a page begins with, unless all are wanted
 
 
@@ -98,31 +97,14 @@ def by_attacks(results: dict[str, Any]) -> MainTable | None:
 
 
 def best_cells(results: dict[str, Any], shown: list[Column]) -> set[tuple[int, int]]:
-    """Return (row, column) of each figure that is better than all others of its column.
+    """Return (row, column) of each figure that `best` of results.json names.
 
-    Its interval must lie apart from that of every other row, and all of them come from as many
-    models. None is the best where it would be overstated, or where nothing is compared.
+    An arm is marked at the most draws of its noise, by which it was compared.
     """
-    found, known = set(), readings(results)
-    for j, column in enumerate(shown):
-        sign = (column.quantity.key in MORE) - (column.quantity.key in LESS)
-        read = [column.quantity.read(reading.figures, column.attack) for reading in known]
-        figures = {i: figure for i, figure in enumerate(read) if measured(figure)}
-        if not sign or len(figures) < 2 or len({f["num_models"] for f in figures.values()}) > 1:
-            continue
-        i = max(figures, key=lambda i: sign * figures[i]["mean"])
-        over = column.overstated is not None and column.overstated in known[i].overstated
-        if not over and all(_apart(figures[i], f, sign) for k, f in figures.items() if k != i):
-            found.add((i, j))
-    return found
-
-
-def _apart(best: Figure, other: Figure, sign: int) -> bool:
-    """Whether the whole interval of one figure is better than the whole one of another."""
-    ends = [figure.get(key) for figure in (best, other) for key in ("low", "high")]
-    if not all(map(finite, ends)):
-        return False
-    return best["low"] > other["high"] if sign > 0 else best["high"] < other["low"]
+    row = {reading.arm: i for i, reading in enumerate(readings(results))}  # its last
+    arms = {one["measure"]: one["arm"] for one in results.get("best") or []}
+    named = ((j, arms.get(path_of(results, column))) for j, column in enumerate(shown))
+    return {(row[arm], j) for j, arm in named if arm}
 
 
 def _cell(figure: Figure | None, text: Printed, best: bool) -> Cell:

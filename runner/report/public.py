@@ -37,7 +37,7 @@ ATTACK = {
     "epsilon_lower_bound": {**FIGURE, "delta": True, "largest": True},
 }
 RISE = _all(True, "difference", "error")
-POINT = _all(True, "at", "accuracy", "error")
+POINT = {"at": TEXT, **_all(NUMBER, "accuracy", "error")}
 SANE = {"verdict": True, "points": [POINT], "rises": [RISE], "chance": True}
 READING = {
     "draws": True,
@@ -91,10 +91,10 @@ ARM = {
 BEHIND = {**FIGURE, **_all(True, "arm", "against", "measure", "confidence")}
 TOLD = {
     "experiment": TEXT,
-    "data": _all(
-        *(True, "name", "pool", "augment"),
-        *("num_pool", "num_test", "num_members", "num_negatives"),
-    ),
+    "data": {
+        **_all(TEXT, "name", "pool", "augment"),
+        **_all(NUMBER, "num_pool", "num_test", "num_members", "num_negatives"),
+    },
     "design": {"name": True, "num_models": True, "canaries": _all(True, "kind", "num", "copies")},
     "evaluation": _all(True, "on", "num_examples", "tpr_rule"),
     "report": _all(True, "against", "by", "baseline"),
@@ -107,6 +107,7 @@ TOLD = {
     "averages": _all(True, "num_models", "interval"),
     "arms": {EACH: ARM},
     "came_out": [{"rule": True, "arms": True, "text": TEXT, "figures": [BEHIND], "because": True}],
+    "best": [_all(True, "arm", "measure")],
     "comparisons": [{**_all(True, "arm", "against", "draws"), "measures": {EACH: FIGURE}}],
     "places": {
         "num_compared": True,

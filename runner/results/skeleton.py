@@ -31,6 +31,7 @@ from runner.results.membership import membership_figures
 from runner.results.provenance import as_yaml, devices_of, made_by, without_hosts
 from runner.results.several import changed_places, overlap_figures, strongest_figures
 from runner.results.verdict import verdict
+from runner.results.verdict.best import best
 from runner.results.verdict.evidence import Evidence
 from runner.results.verdict.forbidden import MEANS
 from runner.results.versions import versions
@@ -171,7 +172,8 @@ def results_json(
     draws = {name: max(1, arm.draws) for name, arm in blocks.arms.items()}
     apart = differences(work, judged, draws, blocks.accuracies)
     num_units = len(np.unique(work.over.units()))
-    return {**results, "came_out": verdict(Evidence(results, num_units, apart))}
+    evidence = Evidence(results, num_units, apart)
+    return {**results, "best": best(evidence), "came_out": verdict(evidence)}
 
 
 def _arm(work: Subject, judged: Folder, name: str, blocks: Blocks, nulls: Nulls) -> dict[str, Any]:

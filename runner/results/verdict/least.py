@@ -74,10 +74,15 @@ def ranking(evidence: Evidence, measure: Measure) -> Ranking:
     means = {arm: _mean(measure.of(reading)) for arm, reading in evidence.arms.items()}
     order = sorted(means, key=lambda arm: means[arm])
     lowest, *others = order
-    error = ERROR / max(math.comb(len(order), 2), 1)
+    error = shared_error(len(order))
     apart = {arm: evidence.difference(lowest, arm, measure.path, error) for arm in others}
     may = [a for a in others if apart[a].high >= 0 or not evidence.tells_of_training]
     return Ranking(measure, order, [lowest, *may], apart, error)
+
+
+def shared_error(num_arms: int) -> float:
+    """Return how often each interval may miss, so that those of all pairs of arms hold together."""
+    return ERROR / max(math.comb(num_arms, 2), 1)
 
 
 def by_first_measure(evidence: Evidence) -> Ranking:

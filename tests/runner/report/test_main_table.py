@@ -1,40 +1,54 @@
 from runner.report.columns import main_columns
 from runner.report.main_table import best_cells, by_arms, by_attacks
+from runner.report.readings import readings
+from runner.results.verdict.best import best
 from tests.made.many_arms import many_results
+from tests.made.verdict import evidence_of, results_of, sentences
 
 
-def best(results) -> dict[str, str]:
-    """The arm that is the best, by the title of the column."""
-    shown, arms = main_columns(results), list(results["arms"])
+def marked(results, reach: float = 0.001, **how) -> dict[str, str]:
+    """The arm that is marked as the best, by the title of the column."""
+    results["best"] = best(evidence_of(results, reach, **how))
+    shown, arms = main_columns(results), [reading.label for reading in readings(results)]
     return {shown[j].title: arms[i] for i, j in best_cells(results, shown)}
 
 
-def test_the_best_has_an_interval_apart_from_all_others(results):
-    found = best(results)
-    assert found["pgd20: robust accuracy (%)"] == "pgd_at"
-    assert found["lira_online: AUC"] == "erm"  # the lower one leaks less
-    assert "natural accuracy (%)" not in found  # both have the same
-    erm = results["arms"]["erm"]["membership"]["lira_online"]["auc"]
-    erm["high"] = 0.795  # the low end of the other one: they meet
-    assert "lira_online: AUC" not in best(results)
-    erm["high"] = None
-    assert "lira_online: AUC" not in best(results)
+def test_the_best_is_told_from_all_others_as_the_sentences_tell_it():
+    results = results_of({"erm": 0.7, "a": 0.6, "b": 0.61})
+    results["arms"]["b"]["robust_accuracy"]["pgd20"]["mean"] = 0.6
+    found = marked(results)
+    assert found["pgd20: robust accuracy (%)"] == "b"
+    assert found["lira_online: AUC"] == "a"  # the lower one leaks less
+    assert "lira_online: TPR at 0 false positives (%)" not in found
+    assert marked(results, reach=1e-5)["lira_online: TPR at 0 false positives (%)"] == "a"
+    assert "natural accuracy (%)" not in found  # all have the same
+    assert "lira_online: AUC" not in marked(results, reach=0.004)  # 3 pairs: 0.012 to either side
+    for reach in (0.0001, 0.001, 0.003, 0.004, 0.1):
+        told = "a leaks least: " in sentences(results, reach=reach)["least/auc"]
+        assert told == (marked(results, reach=reach).get("lira_online: AUC") == "a")
 
 
-def test_none_is_the_best_where_figures_do_not_compare(results, noisy):
-    results["arms"]["erm"]["membership"]["lira_online"]["auc"]["num_models"] = 4
-    assert "lira_online: AUC" not in best(results)
-    del results["arms"]["erm"]
-    assert best(results) == {}
-    for arm in noisy["arms"].values():
-        arm["robust_accuracy"]["pgd20"] |= {"mean": 0.1, "low": 0.08, "high": 0.12}
-    most = noisy["arms"]["half"]["averaged"]["robust_accuracy"]["pgd20"]
-    most |= {"mean": 0.5, "low": 0.48, "high": 0.52}
-    shown = main_columns(noisy)
-    robust = [j for j, column in enumerate(shown) if column.quantity.key == "robust_accuracy"]
-    assert not {j for _, j in best_cells(noisy, shown)} & set(robust)  # it is overstated
+def test_none_is_the_best_where_figures_do_not_compare_or_a_check_forbids_it():
+    results = results_of({"erm": 0.7, "a": 0.6})
+    results["arms"]["a"]["robust_accuracy"]["pgd20"]["mean"] = 0.6
+    assert len(marked(results)) == 5
+    assert marked(results, num_units=1) == {}
+    results["arms"]["a"]["sanity"] = {"black_box_not_stronger": {"verdict": "fail"}}
+    assert "pgd20: robust accuracy (%)" not in marked(results)
+    results["guards"] = [{"name": "all models were asked the same", "verdict": "fail"}]
+    assert marked(results) == {}
+    del results["guards"]
+    results["arms"]["a"]["membership"]["lira_online"]["auc"]["num_models"] = 4
+    assert "lira_online: AUC" not in marked(results)
+    assert best_cells({**results, "best": None}, main_columns(results)) == set()  # of before
+
+
+def test_a_randomized_arm_is_the_best_by_its_mean_of_draws_unless_that_is_overstated(noisy):
+    most = noisy["arms"]["half"]["averaged"]
+    most["robust_accuracy"]["pgd20"]["mean"] = 0.9
+    assert "pgd20: robust accuracy (%)" not in marked(noisy)
     noisy["arms"]["half"]["overstated"] = []
-    assert {j for _, j in best_cells(noisy, shown)} & set(robust)
+    assert marked(noisy)["pgd20: robust accuracy (%)"] == "half · mean of 10 draws"
 
 
 def test_attacks_as_rows_have_the_cells_of_arms_as_rows(noisy):
