@@ -147,7 +147,7 @@ def plan(
         from runner.forecast.named_cluster import read_cluster
 
         asked = read_cluster(cluster) if cluster else None
-        work, notes = _rehearsed(config_path, overrides, storage)
+        work, notes = _planned(config_path, overrides, storage)
         given = [part for override in overrides or [] for part in ("--set", override)]
         given += ["--storage", str(storage)] if storage else []
         from runner.forecast.forecast import forecast
@@ -481,6 +481,21 @@ def _rehearsed(
         look=lambda work: notes.extend(rehearse(work, source, lines)),
     )
     return work, notes
+
+
+def _planned(
+    config_path: str, overrides: list[str] | None, storage: str | None
+) -> tuple["Work", list[str]]:
+    """The same where nothing is downloaded, made or written."""
+    _, experiment, source, lines = _read(config_path, overrides)
+    from runner.forecast.rehearsal.rehearse import rehearse, to_plan_on
+    from runner.plan.work import to_plan
+
+    dataset, note = to_plan_on(experiment.data)
+    if note and experiment.memorization and experiment.memorization.file:  # of others than noise
+        experiment = experiment.model_copy(update={"memorization": None})
+    work = to_plan(experiment, _storage(storage), dataset)
+    return work, [*([note] if note else []), *rehearse(work, source, lines)]
 
 
 def _storage(storage: str | None) -> Folder:

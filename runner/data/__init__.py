@@ -123,6 +123,11 @@ class Data(Keys):
         """
         return None
 
+    @property
+    def counts(self) -> tuple[int, int] | None:
+        """Examples of the training and of the test split, where they are known likewise."""
+        return None
+
     def load(self) -> Dataset:
         """Return the data.
 

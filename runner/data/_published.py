@@ -24,6 +24,11 @@ class Published(NamedTuple):
     means: tuple[tuple[float, ...], ...]  # of [0, 1] pixels by channel: of each class, or of all
     spread: float  # standard deviation of an image's mean
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Examples of the training and of the test split."""
+        return self.num_train, self.num_test
+
 
 class Verdict(NamedTuple):
     """Whether data are the published bytes; if not, what a reader of the figures must know."""
@@ -100,11 +105,10 @@ def compared(data: Data, known: Published, train: Split, test: Split, same: bool
             also = [f"; they are like those of {k.title}: data.name: {k.name}" for k in alike[:1]]
             raise _other(data, known, why + "".join(also))
     counts = (len(train.labels), len(test.labels))
-    expected = (known.num_train, known.num_test)
     others = "their bytes are others"
-    if counts != expected:
-        others = f"{counts[0]:,} and {counts[1]:,} images in place of {expected[0]:,} and "
-        others += f"{expected[1]:,}"
+    if counts != known.counts:
+        others = f"{counts[0]:,} and {counts[1]:,} images in place of {known.num_train:,} and "
+        others += f"{known.num_test:,}"
     remark = (
         f"data.root does not hold {known.title} as it is published ({others}): figures are not "
         "comparable with those of others"

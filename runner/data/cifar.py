@@ -76,6 +76,10 @@ class Cifar(Data):
     def pictured(self) -> tuple[int, int, int, int]:
         return 3, 32, 32, VERSIONS[self.name].num_classes
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        return VERSIONS[self.name].known.counts
+
     def load(self) -> Dataset:
         version = VERSIONS[self.name]
         archive, folder = self.root / version.archive, self.root / version.folder

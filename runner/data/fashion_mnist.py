@@ -26,6 +26,10 @@ class FashionMnist(Data):
     def pictured(self) -> tuple[int, int, int, int]:
         return 1, 28, 28, 10
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        return FASHION_MNIST.counts
+
     def load(self) -> Dataset:
         statistics = ((0.2860,), (0.3530,))
         return load_idx(self, FASHION_MNIST, "FashionMNIST", SUMS, statistics)

@@ -36,6 +36,10 @@ class Idc(Data):
     def pictured(self) -> tuple[int, int, int, int]:
         return 3, self.size or SIDE, self.size or SIDE, 2
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        return sum(self.train_counts), sum(self.test_counts)
+
     def load(self) -> Dataset:
         parts = [self._class(0), self._class(1)]
         train, test = (_mixed(classes) for classes in zip(*parts, strict=True))

@@ -23,5 +23,9 @@ class Mnist(Data):
     def pictured(self) -> tuple[int, int, int, int]:
         return 1, 28, 28, 10
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        return MNIST.counts
+
     def load(self) -> Dataset:
         return load_idx(self, MNIST, "MNIST", SUMS, ((0.1307,), (0.3081,)))

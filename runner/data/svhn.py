@@ -26,6 +26,10 @@ class Svhn(Data):
     def pictured(self) -> tuple[int, int, int, int]:
         return 3, 32, 32, 10
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        return SVHN.counts
+
     def load(self) -> Dataset:
         paths, sums = zip(*map(self._file, ("train", "test")), strict=True)
         train, test = map(read_mat, paths)

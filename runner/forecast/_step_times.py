@@ -1,5 +1,6 @@
 """What the steps of an experiment's Runs take, read from Runs that are finished."""
 
+import errno
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from typing import Any, NamedTuple
 from runner.plan.plan import Run
 from runner.plan.work import Work
 from runner.storage import store
+from runner.storage.cloud import Away
 from runner.storage.store import Corrupt
 
 UNNAMED = "a device that was not written down"
@@ -123,8 +125,15 @@ def arms_by_recipe(work: Work) -> dict[str, str]:
 
 
 def quietly(question: Callable[[Run], Any], run: Run) -> Any:
-    """Return the answer, and None where something is corrupt: `run` sets it aside and says so."""
+    """Return the answer, and None where something is corrupt: `run` sets it aside and says so.
+
+    Or where the folder of the storage is still to be made, which only `run` does.
+    """
     try:
         return question(run)
     except Corrupt:
+        return None
+    except Away as away:
+        if away.errno != errno.ENOENT:  # a cloud that does not answer
+            raise
         return None

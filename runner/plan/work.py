@@ -243,6 +243,22 @@ def prepare(
     return work
 
 
+def to_plan(experiment: Experiment, storage: Folder | str, dataset: Dataset | None) -> Work:
+    """Return an experiment of which only is asked what it would do: nothing is made or written.
+
+    The storage may be one that can only be read, or that is still to be made.
+
+    Args:
+        dataset: as of `prepare`; noise in its place, too.
+
+    Raises:
+        DataMissing, StorageError: as of `prepare`.
+    """
+    at = Store(folder_at(storage))
+    at.check_usable(writing=False)
+    return made_ready(experiment, at, dataset, None)
+
+
 def made_ready(
     experiment: Experiment, at: Store, dataset: Dataset | None, folder: Folder | None
 ) -> Work:

@@ -115,20 +115,24 @@ class Store(NamedTuple):
             time.sleep(1.0)
         return False
 
-    def check_usable(self) -> None:
+    def check_usable(self, writing: bool = True) -> None:
         """Refuse a folder that cannot be made or written, and make nothing.
+
+        Args:
+            writing: False: it may be one that can only be read, or that is to come.
 
         Raises:
             StorageError: says why.
         """
         if isinstance(self.root, CloudPath):
-            self.check_writable()
+            if writing:
+                self.check_writable()
             return
         for top in (self.root / top for top in TOPS):
             there = next(path for path in (top, *top.parents) if os.path.lexists(path))
             if not there.is_dir():
                 raise self._unusable(f"{there} is no folder")
-            if not os.access(there, os.W_OK | os.X_OK):
+            if writing and not os.access(there, os.W_OK | os.X_OK):
                 raise self._unusable(f"{there} cannot be written")
 
     def check_writable(self) -> None:

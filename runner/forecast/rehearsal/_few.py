@@ -6,8 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from runner.data import Dataset
-
 
 class Few(NamedTuple):
     """Images (n, channels, H, W) uint8 and labels (n,) int64, on the CPU."""
@@ -34,11 +32,3 @@ def few_of(images: np.ndarray, labels: np.ndarray) -> Few:
 def taken(images: np.ndarray, labels: np.ndarray, chosen: np.ndarray) -> Few:
     """Return the examples of these places."""
     return Few(torch.from_numpy(images[chosen]), torch.from_numpy(labels[chosen]))
-
-
-def made_up(channels: int, height: int, width: int, num_classes: int, num: int) -> Dataset:
-    """Return noise of a shape with every label, to try networks on where there are no data."""
-    drawn = np.random.default_rng(0).integers(0, 256, (100, channels, height, width), np.uint8)
-    images, labels = drawn[np.arange(num) % 100], np.arange(num) % num_classes
-    mean, std = (0.5,) * channels, (0.29,) * channels
-    return Dataset(images, labels, images[:100], labels[:100], num_classes, mean, std)

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 from attacks import origin
 from runner.data import Data, Dataset
+from runner.data.stand_in import stand_in
 from runner.experiment.config import ConfigError, Fault, Lines, placed
 from runner.experiment.experiment import Experiment
 from runner.faults import DataMissing
 from runner.forecast.rehearsal._arm import faults_of_arm
-from runner.forecast.rehearsal._few import few_of, made_up
+from runner.forecast.rehearsal._few import few_of
 from runner.forecast.rehearsal._images import faults_of_data, faults_of_images
 from runner.forecast.rehearsal._membership import faults_of_membership
 from runner.forecast.rehearsal._trying import Arm, Untried, sort_of
@@ -20,8 +21,6 @@ from runner.plan.undisturbed import undisturbed
 from runner.plan.work import Work, made_ready
 from runner.storage.cloud import Away, CloudPath
 from runner.storage.store import Corrupt, Store
-
-NUM_MADE_UP = 50_000  # examples, where nobody says how many there are
 
 
 class Rehearsed(NamedTuple):
@@ -97,13 +96,28 @@ def at_hand(data: Data) -> tuple[Dataset | None, str]:
         if data.pictured is None and data.root.exists():
             raise DataMissing(f"data: {origin.said(error)}") from error
         why = str(error).partition(": ")[0]  # what follows is the way out of a download
-    if data.pictured is None:
+    try:
+        noise = stand_in(data)
+    except ValueError as error:
+        raise DataMissing(f"data: {origin.said(error)}") from error
+    if noise is None:
         return None, f"{why}, so no network was tried; `runner plan` tries them"
-    channels, height, width, num_classes = data.pictured
-    num_classes = len(data.classes) if data.classes else num_classes
-    num = data.num_examples or NUM_MADE_UP
-    noise = made_up(channels, height, width, num_classes, num)
     return noise, f"{why}, so networks were tried on noise of that shape"
+
+
+def to_plan_on(data: Data) -> tuple[Dataset | None, str]:
+    """Return what an experiment is planned on, and what is to be said of it.
+
+    None where that must be read, or where it is refused: somebody named a place that lacks the
+    data, and forbade a download.
+    """
+    dataset, note = at_hand(data)
+    if dataset is None or (note and not data.download and "root" in data.model_fields_set):
+        return None, ""
+    if note:
+        then = "a run downloads it first" if data.download else "a run is refused until it is there"
+        note += f", and what is stored of this experiment is not looked for; {then}"
+    return dataset, note
 
 
 def _told(found: Rehearsed, source: str, lines: Lines | None) -> list[str]:

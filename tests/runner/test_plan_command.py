@@ -1,0 +1,94 @@
+"""`runner plan`: it answers where nothing is there yet, and leaves nothing behind."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from runner.data import Data
+from runner.data.cifar import Cifar
+from runner.data.fashion_mnist import FashionMnist
+from runner.data.idc import Idc
+from runner.data.mnist import Mnist
+from runner.data.stand_in import stand_in
+from runner.data.svhn import Svhn
+from runner.storage.store import TOPS
+from tests.conftest import TINY
+from tests.made.commands import invoke
+
+CIFAR = {**TINY, "data": {"name": "cifar10", "num_examples": 400}}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def planned(here: Path, config: dict[str, Any], *words: str) -> tuple[int, str]:
+    """What `plan` answers; it made nothing but was given the configuration."""
+    (here / "x.yaml").write_text(yaml.safe_dump(config))
+    code, out = invoke("plan", "x.yaml", *words)
+    assert [path.name for path in here.iterdir()] == ["x.yaml"]
+    return code, " ".join(out.split())
+
+
+def test_a_known_data_set_is_planned_on_before_it_is_there(here: Path):
+    code, out = planned(here, CIFAR, "--storage", "none/yet")
+    assert code == 0, out
+    assert "0 done, 6 to train" in out
+    assert "(200 non-members)" in out
+    assert "no CIFAR-10 under 'data', so networks were tried on noise of that shape" in out
+    assert "a run downloads it first" in out
+    forbidden = {**CIFAR, "data": {**CIFAR["data"], "download": False}}
+    assert "a run is refused until it is there" in planned(here, forbidden)[1]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"name": "cifar10", "num_examples": 50_001}, "has only 50000 examples"),
+        ({"name": "cifar10", "classes": [0, 10]}, "the classes of cifar10 are 0 to 9"),
+        ({"name": "cifar10", "root": "nowhere", "download": False}, "no CIFAR-10 under 'nowhere'"),
+        ({"name": "npz", "root": "mine.npz"}, "mine.npz"),
+    ],
+)
+def test_what_a_run_would_refuse_of_data_is_refused_before_they_are_there(
+    here: Path, data: dict[str, Any], said: str
+):
+    code, out = planned(here, {**TINY, "data": data})
+    assert code == 2
+    assert said in out
+
+
+@pytest.mark.parametrize(
+    ("data", "pool", "test"),
+    [
+        (Cifar(name="cifar10"), 50_000, 10_000),
+        (Cifar(name="cifar100", pool="train+test"), 60_000, 0),
+        (Cifar(name="cifar10", classes=(0, 6)), 10_000, 2_000),
+        (Mnist(num_examples=700), 700, 10_000),
+        (FashionMnist(), 60_000, 10_000),
+        (Svhn(), 73_257, 26_032),
+        (Idc(size=2), 39_952, 43_420),
+    ],
+)
+def test_noise_stands_in_for_as_many_images_as_there_are(data: Data, pool: int, test: int):
+    noise = stand_in(data)
+    assert noise is not None
+    assert (len(noise.pool_labels), len(noise.test_labels)) == (pool, test)
+    assert len({*noise.pool_labels.tolist()}) == noise.num_classes
+
+
+def test_a_storage_that_can_only_be_read_is_planned_on(here: Path):
+    storage = here / "storage"
+    for top in TOPS:
+        (storage / top).mkdir(parents=True)
+        (storage / top).chmod(0o500)
+    storage.chmod(0o500)
+    (here / "x.yaml").write_text(yaml.safe_dump(TINY))
+    code, out = invoke("plan", "x.yaml", "--storage", str(storage))
+    storage.chmod(0o700)
+    assert code == 0, out
+    assert sorted(path.name for path in storage.rglob("*")) == sorted(TOPS)
