@@ -12,8 +12,8 @@ from runner.statistics import metrics
 from runner.statistics.metrics import Rule
 from runner.statistics.ranked import Ranked, ranked
 from runner.statistics.resampling import (
+    drawn_bits,
     drawn_sizes,
-    half_samples,
     num_allowed,
     placements,
     resampled_aucs,
@@ -34,7 +34,9 @@ class Measured(NamedTuple):
     attacks: tuple[str, ...] = ()  # whose ranks are averaged; none: the reading has its own scores
 
 
-def figures(scores: np.ndarray, rows: np.ndarray, asked: Measured) -> Iterator[Arrays]:
+def figures(
+    scores: np.ndarray, rows: np.ndarray, asked: Measured, groups: np.ndarray | None = None
+) -> Iterator[Arrays]:
     """Yield the fields of `runner.audit.judged.Judged` that each of K targets has by itself.
 
     The same numbers as `runner.statistics.metrics` gives, from members and non-members that one
@@ -44,6 +46,7 @@ def figures(scores: np.ndarray, rows: np.ndarray, asked: Measured) -> Iterator[A
     Args:
         scores: (K, N) float.
         rows: (K, N) int8, each target's own: 1 in, 0 out, -1 not judged.
+        groups: (N,) int, of examples that are resampled together; None: each by itself.
 
     Raises:
         ValueError: a score is NaN, or there are no members or no non-members.
@@ -54,7 +57,7 @@ def figures(scores: np.ndarray, rows: np.ndarray, asked: Measured) -> Iterator[A
             _, found = _of_one(own, row, asked)
             yield found | {"resampled": np.empty((0, 1 + len(asked.rates)))}
         return
-    bits = half_samples(rows.shape[1], num, asked.seed)
+    bits = drawn_bits(rows.shape[1], num, asked.seed, groups)
     sizes, won = drawn_sizes(rows, bits, num), np.empty(rows.shape, np.int32)
     all_found = []
     for k, (own, row) in enumerate(zip(scores, rows, strict=True)):

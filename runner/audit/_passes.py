@@ -30,6 +30,7 @@ class JudgingPass(NamedTuple):
     spans: Sequence[Span] = ()  # of each task
     edges: Mapping[Reading, np.ndarray] = {}  # of the second pass: scores above them are counted
     beside: Mapping[Source, Sequence[Reading]] = {}  # likewise: all attacks on a source
+    groups: np.ndarray | None = None  # (N,) int, of examples that are resampled together
 
     def part_of(self, number: int, model: int) -> int:
         """Return what a task calls what it found of one target of its reading of that number."""
@@ -62,7 +63,7 @@ def figures_of_span(job: JudgingPass, task: int) -> Iterator[Any]:
     num_ranks = job.num_ranks if reading.matrix == "member" else 0
     rows, each = _rows_and_scores(job, task)
     scores = each[reading]
-    found = figures(scores, rows, job.asked[reading])
+    found = figures(scores, rows, job.asked[reading], job.groups)
     for m, one, own, row in zip(models, found, scores, rows, strict=True):
         given = {**one, "edges": edges(own, row, num_ranks)}
         yield arrays_table(task, job.part_of(0, m), given)

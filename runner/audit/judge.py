@@ -44,6 +44,7 @@ class Judging(NamedTuple):
     asked: Mapping[Reading, Measured]
     members: Mapping[str, np.ndarray]  # by matrix, (M, N) int8
     partner: np.ndarray  # (M,) int
+    groups: np.ndarray | None = None  # (N,) int, of examples that are resampled together
 
     @property
     def folder(self) -> Folder:
@@ -55,6 +56,8 @@ class Judging(NamedTuple):
             "written": hashlib.sha256(done.read_bytes()).hexdigest() if done.exists() else "",
             "asked": [[*reading, *asked] for reading, asked in self.asked.items()],
         }
+        if self.groups is not None:
+            facts["groups"] = hashlib.sha256(self.groups.tobytes()).hexdigest()
         if code := deciding("judged", {}):
             facts["code"] = code
         return store.judged_at(self.home, digest(facts))
@@ -75,7 +78,8 @@ def judging_of(work: "Subject") -> Judging:
             if source.draws == 1:
                 null = how._replace(thresholds=(), num_resamples=0)
                 asked[Reading(*source, name, "null")] = null
-    return Judging(work.folder, work.scores, asked, work.plan.matrices, work.plan.partner)
+    plan = work.plan
+    return Judging(work.folder, work.scores, asked, plan.matrices, plan.partner, plan.groups)
 
 
 def judge(judging: Judging, in_ray: bool = True) -> Folder:
@@ -127,7 +131,9 @@ def _job(judging: Judging) -> JudgingPass:
     """What every task of either pass knows."""
     num_models = len(judging.partner)
     bits = {name: packed(matrix) for name, matrix in judging.members.items()}
-    return JudgingPass(judging.scores, judging.asked, bits, num_models, NUM_EDGES // num_models)
+    edges = NUM_EDGES // num_models
+    known = JudgingPass(judging.scores, judging.asked, bits, num_models, edges)
+    return known._replace(groups=judging.groups)
 
 
 def _second_pass(

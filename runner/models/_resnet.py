@@ -27,11 +27,20 @@ RECIPES = {
 class Network(nn.Module):
     """Stem, stages of residual blocks, average over all positions, one linear layer."""
 
-    def __init__(self, recipe: Recipe, width: int | None, norm: Norm, shape: ImageShape) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        width: int | None,
+        norm: Norm,
+        shape: ImageShape,
+        large: bool = False,  # images, of which the stem keeps a sixteenth of the positions
+    ) -> None:
         super().__init__()
         width = recipe.width if width is None else width
         self.normalize = Normalize(shape)
-        self.stem = ConvNorm(shape.channels, width, 3, norm)
+        kernel, stride = (7, 2) if large else (3, 1)
+        self.stem = ConvNorm(shape.channels, width, kernel, norm, stride)
+        self.pool = nn.MaxPool2d(3, 2, 1) if large else nn.Identity()
         blocks, inputs = [], width
         for stage, num_blocks in enumerate(recipe.blocks):
             for i in range(num_blocks):
@@ -51,7 +60,7 @@ class Network(nn.Module):
         self.linear = nn.Linear(inputs, shape.num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        features = torch.relu(self.stem(self.normalize(images)))
+        features = self.pool(torch.relu(self.stem(self.normalize(images))))
         return self.linear(average(self.blocks(features)))
 
 

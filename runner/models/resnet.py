@@ -1,13 +1,14 @@
 """ResNets for small images: He et al. (2016), https://arxiv.org/abs/1512.03385.
 
-The stem is one 3x3 convolution of stride 1, and nothing is pooled before the last layer.
+The stem is one 3x3 convolution of stride 1, and nothing is pooled before the last layer. For images
+of more than 64 pixels `stem: large` is the paper's own: 7x7 of stride 2, and a pooling of stride 2.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from runner.models import ImageShape, Model
 
@@ -32,8 +33,11 @@ class ResNet(Model):
     name: Literal["resnet8", "resnet18", "resnet50"]
     width: PositiveInt | None = None  # channels of the first stage; None: the published number
     norm: Literal["batch", "group"] = "batch"
+    stem: Annotated[Literal["small", "large"], Field(exclude_if=lambda stem: stem == "small")] = (
+        "small"  # not said while it is: Runs were stored without it
+    )
 
     def build(self, shape: ImageShape) -> nn.Module:
         from runner.models._resnet import RECIPES, Network
 
-        return Network(RECIPES[self.name], self.width, self.norm, shape)
+        return Network(RECIPES[self.name], self.width, self.norm, shape, self.stem == "large")

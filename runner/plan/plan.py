@@ -25,6 +25,7 @@ from runner.plan.shadows import EvenShadows
 from runner.storage.ids import digest, generator_of, seed_of
 
 MOST_NAMED = 10  # classes in one sentence
+FEW_GROUPS = 50
 WEIGHTS_VERSION = 3  # raise it when the same Run would come out with other weights
 UNMOVED = 2  # the version of Runs that come out as they did then: `_version`
 
@@ -110,6 +111,7 @@ class Plan:
     shadows: tuple[np.ndarray, ...]  # of each model as target, the models that its attacker has
     arms: Mapping[str, tuple[Run, ...]]  # M Runs each
     even: EvenShadows | None = None  # how many shadows each target keeps; None: all
+    groups: np.ndarray | None = None  # (N,) int64, of examples that go in or out together
 
     @property
     def matrices(self) -> dict[str, np.ndarray]:
@@ -141,10 +143,12 @@ def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
     """
     design, num_pool = experiment.design, len(dataset.pool_labels)
     first = num_ordinary(design.canaries, num_pool)
-    ordinary, held_out = _held_out(experiment, first)
+    groups = dataset.groups
+    check_groups(design, groups)
+    ordinary, held_out = _held_out(experiment, first, groups)
     judged = np.arange(first, first + design.canaries.num) if design.canaries else ordinary
-    member = member_matrix(design, num_pool, seed_of(experiment.seed, "members"), judged)
-    null_member = member_matrix(design, num_pool, seed_of(experiment.seed, "null"), judged)
+    member = member_matrix(design, num_pool, seed_of(experiment.seed, "members"), judged, groups)
+    null_member = member_matrix(design, num_pool, seed_of(experiment.seed, "null"), judged, groups)
     trained = trained_on(member, design.canaries, ordinary) if design.canaries else member
     data_digest = dataset.digest()
     code = {
@@ -184,7 +188,7 @@ def make_plan(experiment: Experiment, dataset: Dataset) -> Plan:
     partner = models if design.canaries else models ^ 1
     alone = design.name == "quarters"  # a target's only shadow is the other model of its pair
     shadows = tuple(partner[[m]] for m in models) if alone else others_of(partner)
-    return Plan(member, null_member, partner, shadows, arms)
+    return Plan(member, null_member, partner, shadows, arms, groups=groups)
 
 
 def _network(arm: Arm, shape: ImageShape) -> nn.Module | None:
@@ -265,7 +269,11 @@ def others_of(partner: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def member_matrix(
-    design: Design, num_pool: int, seed: int, judged: np.ndarray | None = None
+    design: Design,
+    num_pool: int,
+    seed: int,
+    judged: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the member matrix of a design, (M, N) int8: 1 in, 0 out, -1 not judged.
 
@@ -279,6 +287,8 @@ def member_matrix(
     Args:
         judged: (n,) int64, the examples that are drawn so; the others are -1 in every row.
             None: all.
+        groups: (N,) int64, of examples that are in the same part; parts are then as near to
+            their size as whole groups come. None: each is drawn by itself.
     """
     judged = np.arange(num_pool) if judged is None else judged
     if design.name == "canaries":
@@ -286,8 +296,16 @@ def member_matrix(
     member = np.full((design.num_models, num_pool), -1, np.int8)
     for k in range(design.num_models // 2):
         generator = generator_of(seed, k)
-        order = judged[generator.permutation(len(judged))]
         first, second = member[2 * k], member[2 * k + 1]
+        if groups is not None:
+            parts = parts_of_groups(groups[judged], 2 if design.name == "pairs" else 4, generator)
+            inside = [judged[part] for part in parts]
+            if design.name == "pairs":
+                inside = [inside[0], inside[1], inside[1], inside[0]]
+            first[inside[0]], first[inside[1]] = 1, 0
+            second[inside[2]], second[inside[3]] = 1, 0
+            continue
+        order = judged[generator.permutation(len(judged))]
         if design.name == "pairs":
             half = len(order) // 2
             first[order[:half]], first[order[half:]] = 1, 0
@@ -299,8 +317,56 @@ def member_matrix(
     return member
 
 
-def _held_out(experiment: Experiment, num_pool: int) -> tuple[np.ndarray, np.ndarray]:
-    """The examples of the pool that models are trained on, and those that choose checkpoints."""
+def parts_of_groups(
+    groups: np.ndarray, number: int, generator: np.random.Generator
+) -> list[np.ndarray]:
+    """Return the places of examples in so many parts, of whole groups in a random order.
+
+    Args:
+        groups: (n,) int, the group of each example.
+    """
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order = generator.permutation(len(sizes))
+    ends = sizes[order].cumsum()
+    shares = len(groups) * np.arange(1, number) / number
+    cuts = np.abs(ends[:, None] - shares).argmin(axis=0)  # the last group of each part but one
+    part = np.empty(len(sizes), np.int64)
+    part[order] = np.searchsorted(cuts, np.arange(len(sizes)))
+    return [np.flatnonzero(part[group] == each) for each in range(number)]
+
+
+def check_groups(design: Design, groups: np.ndarray | None) -> None:
+    """Refuse a group that is too large for the parts of a design."""
+    if groups is None:
+        return
+    largest, share = int(np.bincount(groups).max()), 4 if design.name == "pairs" else 8
+    if largest > len(groups) // share:
+        raise ValueError(
+            f"data.group: one group has {largest} of {len(groups)} examples, and whole groups are "
+            f"members: no more than 1 in {share} may be of one; leave some of it out, or leave "
+            "data.group out"
+        )
+
+
+def group_notes(groups: np.ndarray | None) -> list[str]:
+    """Return a sentence on groups for a reader of figures; none where examples stand alone."""
+    if groups is None:
+        return []
+    sizes = np.bincount(groups)
+    each = f"{sizes.min()}" if sizes.min() == sizes.max() else f"{sizes.min()} to {sizes.max()}"
+    told = f"{len(sizes)} groups of {each} examples are members as a whole, and intervals over them"
+    if len(sizes) < FEW_GROUPS:
+        told += f"; of fewer than {FEW_GROUPS} groups intervals are rough"
+    return [told]
+
+
+def _held_out(
+    experiment: Experiment, num_pool: int, groups: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The examples of the pool that models are trained on, and those that choose checkpoints.
+
+    Others of a group that chooses are neither.
+    """
     selection = experiment.selection
     if selection is None or selection.on != "held_out":
         return np.arange(num_pool), np.arange(0)
@@ -310,6 +376,10 @@ def _held_out(experiment: Experiment, num_pool: int) -> tuple[np.ndarray, np.nda
             "hold out no more than half"
         )
     generator = generator_of(experiment.seed, "selection")
+    if groups is not None:
+        ranks = generator.permutation(groups.max() + 1)[groups]
+        chosen = np.sort(np.argsort(ranks, kind="stable")[: selection.num_examples])
+        return np.flatnonzero(~np.isin(groups, groups[chosen])), chosen
     order = generator.permutation(num_pool)
     return np.sort(order[selection.num_examples :]), np.sort(order[: selection.num_examples])
 

@@ -18,7 +18,7 @@ from runner.experiment.questions import Questions
 from runner.faults import DataMissing
 from runner.models import image_shape
 from runner.plan.canaries import planted
-from runner.plan.plan import Plan, Run, make_plan, untrained
+from runner.plan.plan import Plan, Run, group_notes, make_plan, untrained
 from runner.plan.published_scores import check_file
 from runner.plan.subject import scores_code, scores_in
 from runner.statistics.averages import Averaging
@@ -103,7 +103,8 @@ class Work(NamedTuple):
     @property
     def notes(self) -> list[str]:
         """What a reader must know of the data, and of who is trained on them."""
-        return [*self.dataset.remarks, *untrained(self.plan, self.dataset)]
+        told = [*self.dataset.remarks, *group_notes(self.plan.groups)]
+        return [*told, *untrained(self.plan, self.dataset)]
 
     @property
     def images(self) -> Images:

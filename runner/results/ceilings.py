@@ -20,9 +20,13 @@ def ceiling_figures(work: Work, arm: str) -> dict[str, Any] | None:
     are drawn, each by a coin, that is the same, with all copies of one. In designs whose models all
     have as many members, another example takes a member's place.
 
+    Where groups are members as a whole there is none: what is proved is of one example.
+
     By `interp` the audit's TPRs have no ceiling: which two thresholds are mixed is chosen by whom
     they find, so that scores which mean nothing have a TPR above the FPR in expectation.
     """
+    if work.plan.groups is not None:
+        return None
     canaries = work.experiment.design.canaries
     design = ("added", canaries.copies) if canaries else ("replaced", 1)
     added, held = work.trade_offs(arm, "added", 1), work.trade_offs(arm, *design)

@@ -40,7 +40,7 @@ def checks_of(work: Work) -> list[Check]:
     Raises:
         Corrupt: answers cannot be read.
     """
-    experiment, plan = work.experiment, work.plan
+    experiment, plan, alone = work.experiment, work.plan, one_of_each(work.plan)
     ids = {name: experiment.questions(name).answers_id for name in plan.arms}
     asked = {
         name: [store.facts(work.store.answers(run.id, ids[name])) for run in runs]
@@ -49,12 +49,24 @@ def checks_of(work: Work) -> list[Check]:
     return [
         eval_check(asked),
         recipe_check(plan, experiment.membership.attacks),
-        blind_check(plan.member, plan.partner, work.labels, work.dataset.pool_images),
+        blind_check(
+            plan.member[:, alone], plan.partner, work.labels[alone], work.dataset.pool_images[alone]
+        ),
         Check(NO_TWINS, "unknown", "not looked at: canaries are planted, some of them to be alike")
         if experiment.design.canaries
         else twins_check(work.dataset, judged=np.any(plan.member >= 0, axis=0)),
         views_check(work.sources),
     ]
+
+
+def one_of_each(plan: Plan) -> np.ndarray | slice:
+    """Return the place of one example of each group, or all places where examples stand alone.
+
+    What is no group's fellow is drawn independently, as chance is reckoned of.
+    """
+    if plan.groups is None:
+        return slice(None)
+    return np.sort(np.unique(plan.groups, return_index=True)[1])
 
 
 def null_verdict(auc: Interval) -> Verdict:

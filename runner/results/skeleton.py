@@ -24,6 +24,7 @@ from runner.results.checks import (
     count_check,
     null_check,
     null_control,
+    one_of_each,
     warnings_of,
 )
 from runner.results.comparisons import differences
@@ -107,7 +108,8 @@ def results_json(
     }
     nulls = {key: work.over.mean(values) for key, values in aucs.items()}
     arms = {name: _arm(work, judged, name, blocks, nulls) for name in plan.arms}
-    checks = [null_check(nulls), count_check(plan.member, plan.partner, plan.even), *blocks.checks]
+    member = plan.member[:, one_of_each(plan)]
+    checks = [null_check(nulls), count_check(member, plan.partner, plan.even), *blocks.checks]
     checks += ceiling_check(arms)
     results = {
         "experiment": settings.name,

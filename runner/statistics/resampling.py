@@ -33,6 +33,22 @@ def half_samples(num_examples: int, num_resamples: int, seed: int) -> np.ndarray
     return np.frombuffer(drawn, np.uint8).reshape(num_examples, bytes_each)
 
 
+def drawn_bits(
+    num_examples: int, num_resamples: int, seed: int, groups: np.ndarray | None = None
+) -> np.ndarray:
+    """Return who is in each resample of a pool, as `half_samples` does, group by group.
+
+    Examples of a group are not independent, so it is groups that are resampled: a group's examples
+    have the same bits, as in the bootstrap of clusters.
+
+    Args:
+        groups: (num_examples,) int from 0 on; None: each example by itself.
+    """
+    if groups is None:
+        return half_samples(num_examples, num_resamples, seed)
+    return half_samples(int(groups.max()) + 1, num_resamples, seed)[groups]
+
+
 def resampled_figures(
     scores: np.ndarray,
     member: np.ndarray,
@@ -42,6 +58,7 @@ def resampled_figures(
     num_resamples: int,
     seed: int,
     num_pool: int,
+    groups: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the AUC and the TPR at each rate of one model, under each resample, (R, 1 + F).
 
@@ -52,12 +69,13 @@ def resampled_figures(
         rates, rule: as for `resampled_tprs`.
         num_resamples: R.
         seed: the same for all that is to be compared.
+        groups: as for `drawn_bits`.
 
     Raises:
         ValueError: a score is NaN, or there are no members or no non-members.
     """
     some = ranked(*judged(scores, member)).placed(places)
-    bits = half_samples(num_pool, num_resamples, seed)
+    bits = drawn_bits(num_pool, num_resamples, seed, groups)
     row = np.full((1, num_pool), -1, np.int8)
     row[0, places] = member
     sizes = drawn_sizes(row, bits, num_resamples)

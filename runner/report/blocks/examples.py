@@ -11,6 +11,7 @@ from runner.report.html import rendered
 from runner.report.readings import with_shadows
 
 MOST_CELLS = 6_000  # examples times arms: 150 kB of a page
+OWN = {"id", "file"}
 COUNTS = ("num_in", "flagged_in", "num_out", "flagged_out")
 
 
@@ -30,6 +31,8 @@ def examples_html(results: dict[str, Any], files: Files) -> str:
     if not shown:
         return ""
     ids = [column for column in rows[0] if "." not in column and column != "label"]
+    if OWN & {*ids}:  # who has such a name is not looked for by a place
+        ids.remove("place_in_pool")
     first = next(iter(arms.values()))
     data = {
         "attack": with_shadows(results, first["attack"]),

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from attacks.by_name import find
-from runner.models import Model
+from runner.models import ImageShape, Model
 from runner.models._layers import ConvNorm, Join
 from tests.made.networks import CIFAR, DIGITS, FASHION, images_of, make, num_parameters
 
@@ -19,6 +19,25 @@ from tests.made.networks import CIFAR, DIGITS, FASHION, images_of, make, num_par
 )
 def test_published_sizes_have_the_published_number_of_parameters(fields, published):
     assert num_parameters(make(fields, CIFAR)) == published
+
+
+@pytest.mark.parametrize(
+    ("name", "published"), [("resnet18", 11_689_512), ("resnet50", 25_557_032)]
+)
+def test_with_a_large_stem_it_is_the_network_of_imagenet(name: str, published: int):
+    shape = ImageShape(3, 224, 224, 1000, (0.0,) * 3, (1.0,) * 3)
+    with torch.device("meta"):
+        network = make({"name": name, "stem": "large"}, shape)
+        found = network.pool(network.stem(torch.empty(2, 3, 224, 224)))
+    assert num_parameters(network) == published
+    assert found.shape == (2, 64, 56, 56)
+
+
+def test_a_small_stem_is_not_said_so_that_stored_runs_keep_their_ids():
+    kind = find("runner.models", "resnet18", Model)
+    small, large = (kind.model_validate({"name": "resnet18", **s}) for s in ({}, {"stem": "large"}))
+    assert small.model_dump(mode="json") == {"name": "resnet18", "width": None, "norm": "batch"}
+    assert large.model_dump(mode="json")["stem"] == "large"
 
 
 @pytest.mark.parametrize("width", [16, 5])
