@@ -31,6 +31,12 @@ class Claimed(Keys):
     why: str = "as whoever trained the models states it; not checked here"
 
 
+class Told(Keys):
+    """What examples are called in results.json and in the report."""
+
+    ids: Literal["plain", "hashed"] = "plain"
+
+
 class Audit(Keys):
     """One audit. `membership.attacks` left out means those that can be computed."""
 
@@ -40,6 +46,7 @@ class Audit(Keys):
     membership: Membership = Membership()
     averages: Averages = Averages()
     vulnerable: Vulnerable = Vulnerable()
+    report: Told = Told()
     guarantee: Stated = Stated()  # whose delta lower bounds on epsilon are stated at
     claimed: dict[str, Claimed] = {}  # by arm
     # Which shadows a target is compared with where each example is in so many models: `even` keeps

@@ -26,7 +26,7 @@ from runner.foreign.scarce import without_scarce
 from runner.foreign.schema import Audit
 from runner.foreign.trees.understanding import understand
 from runner.foreign.trees.understood import Options
-from runner.storage import store
+from runner.storage import hashed_ids, store
 from runner.storage.cloud import Folder, folder_at
 from runner.storage.sources import Ids
 from runner.storage.store import Store
@@ -177,4 +177,8 @@ def _vulnerable(given: GivenWork, in_ray: bool) -> tuple[dict[str, Any], dict[st
     if "logits" not in given.first.kind.columns:
         return dict.fromkeys(given.converted), {}
     found = find_vulnerable(given, in_ray)
-    return found.figures, examples_file(given.labels, found.examples, given.ids)
+    figures, names = found.figures, None
+    if given.audit.report.ids == "hashed":
+        names = hashed_ids.hashes(hashed_ids.key_of(given.folder), len(given.labels))
+        figures = hashed_ids.renamed(figures, names)
+    return figures, examples_file(given.labels, found.examples, given.ids, names)

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from runner.__main__ import app
+from runner.storage.hashed_ids import hashes, key_of
 
 M, N = 8, 60
 
@@ -36,10 +37,10 @@ def write(folder: Path, ending: str = "npz", **of_file: Any) -> None:
             pq.write_table(pa.table({k: pa.array(v) for k, v in columns.items()}), file)
 
 
-def audited(folder: Path) -> tuple[int, str]:
+def audited(folder: Path, *more: str) -> tuple[int, str]:
     where = ["--answers", str(folder / "answers"), "--member", str(folder / "member.npy")]
     result = CliRunner().invoke(
-        app, ["audit", *where, "--storage", str(folder / "storage"), "--no-ray"]
+        app, ["audit", *where, "--storage", str(folder / "storage"), "--no-ray", *more]
     )
     return result.exit_code, result.output
 
@@ -64,6 +65,26 @@ def test_ids_and_groups_of_the_files_are_those_of_the_report(tmp_path: Path, end
     for one in results["arms"]["models"]["vulnerable"]["top"]:
         assert one["source"]["id"] == names[::-1][one["example"]]
     assert not any("not read: id" in text for text in results["warnings"])
+
+
+@pytest.mark.slow
+def test_hashed_ids_leave_no_name_in_the_results_or_in_any_file_of_the_report(tmp_path: Path):
+    names, patients = np.array([f"zq-{n:02d}-zq" for n in range(N)]), np.arange(N) // 4
+    write(tmp_path, id=lambda m: names, group=lambda m: patients)
+    code, said = audited(tmp_path, "--set", "report.ids=hashed")
+    assert code == 0, said
+    folder = tmp_path / "storage" / "audits" / "given"
+    hashed = hashes(key_of(folder), N)
+    assert sorted(row["id"] for row in rows_of(tmp_path)) == sorted(hashed.tolist())
+    assert not {"group", "place_in_pool"} & set(rows_of(tmp_path)[0])
+    results = (folder / "results.json").read_bytes()
+    (top, *_) = json.loads(results)["arms"]["models"]["vulnerable"]["top"]
+    assert top["example"] == top["source"]["id"] in set(hashed)
+    for content in (results, *(path.read_bytes() for path in (folder / "report").iterdir())):
+        assert b"zq-" not in content
+        assert b"patient" not in content
+    code, said = audited(tmp_path, "--set", "report.ids=salted")
+    assert (code, "plain" in said) == (2, True)
 
 
 @pytest.mark.slow
