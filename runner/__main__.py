@@ -201,7 +201,7 @@ def report(
         str,
         typer.Argument(
             metavar="CONFIG",
-            help="a YAML file or a shipped name; with --public also a name, or path",
+            help="a YAML file or a shipped name; with --public or --pdf also a name, or path",
         ),
     ],
     overrides: Overrides = None,
@@ -226,6 +226,16 @@ def report(
             folder = _public(config_path, overrides, storage)
             if browser:
                 print(f"in short: {write_pdf(folder, browser)}")
+            return
+        if browser and not _is_config(config_path):
+            from runner.driver.named import report_of
+            from runner.faults import UserFault
+
+            if overrides:
+                raise UserFault(
+                    "report NAME --pdf: --set changes no page that is there; leave it out"
+                )
+            print(f"in short: {write_pdf(report_of(config_path, _storage(storage)), browser)}")
             return
         experiment = _experiment(config_path, overrides)
         from runner import pipeline
@@ -428,6 +438,15 @@ def compare(
         from runner.results.across.compare import compare_all
 
         compare_all(named, _storage(storage), out, Output())
+
+
+def _is_config(named: str) -> bool:
+    """Whether it names a YAML; what only ends like one is to be complained of as one."""
+    try:
+        config.locate(named)
+    except config.ConfigError:
+        return named.endswith((".yaml", ".yml"))
+    return True
 
 
 def _public(named: str, overrides: list[str] | None, storage: str | None) -> Folder:

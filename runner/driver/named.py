@@ -49,6 +49,28 @@ def find(named: str, storage: Folder | str) -> Named:
     return _with_results(kinds[0], named, at.root / ROOMS[kinds[0]] / named)
 
 
+def report_of(named: str, storage: Folder | str) -> Folder:
+    """Return the folder of a report that is there already, of what was named as in `find`.
+
+    Of a sweep it is that of the whole search.
+
+    Raises:
+        StorageError: nothing of that name has a report, or several things have.
+    """
+    at = Store(folder_at(storage))
+    if "/" in named:
+        tried = [folder_at(named.rstrip("/")), at.root / named.rstrip("/")]
+    else:
+        tried = [at.root / room / named for room in ROOMS.values()]
+    written = {str(folder): folder / REPORT for folder in tried if _has_report(folder)}
+    if not written:
+        told = not_there(at, named, _standing.names(at) if at.root.exists() else [])
+        raise StorageError(f"{named}: no report/index.html of it is there; {told}")
+    if len(written) > 1:
+        raise StorageError(f"{named!r} is several things: say {' or '.join(written)}")
+    return next(iter(written.values()))
+
+
 def name_of(named: str) -> str:
     """Return what a configuration calls itself; what is no configuration is taken as it is.
 
@@ -89,6 +111,10 @@ def _at_path(named: str, at: Store) -> Named:
         f"{named}: no results.json and no sweep.json there; name the folder of an experiment, an "
         "audit or a sweep that has one (`runner list` has their names)"
     )
+
+
+def _has_report(folder: Folder) -> bool:
+    return (folder / REPORT / "index.html").is_file()
 
 
 def _kind(folder: Folder) -> str:
