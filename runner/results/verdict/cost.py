@@ -43,11 +43,11 @@ def cost(evidence: Evidence) -> list[Sentence]:
         text = f"No defense is shown to leak less than {called(results, base)}, which has "
         text += f"{_own(evidence, base)}."
         return [Sentence("cost", [base], text, _figures(evidence, [base]))]
-    return [_against(evidence, arms[:NAMED], base)]
+    return [_against(evidence, arms[:NAMED], base, len(arms[NAMED:]))]
 
 
-def _against(evidence: Evidence, arms: list[str], base: str) -> Sentence:
-    """The differences of some arms to the reference."""
+def _against(evidence: Evidence, arms: list[str], base: str, num_more: int) -> Sentence:
+    """The differences of some arms to the reference, and of how many more it does not tell."""
     measures = _measures(evidence, [*arms, base])
     compared = [(a, m) for a in arms for m in measures if not _doubtful(evidence, a, base, m)]
     error = ERROR / max(len(compared), 1)
@@ -67,7 +67,8 @@ def _against(evidence: Evidence, arms: list[str], base: str) -> Sentence:
         most = f"has at the most {own} of {_name(measure)} ({base} {other})"
         parts.setdefault(arm, []).append(most)
     each = [f"{evidence.arms[arm].label} {listed(said)}" for arm, said in parts.items()]
-    text = f"Against {called(evidence.results, base)}: {'; '.join(each)}."
+    more = f"; the table has {num_more} more arms that may leak as little" if num_more else ""
+    text = f"Against {called(evidence.results, base)}: {'; '.join(each)}{more}."
     because = [one.check for one in of(evidence.results, "robustness")]
     return Sentence("cost", [*arms, base], text, figures, because)
 

@@ -143,7 +143,7 @@ def by(quantity: Quantity, apart: Interval) -> str:
 def signed(quantity: Quantity, apart: Interval) -> str:
     """A difference that may go either way: -0.3 points [-1.0, 0.4]."""
     ends = (apart.mean, apart.low, apart.high)
-    mean, low, high = (f"{end * quantity.scale + 0:.{quantity.digits}f}" for end in ends)
+    mean, low, high = (f"{end * quantity.scale:z.{quantity.digits}f}" for end in ends)  # z: no -0
     return f"{mean}{_points(quantity)} [{low}, {high}]"
 
 

@@ -6,7 +6,7 @@ from runner.report.readings import rates_of
 from runner.report.text import percent
 from runner.results.verdict.evidence import Evidence, Sentence, attack_of, listed, rate_measure
 from runner.results.verdict.forbidden import of
-from runner.results.verdict.least import ranking
+from runner.results.verdict.least import NAMED, ranking
 
 FEW_UNITS = 4  # from so many pairs on intervals held in all simulations of docs/threat_models.md
 
@@ -36,7 +36,8 @@ def _pairs(evidence: Evidence) -> Iterator[str]:
     if same:
         at = measure.quantity.at
         where = f"at {percent(float(at))}" if at else "at no"
-        yield f"whether {listed(same)} leaks more {where} false positives"
+        more = f", nor of {len(same) - NAMED} more pairs of arms" if len(same) > NAMED else ""
+        yield f"whether {listed(same[:NAMED])} leaks more {where} false positives{more}"
 
 
 def _rates(evidence: Evidence) -> Iterator[str]:

@@ -39,3 +39,18 @@ def test_few_pairs_and_canaries_are_told():
     said = sentences(results, num_units=3)["limits"]
     assert "since 3 models are few" in said
     assert "since planted canaries alone are judged" in said
+
+
+def test_of_many_arms_some_are_named_and_the_others_counted():
+    results = results_of({f"arm_{i}": 0.6 + 1e-5 * i for i in range(12)})
+    measures = {"membership/lira_online/tpr_at_fpr/0.01": figure(0.0, 0.001)}
+    results["comparisons"] = [
+        {"arm": f"arm_{i}", "against": "arm_1", "draws": 1, "measures": measures}
+        for i in range(2, 12)
+    ]
+    told = sentences(results, reach=1e-9)["limits"]
+    assert "arm_4 or arm_1 and arm_5 or arm_1 leaks more at 1 % false positives, nor of 6" in told
+    tied = sentences(results, reach=0.1)
+    assert tied["cost"].endswith("; the table has 7 more arms that may leak as little.")
+    assert "arm_5" not in tied["cost"]
+    assert not any("-0.0 " in text or "-0.000 " in text for text in tied.values())
