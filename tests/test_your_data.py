@@ -53,7 +53,6 @@ def test_init_writes_a_yaml_for_each_form_that_has_no_fault(
         assert whole.data == find("runner.data", name, Data).model_validate(
             said | {"download": True}
         )
-    assert whole.data.num_examples is None
     assert "model: mlp\n" in (tmp_path / "table.yaml").read_text()
     exit_code, out = invoke("init", "b.yaml", "--data", "table", "--root", "patients.csv")
     assert exit_code == 2

@@ -88,18 +88,28 @@ def _split_of(file: Path) -> str:
     return ""
 
 
+def label_of(said: str | None, there: Sequence[str], where: str) -> str:
+    """Return the column of classes: the one that is said, else the only one that is called so.
+
+    Raises:
+        ValueError: none is said, and none or several are called so.
+    """
+    guessed = [name for name in LABELS if name in there]
+    if said is None and len(guessed) != 1:
+        raise ValueError(
+            f"{where} has the columns {shortened(guessed or there)}: which of them is the class? "
+            "Say it by data.label"
+        )
+    return said or guessed[0]
+
+
 def told(columns: Columns, train: pa.Table, test: pa.Table | None, where: str) -> Told:
     """Return what the columns of both splits say.
 
     Raises:
         ValueError: a column is not there or is guessed in vain, or a value is missing or wrong.
     """
-    label = columns.label or next((name for name in LABELS if name in train.column_names), None)
-    if label is None:
-        raise ValueError(
-            f"{where} has the columns {shortened(train.column_names)}: which of them is the class? "
-            "Say it by data.label"
-        )
+    label = label_of(columns.label, train.column_names, where)
     tables = [train] if test is None else [train, test]
     for key, name in {"label": label, "id": columns.id, "group": columns.group}.items():
         for table in tables:
@@ -165,7 +175,7 @@ def _plain(table: pa.Table, name: str, where: str) -> np.ndarray:
     if all(isinstance(v, bool | int) for v in values):
         return np.array(values, np.int64)
     if all(isinstance(v, str) for v in values):
-        return np.array(values, np.str_)
+        return np.char.strip(np.array(values, np.str_))
     raise ValueError(
         f"{where}: expected whole numbers or text in {name}, got {column.type}; name another column"
     )

@@ -73,7 +73,7 @@ class Folder(Data):
         size = (self.size, self.size) if isinstance(self.size, int) else self.size
         see = partial(_seen, sources, Wanted(size, self.crop, self.channels))
         own = Own(classes.names, by_group, see)
-        return assemble(self, *parts, classes.number, remarks=remarks, own=own)
+        return assemble(self, parts[0], parts[1], classes.number, remarks=remarks, own=own)
 
     def _splits(self) -> tuple[Path, Path | None, list[str]]:
         """The folder of the training split, that of the test split if there is one, and remarks."""

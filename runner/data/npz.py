@@ -79,7 +79,7 @@ class Npz(Data):
                     "train on: are images and test_images exchanged?"
                 ]
         own = Own(classes.names, by_group)
-        return assemble(self, *parts, classes.number, remarks=remarks, own=own)
+        return assemble(self, parts[0], parts[1], classes.number, remarks=remarks, own=own)
 
     def _arrays(self) -> tuple[dict[str, np.ndarray], dict[str, str], list[str]]:
         """The arrays that are read, by the keys of `Named`, their names, and which are not read."""

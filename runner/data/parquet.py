@@ -66,7 +66,9 @@ class Parquet(Data):
             parts.append(Split(rows, said.classes.test, said.test))
         see = partial(self._seen, columns, f"{where}, {image}")
         own = Own(said.classes.names, self.group is not None, see)
-        return assemble(self, *parts, said.classes.number, remarks=files.remarks, own=own)
+        return assemble(
+            self, parts[0], parts[1], said.classes.number, remarks=files.remarks, own=own
+        )
 
     def _seen(
         self, columns: list[pa.ChunkedArray], where: str, pool: np.ndarray, test: np.ndarray
@@ -152,5 +154,5 @@ def _encoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
             [chunk.storage for chunk in column.chunks], column.type.storage_type
         )
     if pa.types.is_struct(column.type):
-        return pc.struct_field(column, "bytes")
+        return pc.call_function("struct_field", [column], pc.StructFieldOptions("bytes"))
     return column

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from csv import reader as csv_reader
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from runner.data import Augment, Data, Dataset
-from runner.data._columns import LABELS, Columns, read_all, splits_of, told
+from runner.data._columns import Columns, label_of, read_all, splits_of, told
 from runner.data._doubts import shortened
 from runner.data._split import Own, Seen, Split, assemble, halve
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:  # who only reads the keys does not wait for it
     import pyarrow as pa
 
 MOST_VALUES = 1000  # of a category; a column of more is most likely an id
+INDEX = re.compile(r"|Unnamed: 0|__index_level_\d+__")  # as pandas writes numbers of rows
 ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".pq")
 
 
@@ -69,7 +71,9 @@ class Table(Data):
         else:
             parts.append(Split(at[train.num_rows :], said.classes.test, said.test))
         own = Own(said.classes.names, self.group is not None, partial(_seen, columns))
-        return assemble(self, *parts, said.classes.number, remarks=files.remarks, own=own)
+        return assemble(
+            self, parts[0], parts[1], said.classes.number, remarks=files.remarks, own=own
+        )
 
     def _read(self, file: Path) -> pa.Table:
         if file.name.lower().endswith((".parquet", ".pq")):
@@ -87,6 +91,7 @@ class Table(Data):
             first = stream.read(1 << 20).split(b"\n", 1)[0].decode("utf-8", "replace").rstrip("\r")
         mark = max(",;\t", key=first.count)
         names = next(csv_reader([first.lstrip("\ufeff")], delimiter=mark), [])
+        names = [name.strip() for name in names]
         if not self.header:
             names = [str(i) for i in range(len(names))]
         elif all(_is_number(name) for name in names):
@@ -96,7 +101,7 @@ class Table(Data):
             )
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"'{file}' has the column {sorted(twice)[0]!r} more than once")
-        label = self.label or next((name for name in LABELS if name in names), None)
+        label = label_of(self.label, names, f"'{file}'")
         as_text = {*self.categories, *filter(None, (label, self.id, self.group))}
         table = csv.read_csv(
             file,
@@ -118,9 +123,10 @@ class Table(Data):
                 raise ValueError(
                     f"data.{key}: {where} has no column {strange[0]!r}, but {shortened(there)}"
                 )
-        label = self.label or next(name for name in LABELS if name in there)
+        label = label_of(self.label, there, where)
         left_out = {label, self.id, self.group, *self.ignore}
-        if not (found := [name for name in there if name not in left_out]):
+        shown = [name for name in there if not INDEX.fullmatch(name)]
+        if not (found := [name for name in shown if name not in left_out]):
             raise ValueError(f"{where} has no column beside {label} that a model could be shown")
         return found
 
@@ -148,7 +154,7 @@ class Table(Data):
                     "it one of these, or leave it out by data.ignore"
                 )
             texts += part.cast(of).cast(pa.string()).fill_null("").to_pylist()
-        return _Column(name, np.array(texts, np.str_), True)
+        return _Column(name, np.char.strip(np.array(texts, np.str_)), True)
 
 
 class _Column(NamedTuple):
@@ -185,11 +191,11 @@ def _numbers(column: pa.ChunkedArray) -> np.ndarray:
     return column.cast(pa.float64()).to_numpy()
 
 
-def _numbered(table: pa.Table, label: str | None) -> pa.Table:
+def _numbered(table: pa.Table, label: str) -> pa.Table:
     """The same with labels as numbers where all of them are whole ones: 2 comes before 10."""
     import pyarrow as pa
 
-    if label is None or label not in table.column_names:
+    if label not in table.column_names:
         return table
     try:
         labels = table.column(label).cast(pa.int64())

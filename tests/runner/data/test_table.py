@@ -1,13 +1,14 @@
 """Your own tables."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 import torch
+from pyarrow import csv
 
 from runner.data import to_float
 from runner.models import image_shape
@@ -26,13 +27,13 @@ COLUMNS = {
 }
 
 
-def write(file: Path, rows: slice = slice(None), **changed: object) -> Path:
+def write(file: Path, rows: slice = slice(None), **changed: Any) -> Path:
     whole = {**{k: list(v)[rows] for k, v in COLUMNS.items()}, **changed}
     table = pa.table({k: v for k, v in whole.items() if v is not None})
     if file.suffix == ".parquet":
         pq.write_table(table, file)
     else:
-        pa.csv.write_csv(table, file)
+        csv.write_csv(table, file)
     return file
 
 
@@ -88,7 +89,7 @@ def test_a_category_of_the_test_split_alone_is_shown_to_no_model(tmp_path: Path)
     ],
 )
 def test_what_is_wrong_with_a_table_is_named(
-    tmp_path: Path, changed: dict[str, object], fields: dict[str, object], said: str | None
+    tmp_path: Path, changed: dict[str, Any], fields: dict[str, object], said: str | None
 ):
     file = write(tmp_path / "a.csv", **changed)
     if said is None:
@@ -110,3 +111,17 @@ def test_a_table_without_names_of_columns_or_with_other_marks_is_read(tmp_path: 
     assert (loaded.mean, loaded.std) == ((0.0,) * 3, (1.0,) * 3)
     again = load("table", file, header=False, label="0", test_fraction=0, categories=["1"])
     assert again.pool_images.shape == (50, 4, 1, 1)
+
+
+def test_row_numbers_of_pandas_are_shown_to_no_model_and_two_columns_may_be_no_class(
+    tmp_path: Path,
+):
+    file = tmp_path / "a.csv"
+    lines = [f"{i}, {i * i % 7}, {'yes' if i % 2 else ' no '}" for i in range(40)]
+    file.write_text("\n".join([", age, target", *lines]) + "\n")
+    loaded = load("table", file)
+    assert loaded.pool_images.shape[1] == 1
+    assert loaded.class_names == ("no", "yes")
+    file.write_text("\n".join(["y, age, target", *lines]) + "\n")
+    with pytest.raises(ValueError, match="the columns target, y: which of them is the class"):
+        load("table", file)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from attacks.by_name import find
 from runner.models import ImageShape, Model
 from runner.models._layers import ConvNorm, Join
+from runner.models._resnet import Network
 from tests.made.networks import CIFAR, DIGITS, FASHION, images_of, make, num_parameters
 
 
@@ -28,6 +29,7 @@ def test_with_a_large_stem_it_is_the_network_of_imagenet(name: str, published: i
     shape = ImageShape(3, 224, 224, 1000, (0.0,) * 3, (1.0,) * 3)
     with torch.device("meta"):
         network = make({"name": name, "stem": "large"}, shape)
+        assert isinstance(network, Network)
         found = network.pool(network.stem(torch.empty(2, 3, 224, 224)))
     assert num_parameters(network) == published
     assert found.shape == (2, 64, 56, 56)

@@ -16,7 +16,8 @@ N = len(GROUPS)
 
 @pytest.mark.parametrize("name", ["pairs", "quarters"])
 def test_a_group_is_a_member_as_a_whole_and_parts_are_as_large_as_whole_groups_let_them(name: str):
-    member = member_matrix(Design(name=name, num_models=8), N, 0, groups=GROUPS)
+    design = Design.model_validate({"name": name, "num_models": 8})
+    member = member_matrix(design, N, 0, groups=GROUPS)
     for row in member:
         for group in range(80):
             assert len(np.unique(row[group == GROUPS])) == 1
