@@ -18,7 +18,11 @@ from runner.storage.cloud import Folder, folder_at
 from runner.storage.store import page_at
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runner.experiment.experiment import Experiment
+    from runner.forecast.forecast import StepTimes
+    from runner.forecast.named_cluster import NamedCluster
     from runner.plan.work import Work
 
 app = typer.Typer(
@@ -151,18 +155,26 @@ def plan(
         str | None,
         typer.Option(help="estimate hours and cost on it: a YAML file, or a name like two_cores"),
     ] = None,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure",
+            help="what no finished model tells: try each step here on a few images, for a minute",
+        ),
+    ] = False,
 ) -> None:
     """Say what a run would do: models to train, time, disk, the smallest FPR it can show."""
     with complaints():
         from runner.forecast.named_cluster import read_cluster
 
         asked = read_cluster(cluster) if cluster else None
-        work, notes = _planned(config_path, overrides, storage)
+        work, notes, of_sweep = _planned(config_path, overrides, storage, asked)
         given = [part for override in overrides or [] for part in ("--set", override)]
         given += ["--storage", str(storage)] if storage else []
         from runner.forecast.forecast import forecast
 
-        print(forecast(work, asked, shlex.join(["runner", "run", config_path, *given])))
+        command = shlex.join(["runner", "run", config_path, *given])
+        print(forecast(work, asked, command, measure, of_sweep))
         for note in notes:
             print(f"note: {note}")
 
@@ -513,10 +525,17 @@ def _rehearsed(
 
 
 def _planned(
-    config_path: str, overrides: list[str] | None, storage: str | None
-) -> tuple["Work", list[str]]:
-    """The same where nothing is downloaded, made or written."""
-    _, experiment, source, lines = _read(config_path, overrides)
+    config_path: str,
+    overrides: list[str] | None,
+    storage: str | None,
+    cluster: "NamedCluster | None",
+) -> tuple["Work", list[str], "Callable[[StepTimes], list[str]]"]:
+    """The same where nothing is downloaded, made or written, and who tells of a sweep."""
+    data, experiment, source, lines = _read(config_path, overrides)
+    if experiment.sweep:
+        from runner.sweep import settings
+
+        settings.check(data, experiment, source)
     from runner.forecast.rehearsal.rehearse import rehearse, to_plan_on
     from runner.plan.work import to_plan
 
@@ -524,7 +543,15 @@ def _planned(
     if note and experiment.memorization and experiment.memorization.file:  # of others than noise
         experiment = experiment.model_copy(update={"memorization": None})
     work = to_plan(experiment, _storage(storage), dataset)
-    return work, [*([note] if note else []), *rehearse(work, source, lines)]
+    notes = [*([note] if note else []), *rehearse(work, source, lines)]
+    if not experiment.sweep:
+        return work, notes, lambda times: []
+    from runner.sweep.foretold import foretold
+    from runner.sweep.objectives import check_rate, objectives_of
+
+    settings.check(data, experiment, source, work.dataset)
+    check_rate(work, objectives_of(experiment), source)
+    return work, notes, lambda times: foretold(work, times, cluster)
 
 
 def _storage(storage: str | None) -> Folder:

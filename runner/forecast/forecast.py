@@ -1,18 +1,22 @@
 """What a run would do, before it does it: models to do, time, disk, and what can be resolved."""
 
+from collections.abc import Callable
+
 from runner.driver.progress import duration
-from runner.experiment.sweep import num_asked
 from runner.forecast._estimate import Estimate, estimate, kind_of, unknown_steps, unmeasured_attacks
 from runner.forecast._short_version import Short, short_version
 from runner.forecast._step_times import (
     TRAIN,
+    Step,
     StepTimes,
     arms_by_recipe,
     quietly,
+    recipe_of,
     step_times_of,
     steps_left,
 )
 from runner.forecast.disk import disk_bytes
+from runner.forecast.measured import LIMIT_S, with_measured
 from runner.forecast.named_cluster import NamedCluster
 from runner.forecast.why import Before
 from runner.plan.work import Work
@@ -20,12 +24,20 @@ from runner.statistics import metrics
 from runner.storage import store
 
 
-def forecast(work: Work, cluster: NamedCluster | None = None, command: str = "runner run") -> str:
+def forecast(
+    work: Work,
+    cluster: NamedCluster | None = None,
+    command: str = "runner run",
+    measure: bool = False,
+    of_sweep: Callable[[StepTimes], list[str]] = lambda times: [],
+) -> str:
     """Return the text that `runner plan` prints.
 
     Args:
         cluster: on which time and cost are estimated.
         command: that would run the experiment.
+        measure: what no finished Run tells, by trying it here on a few images.
+        of_sweep: what is said of the sweep that is in it.
     """
     lines = [
         f"{work.experiment.name}: {len(work.plan.runs)} models over {len(work.plan.arms)} arms"
@@ -35,6 +47,12 @@ def forecast(work: Work, cluster: NamedCluster | None = None, command: str = "ru
     if cluster and unknown_steps(work, times):
         short = short_version(work, command)
         times = step_times_of(work, short and short.work, measured_on)
+    told_how = []
+    if measure and (unknown := unknown_steps(work, times)):
+        times = with_measured(work, times)
+        told_how = [
+            f"measured here on a few images, for at most {LIMIT_S:.0f} s: {', '.join(unknown)}"
+        ]
     before = Before(work)
     again = before.of_arms()
     for name, runs in work.plan.arms.items():
@@ -58,17 +76,15 @@ def forecast(work: Work, cluster: NamedCluster | None = None, command: str = "ru
         lines += told(work, cluster, times, short)
     else:
         lines.append(_time_left(work, times))
-    lines += _traces(work)
+    lines += [*told_how, *_traces(work)]
     lines.append(f"disk: {disk_bytes(work) / 1e6:.1f} MB below {work.store.root}")
     smallest = metrics.smallest_fpr(work.plan.num_negatives)
     lines.append(
         f"smallest false positive rate that one target resolves: {smallest:.2g} "
         f"({work.plan.num_negatives} non-members); below it, TPR at 0 false positives is reported"
     )
-    if sweep := work.experiment.sweep:
-        rungs = ", ".join(map(str, sweep.rungs))
-        asked = f"{num_asked(sweep)} settings at {rungs} models"
-        lines.append(f"a sweep of {asked} is in it, for `runner sweep`; this is about `runner run`")
+    if work.experiment.sweep:
+        lines += ["all this is about `runner run`; a sweep is in it:", *of_sweep(times)]
     lines += [f"note: {note}" for note in work.notes]
     said = {**work.advice, **work.remarks}
     lines += [f"note: {', '.join(arms)}: {sentence}" for sentence, arms in said.items()]
@@ -86,6 +102,17 @@ def _time_left(work: Work, times: StepTimes) -> str:
     parts = ", ".join(f"{kind} {duration(seconds)}" for kind, seconds in left.items())
     whole = f"{duration(sum(left.values()))} of one worker, divided by the workers"
     return f"time: {whole}{f' ({parts})' if len(left) > 1 else ''}"
+
+
+def seconds_by_arm(work: Work, times: StepTimes) -> dict[str, float]:
+    """Return what training and asking a model of each arm takes, of those of which all is known."""
+    found = {}
+    for name, runs in work.plan.arms.items():
+        recipe, folders = recipe_of(runs[-1]), work.asked(runs[-1])
+        steps = [Step(recipe, TRAIN), *(Step(recipe, folder.name) for folder in folders)]
+        if all(step in times.of for step in steps):
+            found[name] = sum(times.of[step].median for step in steps)
+    return found
 
 
 def _traces(work: Work) -> list[str]:
@@ -166,7 +193,8 @@ def _arms(work: Work, times: StepTimes) -> dict[str, str]:
                 known[kind] = known.get(kind, 0.0) + times.of[step].median
         parts = ", ".join(f"{kind} {seconds:.2f} s" for kind, seconds in known.items())
         measured = min((times.of[s].num_runs for s in steps if s in times.of), default=0)
-        of = f"; median of {measured} measured" if parts else "no time is known"
+        of = f"; median of {measured} measured" if measured else "; measured on a few images"
+        of = of if parts else "no time is known"
         told[name] = f"{len(runs)} Runs to do: {parts}{of}"
     return told
 

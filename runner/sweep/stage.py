@@ -13,9 +13,8 @@ from runner.driver.exits import KEPT
 from runner.driver.progress import Show, say
 from runner.driver.repair import at_work, until_sound
 from runner.experiment import config
-from runner.experiment.config import ConfigError, Fault
 from runner.experiment.experiment import Experiment
-from runner.experiment.sweep import Objectives, Sweep, num_asked
+from runner.experiment.sweep import Sweep, num_asked
 from runner.faults import Unfinished
 from runner.fleet import fleet
 from runner.fleet.preflight import ready
@@ -24,12 +23,12 @@ from runner.plan.work import Work, made_ready
 from runner.report.blocks.events import events_in_short
 from runner.report.sweep.page import write_sweep_report
 from runner.report.sweep.terminal import terminal_tables
-from runner.statistics import metrics
 from runner.storage import store
 from runner.storage.cloud import Folder, folder_at
 from runner.storage.store import Store
 from runner.sweep import recommend, results, settings
 from runner.sweep.coming import Coming
+from runner.sweep.objectives import check_rate, objectives_of
 from runner.sweep.rungs import Board
 from runner.sweep.search import SearchOutcome, search
 from runner.sweep.trial import Sweeping, measured, reason
@@ -65,7 +64,7 @@ def sweep(
         config.validate(smallest, Experiment, source), at, None, at.sweep(experiment.name)
     )
     settings.check(data, experiment, source, work.dataset)
-    _check_rate(work, _objectives(experiment), source)
+    check_rate(work, objectives_of(experiment), source)
     at.check_writable()
     with at_work(work.store, work.folder, console) as driving:
         before = _trained(work.store)
@@ -94,7 +93,7 @@ def _sweep(
     """
     sweep = experiment.sweep
     assert sweep is not None
-    total, objectives = num_asked(sweep), _objectives(experiment)
+    total, objectives = num_asked(sweep), objectives_of(experiment)
     say(console, f"sweep of {total} settings over {', '.join(sweep.axes)}; starting Ray")
     settled = ready(work, disk_bytes(work) * total, checkpoint_bytes(work), console)
     board: Any = (
@@ -206,26 +205,6 @@ def _tell(made: dict[str, Any], folder: Folder, console: Console) -> None:
     if made["recommended"]:
         say(console, f"recommended: {folder / 'recommended.yaml'}")
     say(console, f"report: {store.page_at(folder)}")
-
-
-def _objectives(experiment: Experiment) -> Objectives:
-    """The sweep's objectives with every name filled in: the first attack of each kind."""
-    assert experiment.sweep is not None
-    sought = experiment.sweep.objectives
-    robust = sought.robustness or next(iter(experiment.robustness.attacks), None)
-    leaks = sought.membership or next(iter(experiment.membership.attacks))
-    return sought.model_copy(update={"robustness": robust, "membership": leaks})
-
-
-def _check_rate(work: Work, objectives: Objectives, source: str) -> None:
-    """Refuse a rate at which every true positive rate is that at no false positive."""
-    rate, smallest = objectives.false_positive_rate, metrics.smallest_fpr(work.plan.num_negatives)
-    if rate is not None and rate < smallest:
-        why = (
-            f"{work.plan.num_negatives} non-members show no rate below {smallest:.3g}, got "
-            f"{rate:g}; use a larger one or more data, or null for the AUC"
-        )
-        raise ConfigError(source, [Fault("sweep.objectives.false_positive_rate", why)])
 
 
 def _trained(at: Store) -> dict[str, int]:

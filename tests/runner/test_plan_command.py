@@ -92,3 +92,28 @@ def test_a_storage_that_can_only_be_read_is_planned_on(here: Path):
     storage.chmod(0o700)
     assert code == 0, out
     assert sorted(path.name for path in storage.rglob("*")) == sorted(TOPS)
+
+
+def test_a_sweep_is_planned_before_anything_of_it_is_there(here: Path):
+    sweep = {"arm": "pgd_at", "base": "erm", "axes": {"arms.pgd_at.training.lr": [0.1, 0.2]}}
+    sweep |= {"rungs": [6, 8], "objectives": {"false_positive_rate": None}}
+    code, out = planned(here, {**CIFAR, "sweep": sweep}, "--cluster", "two_cores")
+    assert code == 0, out
+    assert "`runner sweep`: 2 settings at 6, 8 models 22 to 40 models over 2 arms" in out
+    assert "time: not known, since nothing like it was measured: erm, pgd_at" in out
+    blind = {**sweep, "objectives": {"false_positive_rate": 1e-9}}
+    assert planned(here, {**CIFAR, "sweep": blind})[0] == 2
+    code, out = planned(here, {**CIFAR, "sweep": {**sweep, "axes": {"training.lr": [0.1, -1.0]}}})
+    assert code == 2
+
+
+def test_what_nobody_measured_is_measured_here_if_that_is_asked_for(here: Path):
+    few = {**TINY, "training": {**TINY["training"], "epochs": 2}}
+    (here / "x.yaml").write_text(yaml.safe_dump(few))
+    code, out = invoke("plan", "x.yaml", "--measure", "--cluster", "two_cores")
+    assert code == 0, out
+    assert "time not known yet" not in out
+    assert "measured here on a few images, for at most 60 s: erm, pgd_at" in out
+    assert "; measured on a few images" in out
+    assert "in all " in out
+    assert [path.name for path in here.iterdir()] == ["x.yaml"]
