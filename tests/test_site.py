@@ -15,6 +15,7 @@ import typer
 
 from runner.__main__ import app
 from runner.experiment.config import locate
+from runner.storage.store import Store
 from tests.made.commands import invoke
 
 HOUSE = Path(__file__).parents[1]
@@ -75,6 +76,7 @@ def test_the_commands_of_pages_for_somebody_are_run(
     random = np.random.default_rng(0)
     images, labels = random.integers(0, 256, (250, 8, 8), np.uint8), np.arange(250) % 2
     np.savez("my_images.npz", images=images, labels=labels)
+    Store(tmp_path / "results").check_writable()  # as those that train leave it
     text = "".join(page.read_text() for page in FOR)
     blocks = re.findall(r"^ *```bash\n(.*?)^ *```", text, re.M | re.S)
     lines = dict.fromkeys(line.strip() for block in blocks for line in block.splitlines())

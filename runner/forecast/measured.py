@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from attacks.evasion import EvasionAttack
-from runner.ask.answers import logits_of
 from runner.data import to_float
 from runner.forecast._step_times import (
     TRAIN,
@@ -128,11 +127,14 @@ class _Asking:
     def answer(self, share_s: float) -> float:
         """Of one answer to one image."""
 
-        def listen(shown: Tensor) -> Tensor:
-            return self.run.defense.released(self.network, shown, self.network(shown).float())
+        @torch.no_grad()
+        def listen(num: int) -> Tensor:
+            shown = to_float(self.images.pool[:num])
+            logits = self.network(shown).float()
+            return self.run.defense.released(self.network, shown, logits).cpu()
 
         def seconds(num: int) -> float:
-            return _timed(lambda: logits_of(listen, self.images.pool[:num]), self.images)
+            return _timed(lambda: listen(num), self.images)
 
         return _of_one(seconds, min(MOST, len(self.images.labels)), share_s)
 

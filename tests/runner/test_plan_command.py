@@ -6,13 +6,6 @@ from typing import Any
 import pytest
 import yaml
 
-from runner.data import Data
-from runner.data.cifar import Cifar
-from runner.data.fashion_mnist import FashionMnist
-from runner.data.idc import Idc
-from runner.data.mnist import Mnist
-from runner.data.stand_in import stand_in
-from runner.data.svhn import Svhn
 from runner.storage.store import TOPS
 from tests.conftest import TINY
 from tests.made.commands import invoke
@@ -60,25 +53,6 @@ def test_what_a_run_would_refuse_of_data_is_refused_before_they_are_there(
     code, out = planned(here, {**TINY, "data": data})
     assert code == 2
     assert said in out
-
-
-@pytest.mark.parametrize(
-    ("data", "pool", "test"),
-    [
-        (Cifar(name="cifar10"), 50_000, 10_000),
-        (Cifar(name="cifar100", pool="train+test"), 60_000, 0),
-        (Cifar(name="cifar10", classes=(0, 6)), 10_000, 2_000),
-        (Mnist(num_examples=700), 700, 10_000),
-        (FashionMnist(), 60_000, 10_000),
-        (Svhn(), 73_257, 26_032),
-        (Idc(size=2), 39_952, 43_420),
-    ],
-)
-def test_noise_stands_in_for_as_many_images_as_there_are(data: Data, pool: int, test: int):
-    noise = stand_in(data)
-    assert noise is not None
-    assert (len(noise.pool_labels), len(noise.test_labels)) == (pool, test)
-    assert len({*noise.pool_labels.tolist()}) == noise.num_classes
 
 
 def test_a_storage_that_can_only_be_read_is_planned_on(here: Path):

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from attacks import origin
 from runner.data import Data, Dataset
-from runner.data.stand_in import stand_in
 from runner.experiment.config import ConfigError, Fault, Lines, placed
 from runner.experiment.experiment import Experiment
 from runner.faults import DataMissing
@@ -15,6 +14,7 @@ from runner.forecast.rehearsal._arm import faults_of_arm
 from runner.forecast.rehearsal._few import few_of
 from runner.forecast.rehearsal._images import faults_of_data, faults_of_images
 from runner.forecast.rehearsal._membership import faults_of_membership
+from runner.forecast.rehearsal._stand_in import stand_in
 from runner.forecast.rehearsal._trying import Arm, Untried, sort_of
 from runner.plan.plan import Run
 from runner.plan.undisturbed import undisturbed
