@@ -32,7 +32,7 @@ def examples_html(results: dict[str, Any], files: Files) -> str:
         return ""
     ids = [column for column in rows[0] if "." not in column and column != "label"]
     if OWN & {*ids}:  # who has such a name is not looked for by a place
-        ids.remove("place_in_pool")
+        ids = [column for column in ids if column != "place_in_pool"]
     first = next(iter(arms.values()))
     data = {
         "attack": with_shadows(results, first["attack"]),

@@ -216,7 +216,9 @@ def test_a_rate_on_the_roc_marks_the_examples_that_are_found_at_it(many):
     many.locator("[data-examples]").get_by_label("Id").fill("")
     many.get_by_label("Class").select_option(label="3")
     assert rows.count() == 6
-    assert set(many.locator(".examples tbody td:nth-child(3)").all_inner_texts()) == {"3"}
+    place = 1 + many.locator(".examples thead th").all_inner_texts().index("class")
+    of_class = many.locator(f".examples tbody td:nth-child({place})")
+    assert set(of_class.all_inner_texts()) == {"3"}
 
 
 def test_a_sweeps_settings_are_read_off_by_name(browser, tmp_path):

@@ -46,3 +46,12 @@ def test_the_page_names_no_example_unless_it_may(noisy):
     assert examples_html(results, {}) == ""
     before = table.replace(b"found_from", b"of_before")
     assert examples_html(results, {"listed.csv": before}) == ""
+
+
+def test_hashed_examples_have_no_place_that_could_be_left_out():
+    results = many_results(1, 1)
+    lines = with_examples(results, 5).decode().splitlines()
+    lines = [",".join(line.split(",")[:1] + line.split(",")[2:]) for line in lines]
+    table = "\n".join([lines[0].replace("file", "id", 1), *lines[1:]]).encode()
+    (ids,) = listed(examples_html(results, {"listed.csv": table}))["ids"]
+    assert ids["name"] == "id"
