@@ -546,6 +546,7 @@ def _planned(
     notes = [*([note] if note else []), *rehearse(work, source, lines)]
     if not experiment.sweep:
         return work, notes, lambda times: []
+    from runner.sweep import settings
     from runner.sweep.foretold import foretold
     from runner.sweep.objectives import check_rate, objectives_of
 

@@ -113,7 +113,8 @@ def preflight(
     found = sites(nodes, fleet)
     if not found:
         raise refuse(nodes, fleet)
-    checks = [_room(found, fleet)]
+    gpus = sum(node["Resources"].get("GPU", 0) for node in nodes if node["Alive"])
+    checks = [_room(found, fleet, gpus)]
     ids = list(dict.fromkeys(node for site in found for node in site.nodes))
     seen = _ask_all(ids, at)
     in_work = sum(site.workers for site in found) // fleet.workers_per_run
@@ -127,13 +128,17 @@ def preflight(
     return checks, fleet
 
 
-def _room(found: Sequence[Site], fleet: Fleet) -> Requirement:
+def _room(found: Sequence[Site], fleet: Fleet, gpus: float) -> Requirement:
+    """Where Runs find room; `gpus` are those of all nodes that live."""
     nodes = {node for site in found for node in site.nodes}
     workers = sum(site.workers for site in found)
     spread = [site for site in found if len({*site.nodes}) > 1]
     over = f", {len({*spread[0].nodes})} nodes to a Run" if spread else ""
     asked = f"{fleet.num_cpus} CPUs and {fleet.gpus:g} GPUs"
-    return Requirement(True, f"room: {workers} workers of {asked} on {len(nodes)} nodes{over}")
+    told = f"room: {workers} workers of {asked} on {len(nodes)} nodes{over}"
+    if gpus and not fleet.gpus:
+        told += f"; {gpus:g} GPUs stand idle: set fleet.num_gpus, to auto for as many as fit"
+    return Requirement(True, told)
 
 
 def _ask_all(nodes: Sequence[str], at: Store) -> list[Seen]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import torch
+
 from runner.driver.progress import duration
 from runner.forecast._estimate import Estimate, estimate, kind_of, unknown_steps, unmeasured_attacks
 from runner.forecast._short_version import Short, short_version
@@ -22,6 +24,8 @@ from runner.forecast.why import Before
 from runner.plan.work import Work
 from runner.statistics import metrics
 from runner.storage import store
+
+GPUS_FOR_ALL = "set fleet.num_gpus to auto, which packs models by the memory that they take"
 
 
 def forecast(
@@ -76,6 +80,8 @@ def forecast(
         lines += told(work, cluster, times, short)
     else:
         lines.append(_time_left(work, times))
+        if torch.cuda.is_available() and not work.experiment.fleet.num_gpus:
+            lines.append(f"the GPUs of this machine stand idle: {GPUS_FOR_ALL}")
     lines += [*told_how, *_traces(work)]
     lines.append(f"disk: {disk_bytes(work) / 1e6:.1f} MB below {work.store.root}")
     smallest = metrics.smallest_fpr(work.plan.num_negatives)
@@ -142,6 +148,8 @@ def told(work: Work, cluster: NamedCluster, times: StepTimes, short: Short | Non
     size = f"{of.nodes} x ({of.cpus} CPUs, {of.gpus} GPUs), {at_once} Runs at a time"
     lines = [f"on {cluster.name}, {size}:"]
     lines += [f"  {name}: {text}" for name, text in _arms(work, times).items()]
+    if of.gpus and not work.experiment.fleet.num_gpus:
+        lines.append(f"  its GPUs stand idle: {GPUS_FOR_ALL}")
     if times.device:
         faster = f"; {cluster.name} is {of.speed:g} times as fast" if of.speed != 1 else ""
         lines.append(f"  seconds are those of a Run on {times.device}{faster}")

@@ -83,3 +83,12 @@ def test_plan_never_imports_ray(tmp_path: Path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "on two_cores, 1 x (2 CPUs, 0 GPUs), 2 Runs at a time:" in done.stdout
+
+
+def test_gpus_that_stand_idle_are_told_of(known: Work):
+    said = "its GPUs stand idle: set fleet.num_gpus to auto"
+    assert said in forecast(known, cluster(gpus=8))
+    assert said not in forecast(known, cluster())
+    fleet = known.experiment.fleet.model_copy(update={"num_gpus": "auto"})
+    packed = known.experiment.model_copy(update={"fleet": fleet})
+    assert said not in forecast(known._replace(experiment=packed), cluster(gpus=8))
