@@ -89,6 +89,8 @@ class Table(Data):
 
         with pa.input_stream(str(file), compression="detect") as stream:
             first = stream.read(1 << 20).split(b"\n", 1)[0].decode("utf-8", "replace").rstrip("\r")
+        if not first.strip():
+            raise ValueError(f"the first line of '{file}' is empty: it has no names of columns")
         mark = max(",;\t", key=first.count)
         names = next(csv_reader([first.lstrip("\ufeff")], delimiter=mark), [])
         names = [name.strip() for name in names]
@@ -149,6 +151,10 @@ class Table(Data):
         for part in parts:
             of = part.type.value_type if pa.types.is_dictionary(part.type) else part.type
             if not (pa.types.is_string(of) or pa.types.is_large_string(of) or _is_numeric(of)):
+                if pa.types.is_binary(of):
+                    raise ValueError(
+                        f"{where}: {name} has text that is not UTF-8; write it anew so"
+                    )
                 raise ValueError(
                     f"{where}: {name} is {part.type}, and a model is shown numbers and text; make "
                     "it one of these, or leave it out by data.ignore"

@@ -10,9 +10,10 @@ from runner.audit.judge import Judging, judge, judging_of
 from runner.audit.judged import Judged, read_judged
 from runner.plan.work import Work
 from runner.statistics import metrics
+from runner.statistics.resampling import resampled_figures
 from runner.storage import store
 from runner.storage.store import Corrupt
-from tests.made.judged import ASKED, NULL, RATES, REAL, M, N, judging, own
+from tests.made.judged import ASKED, MEMBERS, NULL, RATES, REAL, M, N, judging, own
 
 
 def test_the_null_matrix_has_an_auc_and_nothing_that_only_the_true_one_needs(
@@ -51,6 +52,23 @@ def test_what_is_judged_is_not_judged_again_and_other_questions_have_another_pla
         assert changed.folder != folder
     store.finish(made.scores, [], {})
     assert made.folder != folder  # scores that were written anew are other scores
+
+
+def test_groups_are_resampled_whole_and_have_a_place_of_their_own(tmp_path: Path, found: Judged):
+    alone = judging(tmp_path)
+    grouped = alone._replace(groups=np.arange(N) // 3)
+    assert grouped.folder != alone.folder
+    by_group = read_judged(judge(grouped, in_ray=False), REAL)
+    assert np.array_equal(by_group.auc, found.auc)
+    assert np.array_equal(by_group.tpr, found.tpr)
+    scores, member = own(0)
+    there = np.flatnonzero(MEMBERS["member"][0] >= 0)
+    expected = resampled_figures(
+        *(scores, member, there, RATES, ASKED.rule, ASKED.num_resamples, ASKED.seed, N),
+        groups=np.arange(N) // 3,
+    )
+    assert by_group.resampled[0] == pytest.approx(expected, abs=1e-12)
+    assert not np.array_equal(by_group.resampled, found.resampled)
 
 
 def test_missing_scores_are_not_found_and_damaged_ones_condemn_the_scores(tmp_path: Path):
