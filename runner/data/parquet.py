@@ -118,7 +118,7 @@ class Parquet(Data):
             values = flat
         if len(shape) == 2:
             raise ValueError(
-                f"{where}: {shape[1]} pixels in one row each; make them lists of H lists of W pixels"
+                f"{where}: {shape[1]} pixels in one row each; make them H lists of W pixels"
             )
         array = values.to_numpy(zero_copy_only=False).reshape(shape)
         if array.dtype.kind in "iu" and array.min(initial=0) >= 0 and array.max(initial=0) <= 255:
