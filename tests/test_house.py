@@ -174,7 +174,18 @@ def test_a_newcomer_sees_runner_at_a_glance():
     assert len(FLOORS) <= 10
     assert {room(module(source)) for source in SOURCES} == FLOOR.keys()
     whole = ast.parse((HOUSE / "runner" / "__init__.py").read_text()).body
-    assert [type(statement) for statement in whole] == [ast.Expr], "its docstring, and no import"
+    asked = {statement.module for statement in whole if isinstance(statement, ast.ImportFrom)}
+    assert asked <= {"collections.abc", "importlib", "typing"}
+    assert not any(isinstance(statement, ast.Import) for statement in whole)
+    inside = imports("runner/__init__.py")
+    assert inside == asked, "it would decide what every module that lies below it decides"
+
+
+def test_import_runner_waits_for_nothing():
+    afar = ("torch", "ray", "numpy", "pandas", "pyarrow", "pydantic", "yaml", "typer", "rich")
+    asked = "import runner; runner.load, runner.open, runner.load_model, runner.audit"
+    assert not loaded(asked, *afar)
+    assert loaded("import runner; runner.load('quickstart')", "torch", "ray") == []
 
 
 def test_all_code_stands_on_a_floor_and_takes_nothing_from_tests():

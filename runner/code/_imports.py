@@ -13,6 +13,7 @@ from runner.code._digests import source_at
 # What we depend on stands in experiment.json with its version, and moves no id.
 OURS = {
     *("PIL", "cloudpickle", "jinja2", "markdown_it", "matplotlib", "numpy", "opacus", "optuna"),
+    "pandas",
     *("pyarrow", "pyautoattack", "pydantic", "pydantic_core", "ray", "rich", "safetensors"),
     *(
         "scipy",

@@ -86,6 +86,16 @@ def opened(path: str, columns: Mapping[str, pa.DataType]) -> Iterator[pq.Parquet
         raise Corrupt(path, str(error)) from error
 
 
+def whole(path: str) -> pa.Table:
+    """Return all of a file.
+
+    Raises:
+        Corrupt: it cannot be read.
+    """
+    with opened(path, {}) as file:
+        return file.read()
+
+
 def _kind(column: pa.DataType) -> pa.DataType:
     """The type of the numbers of a column, be they one a row or a list of them."""
     return column.value_type if pa.types.is_fixed_size_list(column) else column

@@ -103,7 +103,7 @@ def _finish(
     if best:
         kept["best"] = best.weights
     for checkpoint, state in kept.items():
-        store.write(folder / weights_file(checkpoint), weights_to_bytes(state))
+        store.write(folder / weights_file(checkpoint), weights_to_bytes(state, place.shape))
     lines = "".join(json.dumps(line) + "\n" for line in history)
     store.write(folder / EPOCHS, lines.encode())
     store.write_json(folder / RECIPE, run.recipe())
