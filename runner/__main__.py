@@ -461,6 +461,26 @@ def _is_config(named: str) -> bool:
     return True
 
 
+@app.command()
+def export(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="a Run's id: a folder of runs/")],
+    storage: Storage = None,
+    experiment: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="whose figures are told, if several have the Run"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="a new folder (default: exported/RUN)")
+    ] = None,
+) -> None:
+    """Write a trained model to hand on: safetensors, a model card, a CycloneDX ML-BOM."""
+    with complaints():
+        from runner.results.export import export as export_run
+
+        to = out or Path("exported") / Path(run).name
+        print(f"exported: {export_run(run, _storage(storage), to, experiment)}")
+
+
 def _public(named: str, overrides: list[str] | None, storage: str | None) -> Folder:
     """Write the page for outsiders of an experiment, an audit or a sweep's recommended setting.
 
