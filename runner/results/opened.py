@@ -128,7 +128,7 @@ class Opened:
         done = [*(self.folder / "scores").glob(f"*/{store.DONE}")]
         if not done:
             raise StorageError(f"{self.folder}: its scores are gone; `runner run` makes them anew")
-        newest = max(done, key=lambda path: path.stat().st_mtime).parent
+        newest = max(done, key=_written).parent
         try:
             return read_targets(newest, Reading(arm, 1, attack, "member"), range(num_models))
         except FileNotFoundError:
@@ -157,3 +157,8 @@ def opened(storage: Folder | str, name: str) -> Opened:
 def _known(what: str, name: str, names: list[str]) -> None:
     if name not in names:
         raise UserFault(f"no {what} {name!r}; there are {', '.join(names)}")
+
+
+def _written(path: Folder) -> float:
+    """When a file was written, in UNIX time; in the cloud it is not asked."""
+    return getattr(path.stat(), "st_mtime", 0.0)
