@@ -32,7 +32,8 @@ def test_the_notebook_is_as_its_script_writes_it():
 @pytest.mark.ray("commands")
 @pytest.mark.slow
 def test_its_cells_run_from_top_to_bottom_and_show_what_they_end_with(tmp_path: Path):
-    lines = ["import ast, pandas", "pandas.options.display.width = 200", "space = {}"]
+    wide = "pandas.options.display.width, pandas.options.display.max_columns = 200, 20"
+    lines = ["import ast, pandas", wide, "space = {}"]
     for cell in cells("code"):
         lines += [
             f"tree = ast.parse({cell!r})",
