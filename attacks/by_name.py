@@ -13,7 +13,17 @@ from pydantic.errors import PydanticUndefinedAnnotation
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from attacks import origin
-from attacks.wording import missing, nameless, nearest, part_of, said, shown, unknown, wrong
+from attacks.wording import (
+    missing,
+    nameless,
+    nearest,
+    no_numbers,
+    part_of,
+    said,
+    shown,
+    unknown,
+    wrong,
+)
 
 Contract = TypeVar("Contract", bound="Keys")
 
@@ -31,6 +41,12 @@ class Keys(BaseModel):
         What a user's class raises while it is filled, other than a ValueError, is a fault as well,
         with the line of its file.
         """
+        if isinstance(value, dict):
+            fields = cls.model_fields
+            value = {
+                key: no_numbers(fields[key].annotation, given) if key in fields else given
+                for key, given in value.items()
+            }
         try:
             return handler(value)
         except Invalid as invalid:

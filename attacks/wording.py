@@ -6,13 +6,40 @@ import types
 import typing
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
 from pydantic import BaseModel
 
 LONGEST = 60  # characters of a value that is shown
 LEAST, ABOVE, MOST, BELOW = "ge", "gt", "le", "lt"
+
+
+class Truth(NamedTuple):
+    """A boolean that stands where a number is wanted, which Python would take for 0 or 1."""
+
+    value: bool
+
+
+def counted(number: int, noun: str) -> str:
+    """1 arm, 16 arms."""
+    return f"{number} {noun}" + "s" * (number != 1)
+
+
+def no_numbers(kind: Any, value: Any) -> Any:
+    """Return a value whose booleans are none that its annotation would take for numbers."""
+    kind, _ = _unpacked(kind)
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if isinstance(value, bool):
+        some = [_unpacked(part)[0] for part in parts] if _is_union(kind) else [kind]
+        return Truth(value) if bool not in some and {int, float} & {*some} else value
+    if isinstance(value, list) and origin is tuple and parts:
+        fixed = parts[-1] is not ... and len(parts) == len(value)
+        each = parts if fixed else parts[:1] * len(value)
+        return [no_numbers(part, item) for part, item in zip(each, value, strict=True)]
+    if isinstance(value, dict) and origin is dict:
+        return {key: no_numbers(parts[1], item) for key, item in value.items()}
+    return value
 
 
 def unknown(kind: str, given: str, known: Iterable[str]) -> str:
@@ -267,6 +294,8 @@ def _range(rules: Sequence[Any]) -> str:
 
 def _plain(value: Any) -> Any:
     """A value of YAML's own kinds."""
+    if isinstance(value, Truth):
+        return value.value
     if isinstance(value, dict):
         return {_plain(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from attacks.wording import counted
 from runner.budget import command as budget
 from runner.demos import command as demos
 from runner.driver.exits import INTERRUPTED, MEANINGS, TERMINATED, Output, complaints
@@ -130,8 +131,9 @@ def check(config_path: ConfigPath, overrides: Overrides = None) -> None:
             from runner.sweep import settings
 
             settings.check(data, experiment, source)
-        models = len(experiment.arms) * experiment.design.num_models
-        told = [f"{config_path}: no fault; {len(experiment.arms)} arms, {models} models"]
+        num_models = len(experiment.arms) * experiment.design.num_models
+        sizes = f"{counted(len(experiment.arms), 'arm')}, {counted(num_models, 'model')}"
+        told = [f"{config_path}: no fault; {sizes}"]
         from runner.forecast.rehearsal.rehearse import at_hand, rehearse_early
 
         dataset, note = at_hand(experiment.data)
@@ -142,7 +144,7 @@ def check(config_path: ConfigPath, overrides: Overrides = None) -> None:
             from runner.sweep import settings
 
             settings.check(data, experiment, source, dataset, seen)
-            told[0] += f"; a sweep of {num_asked(experiment.sweep)} settings"
+            told[0] += f"; a sweep of {counted(num_asked(experiment.sweep), 'setting')}"
         print("\n".join(told + [f"note: {each}" for each in (note, *notes) if each]))
 
 

@@ -58,8 +58,10 @@ class Watch:
         try:
             if any(each["state"] != NOT_BEGUN for each in self._found):
                 check_there(self.at.root / TOPS[0] / DONE)  # a share may be unmounted meanwhile
-            self._found = status.look(self.at, self.names, True, self._figures)
-            self._trouble = ""
+            found = status.look(self.at, self.names, True, self._figures)
+            if len(found) == 1:  # read here: the page is made of what was seen, without a look
+                found[0]["results"] = _results(found[0], self.at)
+            self._found, self._trouble = found, ""
         except Exception as error:
             told = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
             self._trouble = self._trouble or (
@@ -110,7 +112,7 @@ def _thing(found: Mapping[str, Any], now: float, alone: bool, at: Store) -> dict
         "working": _working(found),
         "more": max(0, len(found["working"]) - CURVES),
         "failed": [*(failed or found["failed"]).items()],
-        "results": _results(found, at) if alone else None,
+        "results": found["results"] if "results" in found else alone and _results(found, at),
         "events": found["events"][::-1][:EVENTS],
     }
 

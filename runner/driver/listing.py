@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from attacks.wording import counted
 from runner.driver import _standing, driver
 from runner.driver._standing import ROOMS, WRITTEN
 from runner.report.quantities import QUANTITIES
@@ -129,7 +130,7 @@ def _of_sweep(results: dict[str, Any]) -> dict[str, Any]:
 def _cells(one: dict[str, Any]) -> tuple[str, ...]:
     size = f"{one['arms']} x {one['models']}" if one["arms"] and one["models"] else "-"
     if one["kind"] == "sweep" and size != "-":
-        size = f"{one['arms']} settings x {one['models']}"
+        size = f"{counted(one['arms'], 'setting')} x {one['models']}"
     when = (one["when"] or "-").replace("T", " ")[:16]
     return one["name"], one["kind"], one["state"], size, when, one["headline"] or "-"
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
+from attacks.wording import counted
 from runner.driver.snapshot import Snapshot, remaining_s
 
 QUIET_S = 5.0  # at least between two lines, where there is no terminal
@@ -126,7 +127,7 @@ def _lines(state: Snapshot, called: Mapping[str, str]) -> Iterator[str]:
 def line_of(state: Snapshot, words: Sequence[str], terse: bool = False) -> str:
     """Return the line that says so much of the Runs in work, and how many more there are."""
     counts, more = state.counts, len(state.working) - len(words)
-    parts = [f"{counts.done}/{counts.total} models"]
+    parts = [f"{counts.done}/{counted(counts.total, 'model')}"]
     parts[0] += f", {len(state.failed)} failed" if state.failed else ""
     parts[0] += f", {state.to_come:.0f} to come" if round(state.to_come) else ""
     parts += [*words, *([f"{more} {'more' if words else 'in work'}"] if more else [])]

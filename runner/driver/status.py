@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from attacks import wording
 from runner.driver import _standing
 from runner.driver._figures import FirstFigures
 from runner.driver._standing import FAILED, NOT_BEGUN, NOT_HEARD_OF, RUNNING, STOPPED
@@ -111,7 +112,7 @@ def counted(found: Mapping[str, Any]) -> str:
     if silent or found["state"] == NOT_HEARD_OF:
         parts.append(f"its driver was last heard of {duration(found['heard_s'])} ago")
     if settings := found["settings"]:
-        parts.append(f"{settings['ended']}/{settings['total']} settings")
+        parts.append(f"{settings['ended']}/{wording.counted(settings['total'], 'setting')}")
     if found["models"]:
         parts.append(models_line(found["models"], found["state"]))
     return ", ".join(parts)
@@ -122,7 +123,7 @@ def models_line(counts: Mapping[str, Any], state: str) -> str:
     sizes = {key: len(n) if isinstance(n, list | dict) else n for key, n in counts.items()}
     to_come = sizes.pop("to_come", 0)
     left = sizes["total"] - sizes["done"] - sizes["running"] - sizes["failed"]
-    told = [f"{sizes['done']}/{sizes['total']} models done"]
+    told = [f"{sizes['done']}/{wording.counted(sizes['total'], 'model')} done"]
     told += [f"{sizes['running']} in work"] * bool(sizes["running"])
     told += [f"{sizes['failed']} failed"] * bool(sizes["failed"])
     told += [f"{left} {'waiting' if state == RUNNING else 'to do'}"] * (left > 0)

@@ -64,6 +64,8 @@ def _else(error: BaseException, problem: str) -> str:
         return f"there is no `&{found[1]}` that `*{found[1]}` could stand for; put a text in quotes"
     if "another document" in problem:
         return "a second document begins here (`---`); one file is one configuration"
+    if "special characters are not allowed" in str(error):
+        return "a character stands here that no text has; is it a text file?"
     if "unhashable key" in problem:
         return "a list or a mapping cannot be a key"
     if "could not determine a constructor" in problem:

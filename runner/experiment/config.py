@@ -206,7 +206,7 @@ def read(
         line = in_words(error.__cause__, text)[1] if known and error.__cause__ else None
         raise ConfigError(source, [Fault("file", str(error), line)]) from None
     if not isinstance(data, dict):
-        found = "nothing" if data is None else f"a {type(data).__name__}"
+        found = "nothing" if data is None else "a list" if isinstance(data, list) else shown(data)
         why = f"expected a mapping of keys, such as `name: mine`, found {found}"
         faults.append(Fault("file", f"{why}; docs/configuration.md has every key"))
     else:
@@ -278,7 +278,8 @@ def _once(faults: Sequence[Fault]) -> list[Fault]:
     """Drop the echo of a fault in a part that was copied below: training.lr, arms.x.training.lr."""
 
     def echoes(fault: Fault, other: Fault) -> bool:
-        return fault.path.endswith(f".{other.path}") and fault.reason == other.reason
+        same = fault.reason == other.reason or fault.reason.startswith("it is missing")
+        return fault.path.endswith(f".{other.path}") and same
 
     return [fault for fault in faults if not any(echoes(fault, other) for other in faults)]
 
@@ -299,7 +300,11 @@ def _override(data: dict[str, Any], override: str) -> Iterator[Fault]:
         data = data.setdefault(key, {})
         if not isinstance(data, dict):
             at = ".".join(parents[: depth + 1])
-            yield Fault(dotted, f"it goes through {at}, which is {shown(data)} and has no keys")
+            why = f"it goes through {at}, which is {shown(data)} and has no keys"
+            way = f"{at}={{name: {data}, {'.'.join([*parents, last][depth + 1 :])}: {text}}}"
+            by_name = isinstance(data, str) and depth + 2 == len([*parents, last])
+            by_name = by_name and parents[depth] in ("model", "data", "defense")
+            yield Fault(dotted, why + f"; --set {shlex.quote(way)} gives it some" * by_name)
             return
     if value is None:
         data.pop(last, None)

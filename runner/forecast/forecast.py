@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 
+from attacks.wording import counted
 from runner.driver.progress import duration
 from runner.forecast._estimate import Estimate, estimate, kind_of, unknown_steps, unmeasured_attacks
 from runner.forecast._short_version import Short, short_version
@@ -43,9 +44,8 @@ def forecast(
         measure: what no finished Run tells, by trying it here on a few images.
         of_sweep: what is said of the sweep that is in it.
     """
-    lines = [
-        f"{work.experiment.name}: {len(work.plan.runs)} models over {len(work.plan.arms)} arms"
-    ]
+    models, arms = counted(len(work.plan.runs), "model"), counted(len(work.plan.arms), "arm")
+    lines = [f"{work.experiment.name}: {models} over {arms}"]
     measured_on, short = cluster.of.measured_on if cluster else "", None
     times = step_times_of(work, None, measured_on)
     if cluster and unknown_steps(work, times):
@@ -145,7 +145,8 @@ def told(work: Work, cluster: NamedCluster, times: StepTimes, short: Short | Non
     """
     at_once = cluster.runs_at_once(work.experiment.fleet)
     of = cluster.of
-    size = f"{of.nodes} x ({of.cpus} CPUs, {of.gpus} GPUs), {at_once} Runs at a time"
+    node = f"{counted(of.cpus, 'CPU')}, {counted(of.gpus, 'GPU')}"
+    size = f"{of.nodes} x ({node}), {counted(at_once, 'Run')} at a time"
     lines = [f"on {cluster.name}, {size}:"]
     lines += [f"  {name}: {text}" for name, text in _arms(work, times).items()]
     if of.gpus and not work.experiment.fleet.num_gpus:
@@ -172,7 +173,7 @@ def told(work: Work, cluster: NamedCluster, times: StepTimes, short: Short | Non
         return [*lines, f"  cost: {cluster.source} has no price_per_node_hour"]
     prices = [e.total_s / 3600 * of.nodes * of.price_per_node_hour for e in (found, low, high)]
     cost = "{:,.2f} [{:,.2f} to {:,.2f}]".format(*prices)
-    how = f"{of.nodes} nodes at {of.price_per_node_hour:g} an hour each"
+    how = f"{counted(of.nodes, 'node')} at {of.price_per_node_hour:g} an hour each"
     return [*lines, f"  cost: {cost} {of.currency}, {how}"]
 
 
@@ -203,7 +204,7 @@ def _arms(work: Work, times: StepTimes) -> dict[str, str]:
         measured = min((times.of[s].num_runs for s in steps if s in times.of), default=0)
         of = f"; median of {measured} measured" if measured else "; measured on a few images"
         of = of if parts else "no time is known"
-        told[name] = f"{len(runs)} Runs to do: {parts}{of}"
+        told[name] = f"{counted(len(runs), 'Run')} to do: {parts}{of}"
     return told
 
 
@@ -219,6 +220,7 @@ def _how_to_measure(unknown: dict[str, list[str]], short: Short | None) -> list[
     models, epochs = short.work.experiment.design.num_models, short.work.experiment.training.epochs
     return [
         *lines,
-        f"measure it with {models} models of each arm, {epochs} epochs each, then ask again:",
+        f"measure it with {counted(models, 'model')} of each arm, {counted(epochs, 'epoch')} each, "
+        "then ask again:",
         f"  {short.command}",
     ]

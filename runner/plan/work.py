@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from attacks import origin
+from attacks.wording import counted
 from defenses import Guarantee
 from runner.data import Dataset, Ids
 from runner.experiment.experiment import Experiment
@@ -283,8 +284,8 @@ def made_ready(
     share = left // {"pairs": 2, "quarters": 4, "canaries": 1}[experiment.design.name]
     if share < 2 * workers:
         raise DataMissing(
-            f"data: a pool of {num_pool} images leaves a model {share} to train on; "
-            f"{workers} workers of a Run need {2 * workers}"
+            f"data: a pool of {counted(num_pool, 'image')} leaves a model {share} to train on; "
+            f"{counted(workers, 'worker')} of a Run must have {2 * workers}"
         )
     try:
         if experiment.memorization and experiment.memorization.file:

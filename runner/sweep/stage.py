@@ -7,6 +7,7 @@ from typing import Any
 import ray
 from rich.console import Console
 
+from attacks.wording import counted
 from runner.cluster import connect
 from runner.driver.driver import Driver
 from runner.driver.exits import KEPT
@@ -94,7 +95,7 @@ def _sweep(
     sweep = experiment.sweep
     assert sweep is not None
     total, objectives = num_asked(sweep), objectives_of(experiment)
-    say(console, f"sweep of {total} settings over {', '.join(sweep.axes)}; starting Ray")
+    say(console, f"sweep of {counted(total, 'setting')} over {', '.join(sweep.axes)}; starting Ray")
     settled = ready(work, disk_bytes(work) * total, checkpoint_bytes(work), console)
     board: Any = (
         ray.remote(Board).options(**connect.beside_driver()).remote(sweep.rungs, total, sweep.alike)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from runner import pipeline
+from runner.driver._page import Watch
 from runner.experiment.experiment import Experiment
 from runner.plan.work import Work, prepare
 from runner.storage import store
@@ -14,6 +15,7 @@ from runner.storage.cloud import CloudPath, Folder, folder_at
 from runner.train.workplace import Workplace
 from tests.conftest import TINY, do_here, place_of
 from tests.made import commands
+from tests.made.report import small_results
 
 pytestmark = pytest.mark.slow
 
@@ -131,3 +133,13 @@ def test_the_command_on_s3_with_workers_finds_what_one_process_finds_in_a_folder
     assert code == 0, out
     runs = json.loads((folder / "results.json").read_bytes())["runs"]
     assert (runs["trained"], runs["reused"]) == (0, len(local.plan.runs))
+
+
+def test_the_page_to_watch_reads_a_bucket_and_writes_nothing_there(s3: str):
+    root = folder_at(s3)
+    store.write(root / "audits" / "given" / store.RESULTS, json.dumps(small_results()).encode())
+    there = {name: path.stat().st_mtime_ns for name, path in files(root).items()}
+    page = Watch(store.Store(root), ["given"], 5.0).page()
+    assert "AUC" in page
+    assert "cannot be read" not in page
+    assert {name: path.stat().st_mtime_ns for name, path in files(root).items()} == there

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from attacks.wording import counted
 from runner.faults import BadAnswers
 from runner.foreign.answered import PLAIN
 from runner.foreign.listing import by_number
@@ -251,8 +252,8 @@ def _views(answers: _Taken, found: Found) -> tuple[tuple[str, ...], list[str]]:
     plain = PLAIN_OF.get(number, 0) if found.plain is None else found.plain
     names = tuple(PLAIN if v == plain else f"view{v}" for v in range(number))
     why = "as the layout has it" if found.plain is not None else WHY_PLAIN.get(number, "a guess")
-    line = f"{number} views; {plain} is taken for the plain image ({why}): accuracy is of it"
-    return names, [line]
+    taken = f"{plain} is taken for the plain image ({why}): accuracy is of it"
+    return names, [f"{counted(number, 'view')}; {taken}"]
 
 
 def _file(tree: Tree, answers: _Taken) -> str:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from attacks.wording import counted
 from runner.faults import BadAnswers
 from runner.foreign.listing import Given
 from runner.foreign.trees import (
@@ -77,7 +78,7 @@ def understand(where: str, options: Options) -> Asked:
     lines += [*chosen.found.lines, *chosen.lines]
     num_models, num_examples = chosen.found.member.shape
     arms = f" in each of {len(chosen.answers)} arms" if len(chosen.answers) > 1 else ""
-    lines.insert(1, f"{num_models} models{arms}, {num_examples} examples")
+    lines.insert(1, f"{counted(num_models, 'model')}{arms}, {num_examples} examples")
     if tree.pickles:
         some = ", ".join(tree.pickles[:2])
         lines.append(f"not opened: {len(tree.pickles)} pickled files ({some}): {NOT_LOADED}")

@@ -21,8 +21,10 @@ from runner.driver import events
 from runner.driver._page import Watch
 from runner.driver.web import Server
 from runner.plan.work import Work
+from runner.storage import store
 from tests.made.half_done import half_done, told
 from tests.made.html_page import Page
+from tests.made.report import small_results
 
 HOUSE = Path(__file__).parents[3]
 
@@ -200,3 +202,17 @@ def test_what_does_not_go_together_is_exit_code_2(work: Work, tmp_path: Path):
         code, out = invoke("tiny", "--web", "--port", port, "--storage", at)
     assert code == 2
     assert "name another one, or leave it out" in out
+
+
+def test_the_table_of_what_is_finished_stays_when_the_storage_goes(tmp_path: Path):
+    folder = tmp_path / "results" / "audits" / "given"
+    folder.mkdir(parents=True)
+    (folder / store.RESULTS).write_text(json.dumps(small_results()))
+    watch = Watch(store.Store(tmp_path / "results"), ["given"], 5.0)
+    assert "AUC" in Page(watch.page()).text
+    (tmp_path / "results").rename(tmp_path / "away")
+    (tmp_path / "results").write_text("no folder")
+    watch._looked = float("-inf")
+    page = Page(watch.page())
+    assert "the storage cannot be read" in page.text
+    assert "AUC" in page.text, "the last that was seen"

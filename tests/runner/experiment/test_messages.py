@@ -65,6 +65,27 @@ IN_THE_FILE = [  # what stands there, what the user wrote in its place, what is 
     ),
     (
         EPOCHS,
+        "epochs: true",
+        "line 5: training.epochs: expected a whole number above 0, got true",
+    ),
+    (
+        EPOCHS,
+        "epochs:",
+        "line 5: training.epochs: expected a whole number above 0, got null",
+    ),
+    (
+        LR,
+        "  lr: true\n  schedule: {milestones: [true]}\n",
+        "line 6: training.lr: expected a number above 0, got true\n"
+        "  line 7: training.schedule.milestones.0: expected a number above 0, got true",
+    ),
+    (
+        EPS,
+        "attack: {eps: false}",
+        "line 10: arms.pgd_at.defense.attack.eps: expected a number from 0 to 1, got false",
+    ),
+    (
+        EPOCHS,
         "epochs: 0",
         "line 5: training.epochs: expected a whole number above 0, got 0",
     ),
@@ -379,6 +400,17 @@ ON_THE_LINE = [  # --set, what is said
         ["--set name.x=1: name.x: it goes through name, which is 'mine' and has no keys"],
     ),
     (
+        ["model.width=8"],
+        [
+            "--set model.width=8: model.width: it goes through model, which is 'small_cnn' and "
+            "has no keys; --set 'model={name: small_cnn, width: 8}' gives it some"
+        ],
+    ),
+    (
+        ["training.epochs=true"],
+        ["--set training.epochs=true: training.epochs: expected a whole number above 0, got true"],
+    ),
+    (
         ["arms.erms.training.lr=1"],
         [
             "--set arms.erms.training.lr=1: arms.erms.defense: it is missing, and has no "
@@ -435,7 +467,7 @@ def test_a_fault_of_the_file_has_its_line_the_reason_and_the_way_out(
     tmp_path: Path, right: str, wrong: str, said: str
 ):
     assert FILE.count(right) == 1
-    assert told(tmp_path, FILE.replace(right, wrong)) == [f"  {said}"]
+    assert told(tmp_path, FILE.replace(right, wrong)) == f"  {said}".splitlines()
 
 
 @pytest.mark.parametrize(("overrides", "said"), ON_THE_LINE, ids=[o[-1] for o, _ in ON_THE_LINE])
@@ -478,3 +510,15 @@ def test_whatever_stands_behind_a_key_is_accepted_or_refused_in_our_words(cls: t
             for error in errors:
                 assert error["type"] in ("fault", "value_error"), (key, value, error)  # ours
                 assert "put should" not in error["msg"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("hello", "found 'hello'"),
+        ("- a", "found a list"),
+        ("\0", "a character stands here that no text has; is it a text file?"),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_refused_in_words(tmp_path: Path, text: str, said: str):
+    assert said in told(tmp_path, text)[0]
