@@ -191,7 +191,7 @@ def test_the_names_of_medmnist_and_of_keras_are_known(tmp_path: Path, names: tup
     ours, more = arrays(), {"val_images": np.zeros((2, 6, 5, 3), np.uint8)}
     theirs = dict(zip(names, ours.values(), strict=True))
     theirs[names[1]] = theirs[names[1]][:, None]  # (N, 1), as MedMNIST has them
-    np.savez(tmp_path / "my.npz", **theirs, **more)
+    np.savez(tmp_path / "my.npz", **(theirs | more))  # pyright: ignore[reportArgumentType]
     loaded = load("npz", (tmp_path / "my.npz").rename(tmp_path / "my.NPZ"))
     assert loaded.digest() == npz(tmp_path, ours).digest()
     assert loaded.pool_ids["array"][0] == names[0]

@@ -140,11 +140,10 @@ def test_scores_without_a_curve_are_refused():
 def test_copies_of_an_example_in_one_group_move_no_resampled_auc():
     scores, member, places = scored(0, 12)
     alone = resampled_figures(scores, member, places, (0.5,), "step_le", 50, 3, 1200)
-    thrice = (np.repeat(of, 3) for of in (scores, member))
     at = (3 * places[:, None] + np.arange(3)).ravel()
+    copies = np.repeat(scores, 3), np.repeat(member, 3), at
     groups = np.repeat(np.arange(1200), 3)
-    together = resampled_figures(*thrice, at, (0.5,), "step_le", 50, 3, 3600, groups)
+    together = resampled_figures(*copies, (0.5,), "step_le", 50, 3, 3600, groups)
     assert together[:, 0] == pytest.approx(alone[:, 0], abs=1e-12)
-    each = (np.repeat(of, 3) for of in (scores, member))
-    apart = resampled_figures(*each, at, (0.5,), "step_le", 50, 3, 3600)
+    apart = resampled_figures(*copies, (0.5,), "step_le", 50, 3, 3600)
     assert together[:, 0].std() > 1.4 * apart[:, 0].std()  # as if they were three times as many
