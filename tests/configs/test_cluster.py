@@ -34,8 +34,9 @@ def ray_starts() -> dict[str, list[str]]:
     """Every `ray start` of the files -> its options, with the variables of the shell in them."""
     found = {}
     joined = SLURM.read_text().replace("\\\n", " ")
-    for n, options in enumerate(re.findall(r"srun .* ray start (.*?) &$", joined, re.M)):
-        found[f"slurm {n}"] = shlex.split(options)
+    (common,) = re.findall(r'exec ray start (.*?) "\$@"', joined)
+    for n, options in enumerate(re.findall(r"^ *started .*? -- (.*)$", joined, re.M)):
+        found[f"slurm {n}"] = shlex.split(f"{common} {options}")
     launcher = yaml.safe_load((CLUSTER / "launcher.yaml").read_text())
     for role in ("head", "worker"):
         (command,) = [c for c in launcher[f"{role}_start_ray_commands"] if "ray start" in c]
@@ -68,9 +69,8 @@ def test_every_file_that_starts_a_cluster_is_known_to_the_tests():
 def test_ray_knows_the_options_of_every_ray_start(name: str):
     from ray.scripts.scripts import start
 
-    values = {"$PORT": "6379", "$DASHBOARD_PORT": "8265"}
-    sizes = ("${HEAD_SIZE[@]}", "${WORKER_SIZE[@]}")
-    options = [option for option in STARTS[name] if option not in sizes]
+    values = {"$PORT": "6379", "$DASHBOARD_PORT": "8265", "$SLURM_CPUS_ON_NODE": "2"}
+    options = [option for option in STARTS[name] if option != "${size[@]}"]
     for variable, value in values.items():
         options = [option.replace(variable, value) for option in options]
     start.make_context("start", options)  # raises for an option that Ray does not have
