@@ -454,15 +454,6 @@ def compare(
         compare_all(named, _storage(storage), out, Output())
 
 
-def _is_config(named: str) -> bool:
-    """Whether it names a YAML; what only ends like one is to be complained of as one."""
-    try:
-        config.locate(named)
-    except config.ConfigError:
-        return named.endswith((".yaml", ".yml"))
-    return True
-
-
 @app.command()
 def export(
     run: Annotated[str, typer.Argument(metavar="RUN", help="a Run's id: a folder of runs/")],
@@ -481,6 +472,15 @@ def export(
 
         to = out or Path("exported") / Path(run).name
         print(f"exported: {export_run(run, _storage(storage), to, experiment)}")
+
+
+def _is_config(named: str) -> bool:
+    """Whether it names a YAML; what only ends like one is to be complained of as one."""
+    try:
+        config.locate(named)
+    except config.ConfigError:
+        return named.endswith((".yaml", ".yml"))
+    return True
 
 
 def _public(named: str, overrides: list[str] | None, storage: str | None) -> Folder:

@@ -1,7 +1,6 @@
 """What `import runner` gives: models as they answered, frames as the figures were computed."""
 
 import json
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +23,13 @@ from runner.storage.cloud import StorageError
 from runner.train.stored import read_stored
 from runner.train.train import train
 from runner.train.workplace import Workplace
-
-STORED = Path(__file__).parents[1] / "made" / "stored_by_db45458.tar.xz"
+from tests.made.stored_before import unpacked
 
 
 @pytest.fixture
 def stored(tmp_path: Path) -> Path:
     """Six models of a build that kept no mean and std beside its weights."""
-    with tarfile.open(STORED) as archive:
-        archive.extractall(tmp_path, filter="data")
-    for top in store.TOPS:
-        (tmp_path / top).mkdir(exist_ok=True)
-    return tmp_path
+    return unpacked(tmp_path)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A storage that the build before the packages wrote is read by this one; nothing is trained."""
 
 import json
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ from runner.experiment.experiment import Experiment
 from runner.forecast.forecast import forecast
 from runner.plan import plan as planned
 from runner.plan.work import Work, prepare
+from tests.made.stored_before import unpacked
 
-STORED = Path(__file__).parents[1] / "made" / "stored_by_db45458.tar.xz"
 SAID_SINCE = {"alone", "beside", "code", "places", "strongest", "overlap"}
 SAID_SINCE |= {"best", "came_out", "provenance"}
 MADE_ANEW = {"git_commit", "versions"}  # what a report says of the code that wrote it
@@ -29,9 +28,7 @@ CHECKED_SINCE = "members are not told without a model"
 @pytest.fixture
 def stored(tmp_path: Path) -> Path:
     """Six models of commit db45458 with their answers and scores, judged and reported there."""
-    with tarfile.open(STORED) as archive:
-        archive.extractall(tmp_path, filter="data")
-    return tmp_path
+    return unpacked(tmp_path)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 import re
 import socket
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +12,13 @@ import torch
 import yaml
 
 import runner
-from runner.storage import store
 from tests.made.commands import invoke
-
-STORED = Path(__file__).parents[2] / "made" / "stored_by_db45458.tar.xz"
+from tests.made.stored_before import unpacked
 
 
 @pytest.fixture
 def stored(tmp_path: Path) -> Path:
-    at = tmp_path / "storage"
-    with tarfile.open(STORED) as archive:
-        archive.extractall(at, filter="data")
-    for top in store.TOPS:
-        (at / top).mkdir(exist_ok=True)
-    return at
+    return unpacked(tmp_path / "storage")
 
 
 @pytest.fixture
