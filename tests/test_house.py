@@ -24,6 +24,7 @@ FLOORS = (  # from the ground up; who is on a floor takes only from the floors b
     ("runner.ask", "runner.fleet", "runner.results", "runner.forecast"),
     ("runner.pipeline", "runner.foreign"),
     ("runner.sweep",),
+    ("runner.commands",),
     ("runner.__main__",),
     ("benchmarks",),
 )
@@ -41,7 +42,7 @@ ONLY_IN = {  # package -> the only rooms that may import it; the others must not
     "opacus": {"defenses"},
     "pyautoattack": {"attacks"},
     "matplotlib": {"runner.report", "runner.demos"},
-    "typer": {"runner.__main__", "runner.budget", "runner.demos"},
+    "typer": {"runner.__main__", "runner.commands", "runner.budget", "runner.demos"},
 }
 FINDS = ("attacks/by_name.py", "runner/code/_digests.py")  # what they import, or see imported
 SOURCES = sorted(

@@ -12,7 +12,8 @@ import typer
 import yaml
 from typer.testing import CliRunner
 
-from runner.__main__ import _storage, app
+from runner.__main__ import app
+from runner.commands.common import storage_at
 from tests.conftest import TINY
 from tests.made.commands import invoke
 
@@ -179,10 +180,10 @@ def test_a_job_writes_to_the_home_folder_since_its_own_is_temporary(
     monkeypatch.delenv("RAY_JOB_ID", raising=False)
     monkeypatch.delenv("RAY_JOB_CONFIG_JSON_ENV_VAR", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert _storage(None) == Path("results").absolute()
+    assert storage_at(None) == Path("results").absolute()
     monkeypatch.setenv(variable, "raysubmit_1")
-    assert _storage(None) == tmp_path / "runner-results"
-    assert _storage("elsewhere") == Path("elsewhere").absolute()
+    assert storage_at(None) == tmp_path / "runner-results"
+    assert storage_at("elsewhere") == Path("elsewhere").absolute()
 
 
 @pytest.mark.parametrize("command", ["check", "plan", "run", "sweep"])
