@@ -20,10 +20,10 @@ import numpy as np
 
 from attacks.epsilon import split_sample_bound
 from defenses.dp_sgd import DPSGD, sampling
-from runner.budget.dp_audit import ERRORS, audit_of_all_trials
-from runner.budget.dp_guesses import even_odds, guesses_of, most_right
-from runner.budget.dp_noise import noise_shown
-from runner.budget.dp_trials import (
+from runner.standalone.dp_audit import ERRORS, audit_of_all_trials
+from runner.standalone.dp_guesses import even_odds, guesses_of, most_right
+from runner.standalone.dp_noise import noise_shown
+from runner.standalone.dp_trials import (
     LAYERS,
     PIXELS,
     Setting,

@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from runner.budget import command as budget
-from runner.commands import audit, configured, init, report, status, stored
-from runner.demos import command as demos
+from runner.commands import audit, budget, configured, demo, init, report, status, stored
 from runner.driver.exits import INTERRUPTED, MEANINGS, TERMINATED
 
 app = typer.Typer(
@@ -35,7 +33,7 @@ for name, command in {
 }.items():
     app.command(name)(command)
 app.add_typer(budget.app, name="budget")
-app.add_typer(demos.app, name="demo")
+app.add_typer(demo.app, name="demo")
 
 
 def _say_version(asked: bool) -> None:

@@ -20,12 +20,11 @@ FLOORS = (  # from the ground up; who is on a floor takes only from the floors b
     ("defenses", "runner.code", "runner.data", "runner.models", "runner.storage"),
     ("runner.experiment", "runner.report"),
     ("runner.plan", "runner.cluster", "runner.driver"),
-    ("runner.train", "runner.audit", "runner.budget", "runner.demos"),
+    ("runner.train", "runner.audit", "runner.standalone"),
     ("runner.ask", "runner.fleet", "runner.results", "runner.forecast"),
     ("runner.pipeline", "runner.foreign"),
     ("runner.sweep",),
     ("runner.commands",),
-    ("runner.__main__",),
     ("benchmarks",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS, 1) for room in rooms}
@@ -35,14 +34,14 @@ ONLY_IN = {  # package -> the only rooms that may import it; the others must not
     "torch": {
         *("attacks", "defenses", "runner.data", "runner.models", "runner.experiment"),
         *("runner.plan", "runner.train", "runner.ask", "runner.fleet", "runner.forecast"),
-        *("runner.budget", "runner.demos", "runner.norms", "runner.sweep", "runner.foreign"),
+        *("runner.standalone", "runner.norms", "runner.sweep", "runner.foreign"),
     },
     "grpc": {"runner.cluster"},
     "optuna": {"runner.sweep"},
     "opacus": {"defenses"},
     "pyautoattack": {"attacks"},
-    "matplotlib": {"runner.report", "runner.demos"},
-    "typer": {"runner.__main__", "runner.commands", "runner.budget", "runner.demos"},
+    "matplotlib": {"runner.report", "runner.standalone"},
+    "typer": {"runner.commands"},
 }
 FINDS = ("attacks/by_name.py", "runner/code/_digests.py")  # what they import, or see imported
 SOURCES = sorted(
@@ -61,7 +60,12 @@ MODULES = {module(source) for source in SOURCES}
 
 
 def room(name: str) -> str:
-    """The room that a module lies in: a package or a file of runner/, or another top folder."""
+    """The room that a module lies in: a package or a file of runner/, or another top folder.
+
+    `runner/__main__.py` lies where Python looks for it: it is the door of the commands' room.
+    """
+    if name == "runner.__main__":
+        return "runner.commands"
     parts = name.split(".")
     return ".".join(parts[: 2 if parts[0] == "runner" else 1])
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from defenses.dp_sgd import DPSGD
-from runner.budget.dp_trials import Setting, Trials, gathered, trials
+from runner.standalone.dp_trials import Setting, Trials, gathered, trials
 
 DELTA = 1e-5
 HALVES = Setting(num_members=16, batch_size=8, num_steps=2)  # half of the members a step, one epoch

@@ -9,7 +9,7 @@ import torch
 from defenses import _factored
 from defenses._accounting import spent
 from defenses.dp_sgd import DPSGD
-from runner.budget.dp_trials import Setting, guarantee_of
+from runner.standalone.dp_trials import Setting, guarantee_of
 from runner.storage.ids import seed_of
 from tests.made.dp_trials import CLIP, DELTA, HALVES, NOISE, run
 

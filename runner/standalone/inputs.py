@@ -1,7 +1,4 @@
-"""What the residual-perturbation paper shows by itself, with no model trained.
-
-Each demonstration is two files: the mathematics, and its table, figures and JSON.
-"""
+"""What a demonstration cannot work with."""
 
 from runner.faults import UserFault
 

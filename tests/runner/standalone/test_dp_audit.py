@@ -13,9 +13,9 @@ from attacks.epsilon import largest_certifiable
 from defenses import Guarantee, Kit
 from defenses.dp_sgd import DPSGD
 from runner.__main__ import app
-from runner.budget import dp_audit
-from runner.budget.dp_audit import ERRORS, Audited, audit_dp_sgd, audit_of_all_trials, told
-from runner.budget.dp_trials import Setting, guarantee_of
+from runner.standalone import dp_audit
+from runner.standalone.dp_audit import ERRORS, Audited, audit_dp_sgd, audit_of_all_trials, told
+from runner.standalone.dp_trials import Setting, guarantee_of
 from tests.made.dp_trials import CLIP, DELTA, HALVES, NOISE, run, run_all
 
 

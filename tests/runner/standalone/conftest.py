@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.demos import rademacher_search
+from runner.standalone import rademacher_search
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.linalg import expm
 
-from runner.demos.rademacher import all_or_some_signs, closed_form
-from runner.demos.rademacher_search import KINDS, Problem, suprema
+from runner.standalone.rademacher import all_or_some_signs, closed_form
+from runner.standalone.rademacher_search import KINDS, Problem, suprema
 from tests.made.demos import as_matrix, examples
 
 

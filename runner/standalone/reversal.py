@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from runner.demos import BadInput, expect
+from runner.standalone.inputs import BadInput, expect
 
 Strategy = Literal["additive", "multiplicative"]  # the paper's strategies I and II
 STRATEGIES: tuple[Strategy, ...] = ("additive", "multiplicative")

@@ -48,7 +48,7 @@ def residual(
     given |= {"T": T, "batch_size": batch_size, "num_examples": num_examples, "members": members}
     given |= {"eta": eta, "B": B, "a": a, "queries": queries}
     with complaints():
-        from runner.budget import noise
+        from runner.standalone import noise
 
         print(noise.residual(strategy, num_layers, delta, given))
 
@@ -76,7 +76,7 @@ def dp_sgd(
 ) -> None:
     """DP-SGD with Poisson-sampled batches: epsilon, and the ceiling of any membership attack."""
     with complaints():
-        from runner.budget import noise
+        from runner.standalone import noise
 
         targets = (noise_multiplier, epsilon, target_tpr, at_fpr)
         facts = (batch_size, num_examples, epochs, delta, accountant, max_batch_size)
@@ -98,8 +98,8 @@ def dp_audit(
 ) -> None:
     """Train DP-SGD with and without a canary, and refute its epsilon if it is broken."""
     with complaints():
-        from runner.budget.dp_audit import command, told
-        from runner.budget.dp_trials import Setting
+        from runner.standalone.dp_audit import command, told
+        from runner.standalone.dp_trials import Setting
 
         setting = Setting(num_examples, batch_size, steps)
         found = command(noise_multiplier, max_grad_norm, setting, trials, delta, seed, Output())

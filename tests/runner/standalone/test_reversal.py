@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from runner.demos import BadInput
-from runner.demos.reversal import (
+from runner.standalone.inputs import BadInput
+from runner.standalone.reversal import (
     STRATEGIES,
     displacement,
     evolve,

@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from runner.demos import BadInput, expect, output
-from runner.demos.reversal import STRATEGIES, check, psnr_db, recoveries, rmse
-from runner.demos.reversal_figures import ATTACKERS, curve_figure, decibels, recovery_figure
 from runner.report.style import RC
+from runner.standalone.inputs import BadInput, expect, output
+from runner.standalone.reversal import STRATEGIES, check, psnr_db, recoveries, rmse
+from runner.standalone.reversal_figures import ATTACKERS, curve_figure, decibels, recovery_figure
 from runner.statistics.intervals import mean_interval
 
 LONGEST = 192  # pixels of a side; larger images are shrunk, for speed

@@ -8,9 +8,9 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from runner.demos import expect
 from runner.faults import Unfinished
 from runner.report.style import RC, save
+from runner.standalone.inputs import expect
 from runner.storage import store
 
 

@@ -28,7 +28,7 @@ def reversal(
 ) -> None:
     """Figures 1 and 8: is an image recovered from its features, with and without noise?"""
     with complaints():
-        from runner.demos.reversal_report import demonstrate
+        from runner.standalone.reversal_report import demonstrate
 
         print(demonstrate(image, gamma, dt, seed, out))
         print(f"figures: {out}")
@@ -47,7 +47,7 @@ def rademacher(
 ) -> None:
     """Theorem 3: its closed forms beside a search over the functions that they speak of."""
     with complaints():
-        from runner.demos.rademacher_report import demonstrate
+        from runner.standalone.rademacher_report import demonstrate
 
         print(demonstrate(dim, num_examples, c, T, p, gamma, seed, out))
         print(f"figures: {out}")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.linalg import circulant, expm
 
-from runner.demos.rademacher import (
+from runner.standalone.rademacher import (
     Sampled,
     all_or_some_signs,
     closed_form,

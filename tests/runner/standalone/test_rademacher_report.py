@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.demos import rademacher_report
+from runner.standalone import rademacher_report
 from tests.made.commands import invoke
 
 

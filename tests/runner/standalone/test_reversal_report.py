@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runner.demos import reversal_report
-from runner.demos.reversal import STRATEGIES, recoveries, rmse
+from runner.standalone import reversal_report
+from runner.standalone.reversal import STRATEGIES, recoveries, rmse
 from tests.made.commands import invoke
 from tests.made.demos import picture
 

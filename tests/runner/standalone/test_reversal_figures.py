@@ -5,8 +5,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from runner.demos import output, reversal_report
-from runner.demos.reversal import (
+from runner.standalone import output, reversal_report
+from runner.standalone.reversal import (
     recoveries,
 )
 from tests.made.demos import picture

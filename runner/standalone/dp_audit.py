@@ -10,9 +10,10 @@ from rich.progress import track
 from attacks.epsilon import largest_certifiable, split_sample_bound
 from defenses import Guarantee
 from defenses.dp_sgd import DPSGD, sampling
-from runner.budget.dp_guesses import Guesses, even_odds, guesses_of, most_right
-from runner.budget.dp_noise import POWER, Noise, noise_shown
-from runner.budget.dp_trials import (
+from runner.driver.progress import say
+from runner.standalone.dp_guesses import Guesses, even_odds, guesses_of, most_right
+from runner.standalone.dp_noise import POWER, Noise, noise_shown
+from runner.standalone.dp_trials import (
     PIXELS,
     Setting,
     Trials,
@@ -21,8 +22,7 @@ from runner.budget.dp_trials import (
     guarantee_of,
     trials,
 )
-from runner.budget.noise import NoBudget
-from runner.driver.progress import say
+from runner.standalone.noise import NoBudget
 from runner.storage.ids import seed_of
 
 MIN_TRIALS = 100  # so that each half has trials of both kinds

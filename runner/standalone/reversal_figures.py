@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from runner.demos.reversal import STRATEGIES, psnr_db, rmse
 from runner.report import style
+from runner.standalone.reversal import STRATEGIES, psnr_db, rmse
 
 TITLES = {"ode": "ODE", "additive": "SDE I", "multiplicative": "SDE II"}
 ATTACKERS = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.demos import BadInput, output
+from runner.standalone.inputs import BadInput, output
 from tests.made.commands import invoke
 
 

@@ -8,8 +8,9 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from runner.demos import expect, output
-from runner.demos.rademacher import (
+from runner.report import style
+from runner.standalone.inputs import expect, output
+from runner.standalone.rademacher import (
     Sampled,
     all_or_some_signs,
     closed_form,
@@ -18,8 +19,7 @@ from runner.demos.rademacher import (
     ratio_of_means,
     sampled_factor,
 )
-from runner.demos.rademacher_search import KINDS, suprema
-from runner.report import style
+from runner.standalone.rademacher_search import KINDS, suprema
 
 CLOSED, SEARCHED = 2**15, 2**8  # vectors of signs: of the closed form, and of the search
 NUM_DRAWS = 100_000  # of B(T)

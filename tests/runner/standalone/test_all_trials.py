@@ -8,9 +8,9 @@ from scipy.special import ndtr
 from scipy.stats import binom
 
 from defenses.dp_sgd import DPSGD
-from runner.budget.dp_guesses import Guesses, even_odds, guesses_of, most_right
-from runner.budget.dp_noise import POWER, noise_shown
-from runner.budget.dp_trials import LAYERS, PIXELS, Setting, ceiling_of
+from runner.standalone.dp_guesses import Guesses, even_odds, guesses_of, most_right
+from runner.standalone.dp_noise import POWER, noise_shown
+from runner.standalone.dp_trials import LAYERS, PIXELS, Setting, ceiling_of
 from tests.made.dp_trials import CLIP, HALVES, NOISE, run_all
 
 

@@ -1,1 +1,0 @@
-"""What noise gives, and whether DP-SGD keeps its word: commands without an experiment."""

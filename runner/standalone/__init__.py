@@ -1,0 +1,1 @@
+"""What needs no experiment: what noise gives, whether DP-SGD keeps its word, and demonstrations."""
