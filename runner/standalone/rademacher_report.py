@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from runner.report import style
-from runner.standalone.inputs import expect, output
+from runner.standalone import output
+from runner.standalone.inputs import expect
 from runner.standalone.rademacher import (
     Sampled,
     all_or_some_signs,

@@ -10,7 +10,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from runner.report.style import RC
-from runner.standalone.inputs import BadInput, expect, output
+from runner.standalone import output
+from runner.standalone.inputs import BadInput, expect
 from runner.standalone.reversal import STRATEGIES, check, psnr_db, recoveries, rmse
 from runner.standalone.reversal_figures import ATTACKERS, curve_figure, decibels, recovery_figure
 from runner.statistics.intervals import mean_interval

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.standalone.inputs import BadInput, output
+from runner.standalone import output
+from runner.standalone.inputs import BadInput
 from tests.made.commands import invoke
 
 
